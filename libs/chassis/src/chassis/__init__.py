@@ -1,0 +1,1 @@
+"""What every service does before and after its own business."""

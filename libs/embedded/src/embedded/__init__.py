@@ -1,0 +1,1 @@
+"""NATS, PostgreSQL and Redis from wheels, and a supervisor for the suite."""

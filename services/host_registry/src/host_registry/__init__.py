@@ -1,0 +1,1 @@
+"""Hosts, their zone slots, beats and measured quality."""

@@ -1,0 +1,1 @@
+"""The calendar of jobs and the leader lease."""

@@ -1,0 +1,1 @@
+"""Sessions, players and their seats."""

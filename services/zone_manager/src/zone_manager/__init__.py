@@ -1,0 +1,1 @@
+"""Zones, their requirements and statistics, and placement."""
