@@ -1,1 +1,1 @@
-"""What travels between the services: typed subjects and messages."""
+"""What travels between the services and to other people's programs: typed subjects and messages, no I/O."""

@@ -1,0 +1,238 @@
+"""The coordinator dialect: what players, pages and hosts say and hear on the signaling WebSocket."""
+
+from typing import Literal
+
+from pydantic import AliasChoices, AwareDatetime, Field, JsonValue
+
+from contracts.gateway import IceState
+from contracts.identifiers import Identifier
+from contracts.refusals import Code
+from contracts.subjects import Message
+from contracts.values import Milliseconds
+
+Opaque = JsonValue
+"""SDP and candidates pass through as they came: a string or an object, never read."""
+
+
+class FrameIn(Message):
+    """What every frame to the gateway may carry."""
+
+    traceparent: str | None = None
+
+
+class Join(FrameIn):
+    """Enter a session (or, in open mode, an ad-hoc room), leaving the one before."""
+
+    type: Literal["join"] = "join"
+    session_id: str
+    peer_id: Identifier | None = None
+    """Names a connection that opened without `peer_id`."""
+
+
+class EnterZoneFrame(FrameIn):
+    """Enter the zone's session: one with room, or a new one."""
+
+    type: Literal["create_session", "enter"] = "enter"
+    zone_id: Identifier = Field(validation_alias=AliasChoices("zone_id", "zone"))
+    peer_id: Identifier | None = None
+
+
+class Leave(FrameIn):
+    """Leave the present session; the connection stays."""
+
+    type: Literal["leave"] = "leave"
+
+
+class Signal(FrameIn):
+    """What the three signals share."""
+
+    to: str = Field(validation_alias=AliasChoices("to", "target_peer_id", "target"))
+    session_id: str | None = None
+    """Needed from hosts, who are in several sessions."""
+
+
+class Offer(Signal):
+    """A WebRTC offer for another member."""
+
+    type: Literal["offer"] = "offer"
+    sdp: Opaque
+
+
+class Answer(Signal):
+    """A WebRTC answer for another member."""
+
+    type: Literal["answer"] = "answer"
+    sdp: Opaque
+
+
+class IceCandidate(Signal):
+    """A trickled ICE candidate for another member."""
+
+    type: Literal["ice-candidate"] = "ice-candidate"
+    candidate: Opaque
+
+
+class Ping(FrameIn):
+    """Ask for a `pong`."""
+
+    type: Literal["ping"] = "ping"
+    id: JsonValue = None
+
+
+class IceResult(Signal):
+    """How connecting to another member came out."""
+
+    type: Literal["ice-result"] = "ice-result"
+    state: IceState
+    candidate_type: str | None = None
+    elapsed_ms: Milliseconds | None = None
+
+
+class FrameOut(Message):
+    """What every frame from the gateway may carry."""
+
+    traceparent: str | None = None
+
+
+class IceServer(Message):
+    """A STUN or TURN server, as RTCPeerConnection takes it."""
+
+    urls: tuple[str, ...]
+    username: str | None = None
+    credential: str | None = None
+
+
+class SessionJoined(FrameOut):
+    """You are in; sent before the others hear of you."""
+
+    type: Literal["session-joined"] = "session-joined"
+    session_id: str
+    peers: tuple[str, ...]
+    """Earlier members, never yourself."""
+    host_id: str | None = None
+    host_peer_id: str | None = None
+    epoch: int | None = None
+    ice_servers: tuple[IceServer, ...] = ()
+
+
+class SessionLeft(FrameOut):
+    """You are out."""
+
+    type: Literal["session-left"] = "session-left"
+    session_id: str
+
+
+class PeerJoined(FrameOut):
+    """Another member came."""
+
+    type: Literal["peer-joined"] = "peer-joined"
+    peer_id: str
+    session_id: str | None = None
+    """Set for hosts, who are in several sessions."""
+
+
+class PeerLeft(FrameOut):
+    """Another member went."""
+
+    type: Literal["peer-left"] = "peer-left"
+    peer_id: str
+    reason: str
+    session_id: str | None = None
+
+
+class SignalOut(FrameOut):
+    """What the three delivered signals share."""
+
+    sender: str = Field(validation_alias="from", serialization_alias="from")
+    timestamp: AwareDatetime
+    session_id: str | None = None
+    """Set to and from a host."""
+
+
+class OfferOut(SignalOut):
+    """A member's offer."""
+
+    type: Literal["offer"] = "offer"
+    sdp: Opaque
+
+
+class AnswerOut(SignalOut):
+    """A member's answer."""
+
+    type: Literal["answer"] = "answer"
+    sdp: Opaque
+
+
+class IceCandidateOut(SignalOut):
+    """A member's candidate."""
+
+    type: Literal["ice-candidate"] = "ice-candidate"
+    candidate: Opaque
+
+
+class ErrorFrame(FrameOut):
+    """A frame could not be used; the connection stays unless a close follows."""
+
+    type: Literal["error"] = "error"
+    message: str
+    code: Code
+    in_reply_to: str | None = None
+    """The `type` of the frame in question."""
+
+
+class Pong(FrameOut):
+    """Answer to `ping`."""
+
+    type: Literal["pong"] = "pong"
+    id: JsonValue = None
+
+
+class SessionAssigned(FrameOut):
+    """To a host: it hosts this session now."""
+
+    type: Literal["session-assigned"] = "session-assigned"
+    session_id: str
+    zone_id: str
+    epoch: int
+    players: tuple[str, ...]
+
+
+class SessionReleased(FrameOut):
+    """To a host: it hosts this session no longer."""
+
+    type: Literal["session-released"] = "session-released"
+    session_id: str
+    reason: str
+
+
+class SessionEnded(FrameOut):
+    """To players: the session is over."""
+
+    type: Literal["session-ended"] = "session-ended"
+    session_id: str
+    reason: str
+
+
+class Reconnect(FrameOut):
+    """This gateway is going away; come back, to any gateway, after this long."""
+
+    type: Literal["reconnect"] = "reconnect"
+    after_ms: int
+
+
+IN = (Join, EnterZoneFrame, Leave, Offer, Answer, IceCandidate, Ping, IceResult)
+OUT = (
+    SessionJoined,
+    SessionLeft,
+    PeerJoined,
+    PeerLeft,
+    OfferOut,
+    AnswerOut,
+    IceCandidateOut,
+    ErrorFrame,
+    Pong,
+    SessionAssigned,
+    SessionReleased,
+    SessionEnded,
+    Reconnect,
+)

@@ -1,0 +1,31 @@
+"""The JetStream streams: which subjects each keeps, and for how long."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A stream's name and settings; declared in one place, by chassis."""
+
+    name: str
+    subjects: tuple[str, ...]
+    max_age: timedelta | None = None
+    max_per_subject: int = -1
+    work_queue: bool = False
+    duplicate_window: timedelta = timedelta(minutes=2)
+    """How long a `Nats-Msg-Id` is remembered; longer than a publisher's back-off in an outage."""
+
+
+EVENTS = Stream(
+    "EVENTS",
+    tuple(f"p2p.events.{owner}.>" for owner in ("hosts", "zones", "sessions", "gateway", "jobs")),
+    max_age=timedelta(days=7),
+)
+AUDIT = Stream("AUDIT", ("p2p.events.audit.>",), max_age=timedelta(days=30))
+JOBS = Stream("JOBS", ("p2p.jobs.*.due",), max_age=timedelta(minutes=5), max_per_subject=1, work_queue=True)
+"""One message per job, the newest: an outage is not replayed."""
+NPC = Stream("NPC", ("p2p.npc.*.*", "p2p.environment.*"), max_age=timedelta(minutes=10), max_per_subject=1)
+DEAD_LETTERS = Stream("DLQ", ("p2p.dlq.>",), max_age=timedelta(days=30))
+
+ALL = (EVENTS, AUDIT, JOBS, NPC, DEAD_LETTERS)
