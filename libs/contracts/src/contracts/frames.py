@@ -143,7 +143,7 @@ class PeerLeft(FrameOut):
 class SignalOut(FrameOut):
     """What the three delivered signals share."""
 
-    sender: str = Field(validation_alias="from", serialization_alias="from")
+    sender: str = Field(alias="from")
     timestamp: AwareDatetime
     session_id: str | None = None
     """Set to and from a host."""

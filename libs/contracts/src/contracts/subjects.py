@@ -14,7 +14,15 @@ from contracts.refusals import Code
 class Message(BaseModel):
     """Everything that travels: frozen, and tolerant of fields a newer program adds."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="ignore",
+        allow_inf_nan=False,
+        serialize_by_alias=True,
+        use_attribute_docstrings=True,
+        validate_by_alias=True,
+        validate_by_name=True,
+    )
 
 
 class Fact(Message):
