@@ -1,0 +1,40 @@
+PYTHON ?= python3
+BIN := .venv/bin
+MADE := .venv/.made
+PROJECTS := pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject.toml)
+MEMBERS := $(patsubst %/pyproject.toml,%,$(wildcard libs/*/pyproject.toml services/*/pyproject.toml))
+
+.PHONY: setup run test check lock
+
+setup: $(MADE)
+
+# uv comes from the lock too: pip installs that one pin, by its hash, and uv does the rest.
+$(BIN)/uv:
+	$(PYTHON) -m venv .venv
+	sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .venv/uv.lock.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement .venv/uv.lock.txt
+
+$(MADE): requirements.lock $(PROJECTS) | $(BIN)/uv
+	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --require-hashes --requirement requirements.lock
+	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation $(addprefix --editable ,$(MEMBERS))
+	touch $@
+
+run: setup
+	$(BIN)/p2p up
+
+test: setup
+	$(BIN)/pytest
+
+check: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest --quiet -m "not servers"
+
+# The pins already in the lock are kept; `make lock UPGRADE=--upgrade` renews them.
+# Our own packages are left out: they are installed from the tree, and their paths are a machine's own.
+lock: $(BIN)/uv
+	$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-header --no-annotate \
+		--quiet $(UPGRADE) --output-file requirements.lock
+	sed -i '/^-e /d' requirements.lock

@@ -1,0 +1,3 @@
+"""What every test of the tree may ask for: testkit's fixtures."""
+
+pytest_plugins = ["testkit.fixtures"]

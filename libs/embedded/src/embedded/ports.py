@@ -1,0 +1,57 @@
+"""Which TCP ports of 127.0.0.1 may be listened on."""
+
+import random
+import socket
+
+import psutil
+
+from embedded.errors import PortTakenError
+
+LOOPBACK = "127.0.0.1"
+
+FREE_RANGE = range(15000, 32000)
+"""Below those that Linux gives to outgoing connections (32768 up): none slips in between choice and use."""
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        # As the servers do: connections of an earlier run that linger in TIME_WAIT are no obstacle.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port(preferred: int | None = None) -> int:
+    """`preferred` if it is free, else some other port that is."""
+    if preferred is not None and is_free(preferred):
+        return preferred
+    chance = random.SystemRandom()
+    while True:
+        port = chance.choice(FREE_RANGE)
+        if is_free(port):
+            return port
+
+
+def require_free(port: int, wanted_for: str, remedy: str) -> int:
+    """Give `port` back, or say who holds it; `remedy` is what to do then."""
+    if not is_free(port):
+        raise PortTakenError(port, wanted_for, _holder(port), remedy)
+    return port
+
+
+def _holder(port: int) -> str:
+    try:
+        listeners = psutil.net_connections(kind="tcp")
+    except psutil.AccessDenied:
+        return "another program"
+    for connection in listeners:
+        listens = connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,)
+        if listens and connection.pid:
+            try:
+                return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
+            except psutil.NoSuchProcess:
+                break
+    return "another program"

@@ -1,0 +1,178 @@
+"""PostgreSQL 18 from its wheel's programs, under a launcher of our own.
+
+The wheel's Python interface is not used: as root it makes a user, opens every parent directory and trusts everybody.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from embedded.errors import EmbeddedError
+from embedded.installation import programs, server_account
+from embedded.ports import LOOPBACK
+from embedded.probes import postgres_ready
+from embedded.process import Account, Process, Program, Sink
+
+USER = "p2p"
+MAJOR = "18"
+
+SETTINGS = {
+    "listen_addresses": LOOPBACK,
+    # Loopback serves everyone here, and a socket file's path may be too long under a deep data directory.
+    "unix_socket_directories": "",
+    "max_connections": "200",
+    # Our statements are short: compiling one costs more than running it.
+    "jit": "off",
+    "shared_buffers": "128MB",
+    "max_wal_size": "1GB",
+    "log_checkpoints": "off",
+    # Three processes less when idle; what we read is in memory.
+    "io_method": "sync",
+    "log_min_messages": "warning",
+    "log_line_prefix": "",
+    "timezone": "UTC",
+}
+
+NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
+"""For tests: a crash of the machine may lose the data, a killed server loses nothing (so commits stay synchronous)."""
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """One cluster: its directory, its programs and who runs them."""
+
+    directory: Path
+    programs: Path
+    account: Account | None
+
+    @classmethod
+    def under(cls, data_dir: Path) -> "Postgres":
+        account = server_account()
+        return cls(data_dir / "postgres", programs(account, data_dir), account)
+
+    async def start(self, port: int, sink: Sink, more_settings: Mapping[str, str] | None = None) -> Process:
+        """Start it on `port`; the first start makes the cluster."""
+        await self._make_cluster()
+        _clear_stale_lock(self.directory)
+        settings = {**SETTINGS, "port": str(port), **(more_settings or {})}
+
+        async def probe() -> bool:
+            return await postgres_ready(port, USER)
+
+        with self._within_reach(self.directory) as (path, descriptors):
+            program = Program(
+                "postgres",
+                (
+                    str(self.programs / "postgres"),
+                    "-D",
+                    path,
+                    *(word for name, value in settings.items() for word in ("-c", f"{name}={value}")),
+                ),
+                probe,
+                environment={},
+                directory=Path("/"),
+                account=self.account,
+                descriptors=descriptors,
+                # "Fast": end the connections, write everything, stop.
+                stop_signal=signal.SIGINT,
+                # After a crash it first replays what it had written.
+                ready_within_s=60,
+            )
+            return await Process.start(program, sink)
+
+    async def make_databases(self, port: int, names: Iterable[str]) -> None:
+        """Create those of `names` that are not there."""
+        there = set((await self._psql(port, "SELECT datname FROM pg_database")).split())
+        missing = [name for name in names if name not in there]
+        if missing:
+            await self._psql(port, *(f'CREATE DATABASE "{name}"' for name in missing))
+
+    async def _make_cluster(self) -> None:
+        if (self.directory / "PG_VERSION").exists():
+            found = (self.directory / "PG_VERSION").read_text().strip()
+            if found != MAJOR:
+                raise EmbeddedError(
+                    f"{self.directory} was made by PostgreSQL {found}, this is {MAJOR}; "
+                    "dump it with the older suite, or choose another --data-dir"
+                )
+            return
+        # Under a name of its own until it is whole: an interrupted first start is simply made again.
+        partial = self.directory.with_name(f"postgres.{os.getpid()}")
+        partial.mkdir(mode=0o700, parents=True)
+        if self.account is not None:
+            os.chown(partial, self.account.user, self.account.group)
+        with self._within_reach(partial) as (path, descriptors):
+            await self._run(
+                "initdb",
+                *("-D", path, "--username", USER, "--auth", "trust", "--encoding", "UTF8", "--no-sync"),
+                # Code point order and no dependency on the machine's locales.
+                *("--locale-provider", "builtin", "--builtin-locale", "C.UTF-8", "--locale", "C"),
+                as_account=True,
+                descriptors=descriptors,
+            )
+        partial.rename(self.directory)
+
+    async def _psql(self, port: int, *statements: str) -> str:
+        commands = [word for statement in statements for word in ("-c", statement)]
+        place = ("-h", LOOPBACK, "-p", str(port), "-U", USER, "-d", "postgres")
+        return await self._run("psql", "-XAtq", "-v", "ON_ERROR_STOP=1", *place, *commands)
+
+    async def _run(
+        self, program: str, *arguments: str, as_account: bool = False, descriptors: tuple[int, ...] = ()
+    ) -> str:
+        account = self.account if as_account else None
+        child = await asyncio.create_subprocess_exec(
+            self.programs / program,
+            *arguments,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={"PATH": "/usr/bin:/bin"},  # initdb starts postgres through a shell
+            cwd="/",
+            user=account.user if account else None,
+            group=account.group if account else None,
+            extra_groups=[] if account else None,
+            pass_fds=descriptors,
+        )
+        output, errors = await child.communicate()
+        if child.returncode:
+            raise EmbeddedError(f"{program} of PostgreSQL failed: {errors.decode(errors='replace').strip()}")
+        return output.decode()
+
+    @contextmanager
+    def _within_reach(self, directory: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """A name for `directory` that the account can use, and the descriptors that go with it.
+
+        `nobody` may own a directory below others that are closed to it (a temporary directory, root's home):
+        an inherited descriptor leads there without opening any of them.
+        """
+        if self.account is None:
+            yield str(directory), ()
+            return
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            yield f"/proc/self/fd/{descriptor}", (descriptor,)
+        finally:
+            os.close(descriptor)
+
+
+def _clear_stale_lock(directory: Path) -> None:
+    """Remove a lock file that names a process which is no PostgreSQL.
+
+    PostgreSQL itself takes any living process of its user for the old server, and in a container, where every
+    start deals out the same few numbers, there is always one.
+    """
+    lock = directory / "postmaster.pid"
+    if not lock.exists():
+        return
+    try:
+        if psutil.Process(int(lock.read_text().split()[0])).name() != "postgres":
+            lock.unlink()
+    except psutil.NoSuchProcess:
+        lock.unlink()
