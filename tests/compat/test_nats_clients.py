@@ -1,0 +1,79 @@
+"""Any NATS client may listen, beat and look: plain nats-py, none of our code, no header."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import nats
+import pytest
+from nats.aio.client import Client
+from testkit.eventually import eventually
+from testkit.suite import Suite
+
+SERVICES = {"host_registry", "zone_manager", "session_manager", "signaling_gateway", "scheduler"}
+
+
+@pytest.fixture
+async def client(suite: Suite) -> AsyncIterator[Client]:
+    connection = await nats.connect(suite.nats_url)
+    yield connection
+    await connection.close()
+
+
+def _host(name: str) -> dict[str, Any]:
+    return {"host_id": name, "player_id": f"p-{name}", "player_name": "n", "network_speed_mbps": 1000}
+
+
+async def test_a_subscriber_sees_the_facts_of_what_rest_answered(api: httpx.AsyncClient, client: Client) -> None:
+    heard = await client.subscribe("p2p.events.hosts.>")
+    await client.flush()
+    await api.post("/api/v1/hosts/register", json=_host("1@tower.x"))
+    fact = await heard.next_msg(timeout=5)
+    assert fact.subject == "p2p.events.hosts.1%40tower%2Ex.registered"
+    body = json.loads(fact.data)
+    assert body["host_id"] == "1@tower.x"
+    assert body.keys() >= {"event_id", "occurred_at", "revision"}
+
+
+async def test_a_beat_of_plain_nats_counts(api: httpx.AsyncClient, client: Client) -> None:
+    registered = (await api.post("/api/v1/hosts/register", json=_host("beaten"))).json()
+    await client.publish("p2p.heartbeat.beaten", json.dumps({"latency_ms": 10, "current_players": 7}).encode())
+
+    async def beaten() -> bool:
+        host = (await api.get("/api/v1/hosts/beaten")).json()
+        return bool(host["latency_ms"] == 10 and host["last_heartbeat"] > registered["last_heartbeat"])
+
+    await eventually(beaten)
+
+
+async def test_a_request_of_plain_nats_is_answered_and_a_bad_one_refused_in_words(
+    api: httpx.AsyncClient, client: Client
+) -> None:
+    await api.post("/api/v1/hosts/register", json=_host("asked-for"))
+    answer = await client.request("p2p.hosts.get", b'{"host_id":"asked-for"}', timeout=5)
+    assert json.loads(answer.data)["host_id"] == "asked-for"
+    refused = await client.request("p2p.hosts.get", b'{"host_id":"nobody"}', timeout=5)
+    assert refused.headers is not None
+    assert refused.headers["Nats-Service-Error-Code"] == "404"
+    assert json.loads(refused.data)["code"] == "host_not_found"
+
+
+@pytest.mark.parametrize("garbage", [b"", b"[]", b"null", b"{", b"\xff\xfe", b'{"host_id":7}', b"x" * 100_000])
+async def test_garbage_is_refused_and_the_next_request_is_answered(client: Client, garbage: bytes) -> None:
+    refused = await client.request("p2p.sessions.create", garbage, timeout=5)
+    assert json.loads(refused.data)["code"] == "invalid"
+    counted = await client.request("p2p.sessions.count", b"{}", timeout=5)
+    assert "total" in json.loads(counted.data)
+
+
+async def test_every_service_answers_ping_and_names_its_requests(client: Client) -> None:
+    inbox = client.new_inbox()
+    answers = await client.subscribe(inbox)
+    names: set[str] = set()
+    await client.publish("$SRV.PING", b"", reply=inbox)
+    async with asyncio.timeout(5):
+        while names < SERVICES:
+            names.add(json.loads((await answers.next_msg()).data)["name"])
+    assert names == SERVICES

@@ -1,0 +1,143 @@
+"""The calls that documentation everywhere shows work as written, on a suite that has just started."""
+
+import re
+from typing import Any
+
+import httpx
+import pytest
+
+HOST = {
+    "host_id": "host-12345",
+    "player_id": "player-67890",
+    "player_name": "PlayerOne",
+    "cpu_cores": 8,
+    "memory_mb": 16384,
+    "network_speed_mbps": 1000,
+}
+SESSION = {"host_id": "host-12345", "zone_id": "prontera", "max_players": 50}
+SEEDS = {"prontera", "geffen", "payon", "morocc", "alberta", "aldebaran", "izlude"}
+
+
+@pytest.fixture
+async def documented_host(api: httpx.AsyncClient) -> dict[str, Any]:
+    answer = await api.post("/api/v1/hosts/register", json=HOST)
+    assert answer.status_code == 201, answer.text
+    host: dict[str, Any] = answer.json()
+    return host
+
+
+@pytest.fixture
+async def documented_session(api: httpx.AsyncClient, documented_host: dict[str, Any]) -> dict[str, Any]:
+    answer = await api.post("/api/v1/sessions/", json=SESSION)
+    assert answer.status_code == 201, answer.text
+    session: dict[str, Any] = answer.json()
+    return session
+
+
+async def test_the_documented_host_registers_and_is_listed(
+    api: httpx.AsyncClient, documented_host: dict[str, Any]
+) -> None:
+    assert documented_host.items() >= {**HOST, "status": "online", "max_players": 50, "max_zones": 5}.items()
+    listed = (await api.get("/api/v1/hosts/")).json()
+    assert "host-12345" in {host["host_id"] for host in listed}
+    assert (await api.get("/api/v1/hosts/host-12345")).json()["id"] == documented_host["id"]
+
+
+async def test_the_documented_session_is_created_in_prontera_and_read_by_both_its_ids(
+    api: httpx.AsyncClient, documented_session: dict[str, Any]
+) -> None:
+    assert re.fullmatch(r"session-[0-9a-f]{16}", documented_session["session_id"])
+    assert documented_session.items() >= {**SESSION, "status": "pending", "epoch": 1, "connected_players": []}.items()
+    by_name = await api.get(f"/api/v1/sessions/{documented_session['session_id']}")
+    by_number = await api.get(f"/api/v1/sessions/{documented_session['id']}")
+    assert by_name.status_code == by_number.status_code == 200
+    assert by_name.json() == by_number.json() == documented_session
+
+
+async def test_a_session_lives_from_its_first_player_to_its_end(
+    api: httpx.AsyncClient, documented_session: dict[str, Any]
+) -> None:
+    path = f"/api/v1/sessions/{documented_session['session_id']}"
+    joined = (await api.post(f"{path}/players", json={"player_id": "150001"})).json()
+    assert joined.items() >= {"status": "active", "connected_players": ["150001"], "current_players": 1}.items()
+    assert joined["message"]
+    measured = (await api.patch(f"{path}/metrics", json={"avg_latency_ms": 20.5, "packet_loss_percent": 0.1})).json()
+    assert measured.items() >= {"average_latency_ms": 20.5, "average_packet_loss_percent": 0.1}.items()
+    left = (await api.delete(f"{path}/players/150001")).json()
+    assert left["connected_players"] == []
+    ended = (await api.post(f"{path}/end", params={"reason": "normal"})).json()
+    assert ended.items() >= {"status": "ended", "end_reason": "normal", "current_players": 0}.items()
+    again = (await api.post(f"{path}/end", params={"reason": "other"})).json()
+    assert again["end_reason"] == "normal"
+    late = await api.post(f"{path}/players", json={"player_id": "150002"})
+    assert (late.status_code, late.json()["code"]) == (409, "wrong_state")
+    history = (await api.get(f"{path}/events")).json()
+    assert [line["event"] for line in history] == ["created", "activated", "joined", "left", "ended"]
+
+
+async def test_the_same_session_is_answered_to_the_same_idempotency_key(
+    api: httpx.AsyncClient, documented_host: dict[str, Any]
+) -> None:
+    key = {"Idempotency-Key": f"documented-{documented_host['id']}"}
+    first = await api.post("/api/v1/sessions/", json=SESSION, headers=key)
+    second = await api.post("/api/v1/sessions/", json=SESSION, headers=key)
+    assert first.status_code == second.status_code == 201
+    assert first.json()["session_id"] == second.json()["session_id"]
+    other = await api.post("/api/v1/sessions/", json={**SESSION, "max_players": 3}, headers=key)
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+
+
+async def test_the_seven_seeded_zones_are_enabled(api: httpx.AsyncClient) -> None:
+    zones = {zone["zone_id"]: zone for zone in (await api.get("/api/v1/zones/")).json()}
+    assert zones.keys() >= SEEDS
+    assert {zones[seed]["status"] for seed in SEEDS} == {"enabled"}
+
+
+async def test_a_zone_explains_why_each_host_is_or_is_not_chosen(
+    api: httpx.AsyncClient, documented_host: dict[str, Any]
+) -> None:
+    slow = {**HOST, "host_id": "host-slow", "player_id": "p-slow", "network_speed_mbps": 10}
+    assert (await api.post("/api/v1/hosts/register", json=slow)).status_code == 201
+    explained = (await api.get("/api/v1/zones/prontera/explain")).json()
+    judged = {judgement["host_id"]: judgement for judgement in explained["judgements"]}
+    assert "bandwidth_too_low" in judged["host-slow"]["rejections"]
+    assert judged["host-12345"]["rejections"] == []
+    assert sum(judgement["chosen"] for judgement in judged.values()) == 1
+    refused = await api.post("/api/v1/sessions/", json={**SESSION, "host_id": "host-slow"})
+    assert (refused.status_code, refused.json()["code"]) == (409, "host_not_eligible")
+    assert "bandwidth" in refused.json()["detail"]
+
+
+async def test_the_dashboard_counts_what_is_there(api: httpx.AsyncClient, documented_session: dict[str, Any]) -> None:
+    before = (await api.get("/api/v1/monitoring/dashboard")).json()
+    assert before["hosts"].keys() == {"total", "online", "offline", "average_quality_score"}
+    assert before["zones"]["total"] >= len(SEEDS)
+    assert before["sessions"].keys() >= {"total", "active", "inactive", "total_players", "average_latency_ms"}
+    assert before["system"]["redis"]
+
+
+@pytest.mark.parametrize("path", ["/health", "/health/live", "/health/ready", "/metrics", "/docs", "/openapi.json"])
+async def test_the_open_paths_answer(api: httpx.AsyncClient, path: str) -> None:
+    assert (await api.get(path)).status_code == 200
+
+
+async def test_every_path_answers_under_both_prefixes_slash_or_not_without_a_redirect(api: httpx.AsyncClient) -> None:
+    answers = [
+        await api.get(f"{prefix}/zones{slash}") for prefix in ("/api", "/api/v1") for slash in ("", "/")
+    ]
+    assert [answer.status_code for answer in answers] == [200] * 4
+    assert len({answer.text for answer in answers}) == 1
+
+
+async def test_the_demo_page_is_served(api: httpx.AsyncClient) -> None:
+    page = await api.get("/demo/")
+    assert page.status_code == 200
+    assert page.headers["content-type"].startswith("text/html")
+    assert (await api.get("/sdk/p2p.js")).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/api/v1/auth/token", "/api/v1/sessions/session-0123456789abcdef/migrate"])
+async def test_what_is_not_built_yet_is_not_found(api: httpx.AsyncClient, path: str) -> None:
+    answer = await api.post(path, json={})
+    assert answer.status_code == 404
+    assert answer.json().keys() == {"detail", "code", "trace_id"}
