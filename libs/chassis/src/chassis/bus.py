@@ -1,0 +1,244 @@
+"""The connection to NATS: it comes back by itself, and nothing that happens to it ends the process."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from contextvars import Context
+from itertools import count
+from typing import Any
+
+import structlog
+from nats.aio.client import Client, Server
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from nats.errors import Error as NatsError
+from nats.js.api import Header
+
+from chassis import tracing
+from chassis.metrics import BUS_DISCONNECTS
+from chassis.refusals import DeadlineExceededError, UnavailableError
+
+log = structlog.stdlib.get_logger()
+
+Callback = Callable[[Msg], Awaitable[None]]
+
+RECONNECT_FIRST_S = 0.05
+"""nats-server opens its port 10 ms after its start; a restart should be noticed by nobody."""
+
+RECONNECT_LONGEST_S = 2.0
+"""While the server is away for long, a try every other second on average is cheap and soon enough."""
+
+RECONNECT_PATIENCE_S = 0.5
+"""A request made while disconnected waits this long before it is refused: a restart takes 0.3 to 0.6 s."""
+
+PING_EVERY_S = 10
+"""A peer that vanished without a word (cable, power) is noticed after two pings without an answer."""
+
+BUFFER_BYTES = 8 * 1024 * 1024
+"""What may be published while disconnected before publishing is refused: some seconds of beats."""
+
+PENDING_MESSAGES = 65_536
+PENDING_BYTES = 64 * 1024 * 1024
+"""What may wait for a slow callback before messages are dropped, with a warning."""
+
+NO_RESPONDERS = "503"
+
+
+class _ReconnectingClient(Client):
+    """nats-py gives up for good on most errors the server sends (slow consumer, too many connections); we come back."""
+
+    async def _process_err(self, err_msg: str) -> None:
+        if "permissions violation" in err_msg.lower():
+            await super()._process_err(err_msg)
+        else:
+            await self._process_op_err(NatsError(f"nats: {err_msg}"))
+
+
+class Bus:
+    """One connection, shared by everything in the process; made by `connect_bus`."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self._on_reconnect: list[Callable[[], Awaitable[None]]] = []
+        self._up = asyncio.Event()
+        self._waiting: dict[str, asyncio.Future[Msg]] = {}
+        self._tokens = count()
+        self._inbox = client.new_inbox() + "."
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def connected(self) -> bool:
+        """Whether the server is there at this moment."""
+        return self.client.is_connected
+
+    def on_reconnect(self, callback: Callable[[], Awaitable[None]]) -> None:
+        """Have `callback` run after every reconnect; subscriptions need none, they come back by themselves."""
+        self._on_reconnect.append(callback)
+
+    async def publish(
+        self, subject: str, payload: bytes = b"", *, headers: Mapping[str, str] | None = None, reply: str = ""
+    ) -> None:
+        """Publish, at most once, with the trace context; UnavailableError once the buffer of an outage is full."""
+        carried = dict(headers) if headers else {}
+        with tracing.span(f"publish {kind_of(subject)}", tracing.SpanKind.PRODUCER):
+            tracing.inject(carried)
+            await self.send(subject, payload, reply, carried or None)
+
+    async def send(self, subject: str, payload: bytes, reply: str, headers: dict[str, str] | None) -> None:
+        """Publish as it is, without trace context."""
+        try:
+            await self.client.publish(subject, payload, reply, headers)
+        except NatsError as error:
+            if self.client.is_connected:
+                raise
+            raise UnavailableError("The message bus is away.") from error
+
+    async def subscribe(
+        self, subject: str, callback: Callback, *, queue: str = "", pending: int = PENDING_MESSAGES
+    ) -> Subscription:
+        """Hear `subject`, one message at a time in order; an error in `callback` is logged and costs that message."""
+
+        async def heard(msg: Msg) -> None:
+            traceparent = msg.headers.get(tracing.TRACEPARENT) if msg.headers else None
+            try:
+                with tracing.continued(traceparent, f"receive {kind_of(subject)}", tracing.SpanKind.CONSUMER):
+                    await callback(msg)
+            except Exception:
+                log.exception("bus.message_failed", subject=msg.subject)
+
+        return await self.subscribe_raw(subject, heard, queue=queue, pending=pending)
+
+    async def subscribe_raw(
+        self, subject: str, callback: Callback, *, queue: str = "", pending: int = PENDING_MESSAGES
+    ) -> Subscription:
+        """Hear `subject` without trace context and without a guard: for callbacks that bring their own."""
+        # In a context of its own: the subscription outlives whatever message caused it, and must not carry its trace.
+        subscribing = self.client.subscribe(
+            subject, queue, callback, pending_msgs_limit=pending, pending_bytes_limit=PENDING_BYTES
+        )
+        return await asyncio.create_task(subscribing, context=Context())
+
+    async def request(
+        self, subject: str, payload: bytes, *, timeout_s: float, headers: dict[str, str] | None = None
+    ) -> Msg:
+        """Ask and wait for one reply; UnavailableError when nobody is there, DeadlineExceededError when none came."""
+        if not self.client.is_connected:
+            await self._wait_until_up(min(timeout_s, RECONNECT_PATIENCE_S))
+        loop = asyncio.get_running_loop()
+        token = str(next(self._tokens))
+        future: asyncio.Future[Msg] = loop.create_future()
+        self._waiting[token] = future
+        timer = loop.call_later(timeout_s, _expire, future)
+        try:
+            await self.send(subject, payload, self._inbox + token, headers)
+            reply = await future
+        except TimeoutError:
+            raise DeadlineExceededError(f"No answer from {subject} within {timeout_s:.1f} s.") from None
+        finally:
+            timer.cancel()
+            del self._waiting[token]
+        if not reply.data and reply.headers and reply.headers.get(Header.STATUS) == NO_RESPONDERS:
+            raise UnavailableError(f"Nobody answers {subject} at the moment.")
+        return reply
+
+    async def _wait_until_up(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._up.wait()
+        except TimeoutError:
+            raise UnavailableError("The message bus is away.") from None
+
+    async def _listen_for_replies(self) -> None:
+        await self.subscribe_raw(self._inbox + "*", self._replied)
+
+    async def _replied(self, msg: Msg) -> None:
+        future = self._waiting.get(msg.subject[len(self._inbox) :])
+        if future is not None and not future.done():
+            future.set_result(msg)
+
+    def _came_up(self) -> None:
+        self._up.set()
+        for callback in self._on_reconnect:
+            task = asyncio.create_task(_guarded(callback))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def _went_down(self) -> None:
+        self._up.clear()
+
+
+def _expire(future: asyncio.Future[Msg]) -> None:
+    if not future.done():
+        future.set_exception(TimeoutError())
+
+
+async def _guarded(callback: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await callback()
+    except Exception:
+        log.exception("bus.reconnect_callback_failed")
+
+
+def kind_of(subject: str) -> str:
+    """The subject without what may be an identifier: span names stay few."""
+    return ".".join(subject.split(".")[:3])
+
+
+def _soon(servers: list[Server], _info: dict[str, Any]) -> tuple[Server, float]:
+    """Choose the server tried least, after a pause that doubles, with jitter so that processes do not come as one."""
+    server = min(servers, key=lambda known: known.reconnects)
+    longest = min(RECONNECT_LONGEST_S, RECONNECT_FIRST_S * 2 ** min(server.reconnects, 10))
+    return server, random.uniform(longest / 2, longest)  # noqa: S311 -- spreads load, guards nothing
+
+
+@asynccontextmanager
+async def connect_bus(url: str, name: str) -> AsyncIterator[Bus]:
+    """Connect to the servers in `url` (comma-separated), waiting for as long as none is there; drain at the end."""
+    client = _ReconnectingClient()
+    bus = Bus(client)
+
+    async def disconnected() -> None:
+        bus._went_down()
+        if not client.is_closed:
+            BUS_DISCONNECTS.inc()
+            log.warning("bus.disconnected", error=str(client.last_error or ""))
+
+    async def reconnected() -> None:
+        bus._came_up()
+        log.info("bus.reconnected", server=client.connected_url.netloc if client.connected_url else None)
+
+    async def failed(error: Exception) -> None:
+        if client.is_connected:
+            log.warning("bus.error", error=str(error) or type(error).__name__)
+
+    await client.connect(
+        url.split(","),
+        name=name,
+        error_cb=failed,
+        disconnected_cb=disconnected,
+        reconnected_cb=reconnected,
+        max_reconnect_attempts=-1,
+        reconnect_time_wait=1,
+        reconnect_to_server_handler=_soon,
+        connect_timeout=2,
+        ping_interval=PING_EVERY_S,
+        max_outstanding_pings=2,
+        pending_size=BUFFER_BYTES,
+    )
+    bus._came_up()
+    await bus._listen_for_replies()
+    log.info("bus.connected", server=client.connected_url.netloc if client.connected_url else None)
+    try:
+        yield bus
+    finally:
+        await _close(client)
+
+
+async def _close(client: Client) -> None:
+    if client.is_connected:
+        try:
+            await client.flush(timeout=2)
+        except NatsError as error:
+            log.warning("bus.not_flushed", error=str(error))
+    await client.close()

@@ -1,0 +1,175 @@
+"""Facts committed with their rows, and the relay that brings each to JetStream, in the order of its subject's thing.
+
+Things (all but the last token of a subject) go side by side; of one thing, a fact is published when the one before it
+is acknowledged. One relay at a time publishes for a database, whoever holds its advisory lock.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import timedelta
+from typing import NamedTuple, Self
+from uuid import UUID
+
+import asyncpg
+import structlog
+from contracts.subjects import Fact
+from nats.errors import Error as NatsError
+
+from chassis import tracing
+from chassis.bus import Bus, kind_of
+from chassis.database import Database, Transaction, connect_when_there
+from chassis.jetstream import publish
+from chassis.metrics import OUTBOX_RELAYED, OUTBOX_WAITING
+from chassis.refusals import ServiceError
+
+log = structlog.stdlib.get_logger()
+
+OUTBOX_COLUMNS = "outbox (event_id, subject, payload, traceparent)"
+"""For a store that tells in the statement that changes: WITH moved AS (UPDATE … RETURNING …)
+INSERT INTO {OUTBOX_COLUMNS} SELECT $1, $2, $3::jsonb || jsonb_build_object('revision', moved.revision), $4 FROM moved."""
+
+_INSERT = f"INSERT INTO {OUTBOX_COLUMNS} SELECT * FROM unnest($1::uuid[], $2::text[], $3::jsonb[], $4::text[])"
+
+_LOCK = 0x6F757462  # "outb"
+_TRY_LOCK = "SELECT pg_try_advisory_lock($1)"
+_READ = "SELECT seq, event_id, subject, payload, traceparent FROM outbox ORDER BY seq LIMIT $1"
+_DELETE = "DELETE FROM outbox WHERE seq = ANY($1::bigint[])"
+_NOTIFY = "SELECT pg_notify('outbox', '')"
+
+BATCH = 256
+"""Rows read at once: pipelined, more gains nothing."""
+
+POLL = timedelta(milliseconds=250)
+"""Rows that another instance wrote are noticed by NOTIFY; the poll is for the notice that got lost."""
+
+STAND_BY = timedelta(seconds=1)
+"""How long after the end of one relay the next takes over, at most."""
+
+NOTIFY_EVERY_S = 0.02
+"""NOTIFY makes commits wait for one another, so a standby tells the relay of many writes at once, outside of them."""
+
+BACK_OFF_FIRST_S = 0.05
+BACK_OFF_LONGEST_S = 2.0
+
+
+class OutboxRow(NamedTuple):
+    """The four values of a row, in the order of `OUTBOX_COLUMNS`."""
+
+    event_id: UUID
+    subject: str
+    payload: str
+    traceparent: str | None
+
+
+def outbox_row(subject: str, fact: Fact) -> OutboxRow:
+    """Make the row of a fact that is about to be committed, in the trace of whoever caused it."""
+    return OutboxRow(UUID(fact.event_id), subject, fact.model_dump_json(), tracing.current_traceparent())
+
+
+async def tell(statements: Transaction | Database, rows: Iterable[OutboxRow]) -> None:
+    """Write rows by a statement of their own, inside the transaction that they belong to."""
+    columns = list(zip(*rows, strict=True))
+    if columns:
+        await statements.execute("outbox.tell", _INSERT, *columns)
+
+
+class OutboxRelay:
+    """Publishes a database's outbox from `async with` until that ends."""
+
+    def __init__(self, database: Database, bus: Bus) -> None:
+        self._database = database
+        self._bus = bus
+        self._back_off_s = BACK_OFF_FIRST_S
+        self.leading = False
+        """Whether this process is the one that publishes."""
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._relay(), name="outbox relay")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+
+    async def _relay(self) -> None:
+        while True:
+            try:
+                await self._with_connection()
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+                log.warning("outbox.database_lost", error=str(error) or type(error).__name__)
+            except Exception:
+                log.exception("outbox.round_failed")
+            await self._pause()
+
+    async def _with_connection(self) -> None:
+        connection = await connect_when_there(self._database.url, "outbox relay")
+        try:
+            while not await connection.fetchval(_TRY_LOCK, _LOCK):
+                await self._stand_by(connection)
+            await connection.add_listener("outbox", lambda *_: self._database.outbox_written.set())
+            self.leading = True
+            while True:
+                await self._round(connection)
+        finally:
+            self.leading = False
+            connection.terminate()
+
+    async def _stand_by(self, connection: asyncpg.Connection) -> None:
+        if await self._written(STAND_BY):
+            await connection.execute(_NOTIFY)
+            await asyncio.sleep(NOTIFY_EVERY_S)
+
+    async def _round(self, connection: asyncpg.Connection) -> None:
+        rows = await connection.fetch(_READ, BATCH)
+        OUTBOX_WAITING.set(len(rows))
+        if not rows:
+            await self._written(POLL)
+            return
+        things: dict[str, list[asyncpg.Record]] = {}
+        for row in rows:
+            things.setdefault(row["subject"].rpartition(".")[0], []).append(row)
+        published = await asyncio.gather(*(self._publish_in_order(of_one) for of_one in things.values()))
+        done = [seq for of_one in published for seq in of_one]
+        if done:
+            await connection.execute(_DELETE, done)
+            OUTBOX_RELAYED.inc(len(done))
+        if len(done) < len(rows):
+            await self._pause()
+        else:
+            self._back_off_s = BACK_OFF_FIRST_S
+
+    async def _publish_in_order(self, rows: list[asyncpg.Record]) -> list[int]:
+        """Publish the rows of one thing; the first that fails holds up those behind it, till the next round."""
+        done: list[int] = []
+        for row in rows:
+            try:
+                await self._publish(row)
+            except (ServiceError, NatsError) as error:
+                log.warning("outbox.publish_failed", subject=row["subject"], error=str(error) or type(error).__name__)
+                break
+            done.append(row["seq"])
+        return done
+
+    async def _publish(self, row: asyncpg.Record) -> None:
+        headers: dict[str, str] = {}
+        with tracing.continued(row["traceparent"], f"publish {kind_of(row['subject'])}", tracing.SpanKind.PRODUCER):
+            tracing.inject(headers)
+            await publish(
+                self._bus, row["subject"], row["payload"].encode(), message_id=str(row["event_id"]), headers=headers
+            )
+
+    async def _written(self, within: timedelta) -> bool:
+        """Wait until something was written to the outbox, or the time is over."""
+        try:
+            async with asyncio.timeout(within.total_seconds()):
+                await self._database.outbox_written.wait()
+        except TimeoutError:
+            return False
+        self._database.outbox_written.clear()
+        return True
+
+    async def _pause(self) -> None:
+        await asyncio.sleep(self._back_off_s)
+        self._back_off_s = min(BACK_OFF_LONGEST_S, self._back_off_s * 2)

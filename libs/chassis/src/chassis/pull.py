@@ -1,0 +1,150 @@
+"""Messages of one JetStream consumer, pulled ahead; a consumer that vanished is made anew, without spinning.
+
+nats-py's own `fetch` asks twice for each batch, and against a consumer that is gone it returns at once for ever.
+"""
+
+import asyncio
+import json
+from collections import deque
+
+import structlog
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from nats.errors import Error as NatsError
+from nats.errors import TimeoutError as NatsTimeoutError
+from nats.js import JetStreamContext
+from nats.js.api import ConsumerConfig, DeliverPolicy, Header
+from nats.js.errors import APIError, NotFoundError
+
+from chassis.bus import Bus
+from chassis.streams import declare_streams
+
+log = structlog.stdlib.get_logger()
+
+EXPIRES_S = 30.0
+HEARTBEAT_S = 5.0
+SILENT_AFTER_S = 12.0
+"""Two heartbeats and some: then the server has forgotten our pull."""
+
+HEAL_FIRST_S = 0.1
+HEAL_LONGEST_S = 2.0
+
+
+class Pull:
+    """Stands in for nats-py's PullSubscription, as far as FastStream uses one."""
+
+    def __init__(self, bus: Bus, stream: str, config: ConsumerConfig, batch: int) -> None:
+        self._bus = bus
+        self._stream = stream
+        self._config = config
+        self._batch = batch
+        self._arrived: deque[Msg] = deque()
+        self._news = asyncio.Event()
+        self._asked_for = 0
+        self._gone = False
+        self._last_sequence = 0
+        self._inbox = bus.client.new_inbox()
+        self._subscription: Subscription | None = None
+        self._next = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{config.name}"
+        self._request = json.dumps(
+            {"batch": batch, "expires": int(EXPIRES_S * 1e9), "idle_heartbeat": int(HEARTBEAT_S * 1e9)}
+        ).encode()
+
+    async def start(self) -> None:
+        self._subscription = await self._bus.subscribe_raw(self._inbox, self._receive)
+        self._bus.on_reconnect(self._reconnected)
+        await self._heal()
+
+    async def fetch(self, batch: int, timeout: float | None = None) -> list[Msg]:  # noqa: ASYNC109 -- nats-py's signature
+        """Wait for messages and give all that are there; FastStream's second call for one batch ends that batch."""
+        if batch < self._batch:
+            raise NatsTimeoutError
+        while not self._arrived:
+            if self._gone:
+                await self._heal()
+            if self._asked_for <= 0:
+                await self._ask()
+            await self._wait()
+        messages = [self._arrived.popleft() for _ in range(min(batch, len(self._arrived)))]
+        self._last_sequence = messages[-1].metadata.sequence.stream
+        return messages
+
+    async def unsubscribe(self) -> None:
+        """Stop; what arrived and nobody fetched goes back, for another process to have it at once."""
+        if self._subscription is not None:
+            await self._subscription.unsubscribe()
+        for msg in self._arrived:
+            await msg.nak()
+        self._arrived.clear()
+
+    async def _receive(self, msg: Msg) -> None:
+        status = msg.headers.get(Header.STATUS) if msg.headers else None
+        if status is None or msg.reply.startswith("$JS.ACK"):
+            self._asked_for -= 1
+            self._arrived.append(msg)
+        elif status != "100":  # 100 is a heartbeat; everything else ends the pull
+            self._asked_for = 0
+            description = (msg.headers or {}).get(Header.DESCRIPTION, "")
+            self._gone = self._gone or status == "503" or "Deleted" in description
+        self._news.set()
+
+    async def _ask(self) -> None:
+        self._asked_for = self._batch
+        try:
+            await self._bus.client.publish(self._next, self._request, self._inbox)
+        except NatsError:
+            self._asked_for = 0
+
+    async def _wait(self) -> None:
+        self._news.clear()
+        try:
+            async with asyncio.timeout(SILENT_AFTER_S):
+                await self._news.wait()
+        except TimeoutError:
+            self._asked_for = 0
+            self._gone = self._bus.connected  # look whether it is still there
+
+    async def _reconnected(self) -> None:
+        self._asked_for = 0
+        self._news.set()
+
+    async def _heal(self) -> None:
+        """Make sure that the consumer exists, however long that takes."""
+        pause_s = HEAL_FIRST_S
+        while True:
+            try:
+                await self._ensure_consumer()
+            except (NatsError, APIError, OSError) as error:
+                log.warning(
+                    "consumer.unreachable", stream=self._stream, consumer=self._config.name, error=str(error)
+                )
+            else:
+                self._gone = False
+                return
+            await asyncio.sleep(pause_s)
+            pause_s = min(HEAL_LONGEST_S, pause_s * 2)
+
+    async def _ensure_consumer(self) -> None:
+        manager = self._bus.client.jsm()
+        name = self._config.name
+        assert name is not None
+        try:
+            await manager.consumer_info(self._stream, name)
+        except NotFoundError:
+            last = await self._last_of_stream(manager)
+            await manager.add_consumer(self._stream, self._from_where_we_were(last))
+            log.info("consumer.created", stream=self._stream, consumer=name)
+
+    async def _last_of_stream(self, manager: JetStreamContext) -> int:
+        try:
+            return (await manager.stream_info(self._stream)).state.last_seq
+        except NotFoundError:
+            await declare_streams(self._bus)
+            return 0
+
+    def _from_where_we_were(self, last_of_stream: int) -> ConsumerConfig:
+        if not 0 < self._last_sequence <= last_of_stream:
+            return self._config
+        return self._config.evolve(
+            deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=self._last_sequence + 1
+        )

@@ -1,0 +1,132 @@
+"""What every process reads from its environment; a service's own knobs stand in a subclass with its prefix."""
+
+import os
+import socket
+from collections.abc import Iterable
+from datetime import timedelta
+from difflib import get_close_matches
+from typing import Any, ClassVar, Literal, Self
+from urllib.parse import quote
+
+from dotenv import dotenv_values
+from pydantic import AliasChoices, Field, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SHARED_PREFIXES = ("NATS_", "POSTGRES_", "REDIS_", "OTLP_", "LOG_")
+"""Under these other programs have variables too (POSTGRES_INITDB_ARGS): only a near miss is taken for a misspelling."""
+
+NEAR = 0.8
+"""difflib's measure: one or two letters wrong in a name of ten."""
+
+
+def shared(*names: str, **field: Any) -> Any:  # noqa: ANN401 -- stands where pydantic's Field does
+    """A field that is read from these variables, without the service's prefix."""
+    return Field(validation_alias=AliasChoices(*names), **field)
+
+
+def _postgres_url(read: dict[str, Any]) -> str:
+    password = f":{quote(read['postgres_password'], safe='')}" if read["postgres_password"] else ""
+    user = f"{quote(read['postgres_user'], safe='')}{password}"
+    return f"postgresql://{user}@{read['postgres_host']}:{read['postgres_port']}/{quote(read['postgres_db'], safe='')}"
+
+
+def _redis_url(read: dict[str, Any]) -> str:
+    password = f":{quote(read['redis_password'], safe='')}@" if read["redis_password"] else ""
+    return f"redis://{password}{read['redis_host']}:{read['redis_port']}/{read['redis_db']}"
+
+
+class ServiceSettings(BaseSettings):
+    """Read once, by `process.run`; a subclass sets `model_config = SettingsConfigDict(env_prefix="HOST_REGISTRY_")`."""
+
+    model_config = SettingsConfigDict(frozen=True, env_file=".env", extra="ignore", populate_by_name=True)
+
+    instance: str = shared("INSTANCE", default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}")
+    """Tells this process from others of the same service, in logs, spans and `$SRV` answers."""
+
+    nats_url: str = shared("NATS_URL", default="nats://127.0.0.1:4222")
+
+    postgres_host: str = shared("POSTGRES_HOST", default="127.0.0.1")
+    postgres_port: int = shared("POSTGRES_PORT", default=5432)
+    postgres_db: str = shared("POSTGRES_DB", default="")
+    """By default the service's name: each service has a database of its own."""
+    postgres_user: str = shared("POSTGRES_USER", default="postgres")
+    postgres_password: str = shared("POSTGRES_PASSWORD", default="", repr=False)
+    postgres_url: str = shared("POSTGRES_URL", default_factory=_postgres_url, repr=False)
+
+    http_host: str = shared("HTTP_HOST", default="127.0.0.1")
+    http_port: int = shared("HTTP_PORT", default=0)
+    """0 takes a free one; which, the log line `http.listening` says."""
+
+    otlp_endpoint: str | None = shared("OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT", default=None)
+    """Base URL of an OTLP/HTTP receiver, such as http://127.0.0.1:4318; traces are off without one."""
+
+    log_level: str = shared("LOG_LEVEL", default="INFO")
+    log_format: Literal["json", "text"] = shared("LOG_FORMAT", default="json")
+
+    drain_seconds: float = shared("DRAIN_SECONDS", default=10.0)
+    """How long a stopping process may take to finish what it has begun; then it is ended."""
+
+    @classmethod
+    def service_name(cls) -> str:
+        """The service's name: its prefix in lower case."""
+        return cls.model_config.get("env_prefix", "").rstrip("_").lower()
+
+    @property
+    def drain(self) -> timedelta:
+        return timedelta(seconds=self.drain_seconds)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _own_database(cls, read: dict[str, Any]) -> dict[str, Any]:
+        if not {"POSTGRES_DB", "postgres_db"} & read.keys():
+            read["postgres_db"] = cls.service_name()
+        return read
+
+    @model_validator(mode="after")
+    def _nothing_misspelt(self) -> Self:
+        for name in _variables(self.model_config.get("env_file")):
+            self._check(name)
+        return self
+
+    @classmethod
+    def _check(cls, name: str) -> None:
+        prefix = cls.model_config.get("env_prefix", "").upper()
+        known = _known(cls) | _known(ServiceSettings) | _known(RedisSettings)
+        if name in known:
+            return
+        if prefix and name.startswith(prefix):
+            near = get_close_matches(name, known, n=1, cutoff=0)
+        elif name.startswith(SHARED_PREFIXES):
+            near = get_close_matches(name, known, n=1, cutoff=NEAR)
+        else:
+            return
+        if near:
+            raise ValueError(f"{name} is no setting; did you mean {near[0]}?")
+
+
+class RedisSettings(BaseSettings):
+    """For the services that use Redis, Valkey or Dragonfly: `class Settings(RedisSettings, ServiceSettings)`."""
+
+    redis_host: str = shared("REDIS_HOST", default="127.0.0.1")
+    redis_port: int = shared("REDIS_PORT", default=6379)
+    redis_db: int = shared("REDIS_DB", default=0)
+    redis_password: str = shared("REDIS_PASSWORD", default="", repr=False)
+    redis_url: str = shared("REDIS_URL", default_factory=_redis_url, repr=False)
+
+
+def _variables(env_file: Any) -> Iterable[str]:  # noqa: ANN401 -- pydantic-settings takes paths of every kind
+    yield from (name.upper() for name in os.environ)
+    if isinstance(env_file, (str, os.PathLike)):
+        yield from (name.upper() for name in dotenv_values(env_file))
+
+
+def _known(settings: type[BaseSettings]) -> set[str]:
+    prefix = settings.model_config.get("env_prefix", "")
+    return {name.upper() for field, about in settings.model_fields.items() for name in _names(prefix, field, about)}
+
+
+def _names(prefix: str, field: str, about: FieldInfo) -> Iterable[str]:
+    if isinstance(about.validation_alias, AliasChoices):
+        return [choice for choice in about.validation_alias.choices if isinstance(choice, str)]
+    return [about.validation_alias] if isinstance(about.validation_alias, str) else [prefix + field]
