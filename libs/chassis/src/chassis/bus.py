@@ -42,6 +42,8 @@ PENDING_MESSAGES = 65_536
 PENDING_BYTES = 64 * 1024 * 1024
 """What may wait for a slow callback before messages are dropped, with a warning."""
 
+FLUSH_WITHIN_S = 2
+
 NO_RESPONDERS = "503"
 
 
@@ -58,13 +60,14 @@ class _ReconnectingClient(Client):
 class Bus:
     """One connection, shared by everything in the process; made by `connect_bus`."""
 
-    def __init__(self, client: Client) -> None:
-        self.client = client
+    def __init__(self) -> None:
+        self.client: Client = _ReconnectingClient()
+        """nats-py's, for JetStream and key-value buckets."""
         self._on_reconnect: list[Callable[[], Awaitable[None]]] = []
         self._up = asyncio.Event()
         self._waiting: dict[str, asyncio.Future[Msg]] = {}
         self._tokens = count()
-        self._inbox = client.new_inbox() + "."
+        self._inbox = self.client.new_inbox() + "."
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -149,23 +152,61 @@ class Bus:
         except TimeoutError:
             raise UnavailableError("The message bus is away.") from None
 
-    async def _listen_for_replies(self) -> None:
-        await self.subscribe_raw(self._inbox + "*", self._replied)
-
     async def _replied(self, msg: Msg) -> None:
         future = self._waiting.get(msg.subject[len(self._inbox) :])
         if future is not None and not future.done():
             future.set_result(msg)
 
-    def _came_up(self) -> None:
+    async def open(self, url: str, name: str) -> None:
+        """Connect to one of the servers in `url` (comma-separated); waits for as long as none is there."""
+        await self.client.connect(
+            url.split(","),
+            name=name,
+            error_cb=self._failed,
+            disconnected_cb=self._disconnected,
+            reconnected_cb=self._reconnected,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=1,
+            reconnect_to_server_handler=_soon,
+            connect_timeout=2,
+            ping_interval=PING_EVERY_S,
+            max_outstanding_pings=2,
+            pending_size=BUFFER_BYTES,
+        )
         self._up.set()
+        await self.subscribe_raw(self._inbox + "*", self._replied)
+        log.info("bus.connected", server=self._server)
+
+    async def close(self) -> None:
+        """Send what is still to be sent, and go."""
+        if self.client.is_connected:
+            try:
+                await self.client.flush(timeout=FLUSH_WITHIN_S)
+            except NatsError as error:
+                log.warning("bus.not_flushed", error=str(error))
+        await self.client.close()
+
+    @property
+    def _server(self) -> str | None:
+        return self.client.connected_url.netloc.rpartition("@")[2] if self.client.connected_url else None
+
+    async def _disconnected(self) -> None:
+        self._up.clear()
+        if not self.client.is_closed:
+            BUS_DISCONNECTS.inc()
+            log.warning("bus.disconnected")
+
+    async def _reconnected(self) -> None:
+        self._up.set()
+        log.info("bus.reconnected", server=self._server)
         for callback in self._on_reconnect:
             task = asyncio.create_task(_guarded(callback))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    def _went_down(self) -> None:
-        self._up.clear()
+    async def _failed(self, error: Exception) -> None:
+        if not self.client.is_reconnecting:  # of tries to reconnect one line is enough: that of the disconnect
+            log.warning("bus.error", error=str(error) or type(error).__name__)
 
 
 def _expire(future: asyncio.Future[Msg]) -> None:
@@ -194,51 +235,10 @@ def _soon(servers: list[Server], _info: dict[str, Any]) -> tuple[Server, float]:
 
 @asynccontextmanager
 async def connect_bus(url: str, name: str) -> AsyncIterator[Bus]:
-    """Connect to the servers in `url` (comma-separated), waiting for as long as none is there; drain at the end."""
-    client = _ReconnectingClient()
-    bus = Bus(client)
-
-    async def disconnected() -> None:
-        bus._went_down()
-        if not client.is_closed:
-            BUS_DISCONNECTS.inc()
-            log.warning("bus.disconnected", error=str(client.last_error or ""))
-
-    async def reconnected() -> None:
-        bus._came_up()
-        log.info("bus.reconnected", server=client.connected_url.netloc if client.connected_url else None)
-
-    async def failed(error: Exception) -> None:
-        if client.is_connected:
-            log.warning("bus.error", error=str(error) or type(error).__name__)
-
-    await client.connect(
-        url.split(","),
-        name=name,
-        error_cb=failed,
-        disconnected_cb=disconnected,
-        reconnected_cb=reconnected,
-        max_reconnect_attempts=-1,
-        reconnect_time_wait=1,
-        reconnect_to_server_handler=_soon,
-        connect_timeout=2,
-        ping_interval=PING_EVERY_S,
-        max_outstanding_pings=2,
-        pending_size=BUFFER_BYTES,
-    )
-    bus._came_up()
-    await bus._listen_for_replies()
-    log.info("bus.connected", server=client.connected_url.netloc if client.connected_url else None)
+    """Connect to NATS, waiting for as long as it is away, and hold the connection until the block ends."""
+    bus = Bus()
+    await bus.open(url, name)
     try:
         yield bus
     finally:
-        await _close(client)
-
-
-async def _close(client: Client) -> None:
-    if client.is_connected:
-        try:
-            await client.flush(timeout=2)
-        except NatsError as error:
-            log.warning("bus.not_flushed", error=str(error))
-    await client.close()
+        await bus.close()

@@ -68,7 +68,7 @@ class Transaction:
     async def fetchrow(self, name: str, sql: str, *args: object) -> asyncpg.Record | None:
         return await self._run(name, sql, lambda connection: connection.fetchrow(sql, *args))
 
-    async def fetchval(self, name: str, sql: str, *args: object) -> Any:  # noqa: ANN401 -- as the statement says
+    async def fetchval(self, name: str, sql: str, *args: object) -> Any:
         return await self._run(name, sql, lambda connection: connection.fetchval(sql, *args))
 
     async def execute(self, name: str, sql: str, *args: object) -> str:
@@ -96,7 +96,7 @@ class Database:
     async def fetchrow(self, name: str, sql: str, *args: object) -> asyncpg.Record | None:
         return await self._run(name, sql, lambda connection: connection.fetchrow(sql, *args))
 
-    async def fetchval(self, name: str, sql: str, *args: object) -> Any:  # noqa: ANN401 -- as the statement says
+    async def fetchval(self, name: str, sql: str, *args: object) -> Any:
         return await self._run(name, sql, lambda connection: connection.fetchval(sql, *args))
 
     async def execute(self, name: str, sql: str, *args: object) -> str:
@@ -160,12 +160,14 @@ class Database:
 _SYSTEM = {"db.system.name": "postgresql"}
 
 
-def _span(name: str, sql: str) -> Any:  # noqa: ANN401
+def _span(name: str, sql: str) -> Any:
     if not tracing.recording():
         return tracing.QUIET
     operation = sql.split(None, 1)[0].upper()
     return tracing.span(
-        f"{operation} {name}", tracing.SpanKind.CLIENT, {**_SYSTEM, "db.operation.name": operation, "db.query.summary": name}
+        f"{operation} {name}",
+        tracing.SpanKind.CLIENT,
+        {**_SYSTEM, "db.operation.name": operation, "db.query.summary": name},
     )
 
 

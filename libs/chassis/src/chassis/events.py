@@ -1,4 +1,4 @@
-"""Consuming facts from JetStream: in order for each thing, things side by side, at least once, never lost, never spun on.
+"""Consuming facts from JetStream, at least once: of one thing in order, things side by side.
 
 A thing is all of a subject but its last token. FastStream carries the consumers; this module decides what is
 acknowledged, tried again, or put among the dead letters.
@@ -162,7 +162,7 @@ EXPIRES_UNUSED_S = 30.0
 """FastStream wants a time to collect a batch in; our pulls give what is there at once."""
 
 
-async def _as_they_came(message: Any) -> Any:  # noqa: ANN401 -- FastStream's signature
+async def _as_they_came(message: Any) -> Any:
     return message.raw_message
 
 
@@ -231,7 +231,11 @@ class _Consumer:
     def _again(self, msg: Msg, after_s: float, error: Exception) -> float:
         EVENTS_CONSUMED.labels(self.name, "again").inc()
         log.warning(
-            "event.again", consumer=self.name, subject=msg.subject, after_s=after_s, error=f"{type(error).__name__}: {error}"
+            "event.again",
+            consumer=self.name,
+            subject=msg.subject,
+            after_s=after_s,
+            error=f"{type(error).__name__}: {error}",
         )
         return after_s
 
@@ -252,9 +256,7 @@ class _Consumer:
         return None
 
 
-async def dead_letter(  # noqa: PLR0913 -- each says something else about the letter
-    bus: Bus, source: str, subject: str, body: bytes, reason: str, *, message_id: str
-) -> None:
+async def dead_letter(bus: Bus, source: str, subject: str, body: bytes, reason: str, *, message_id: str) -> None:
     """Keep a message that can't be used under `p2p.dlq.<source>`, with where it came from and why."""
     log.error("message.dead", source=source, subject=subject, reason=reason)
     headers = {"p2p-subject": subject, "p2p-reason": reason[:512]}

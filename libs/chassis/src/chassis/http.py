@@ -30,7 +30,7 @@ async def serve_http(
     port: int,
     *,
     websockets: Literal["none", "websockets-sansio"] = "none",
-    **uvicorn_options: Any,  # noqa: ANN401 -- passed through
+    **uvicorn_options: Any,
 ) -> AsyncIterator[int]:
     """Serve `app` and yield the port, which is a free one if `port` is 0; finish open requests at the end."""
     config = uvicorn.Config(
@@ -48,8 +48,8 @@ async def serve_http(
     server = _Server(config)
     async with asyncio.TaskGroup() as group:
         serving = group.create_task(_serve(server, host, port), name="http")
-        while not server.started and not serving.done():
-            await asyncio.sleep(0.001)  # uvicorn has no other way to say that it listens
+        while not server.started and not serving.done():  # noqa: ASYNC110 -- uvicorn has no other way to say that it listens
+            await asyncio.sleep(0.001)
         actual = _port_of(server) if server.started else port
         log.info("http.listening", host=host, port=actual)
         try:

@@ -35,7 +35,7 @@ class IdempotencyKeyReusedError(ServiceError):
 
 
 async def recall(statements: Database | Transaction, asked: Asked, question: Message) -> bytes | None:
-    """Give the answer this question had under its key before, if it had one; for a look before work that asks others."""
+    """Give the answer this question had under its key before, if any: a look ahead for work that asks others."""
     if asked.idempotency_key is None:
         return None
     row = await statements.fetchrow("idempotency.find", _FIND, *_key(asked))

@@ -47,7 +47,12 @@ def open_logs(service: str, instance: str, *, level: str = "INFO", form: Format 
 def _rendering(form: Format) -> list[Processor]:
     meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     if form == "text":
-        return [meta, structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback)]
+        return [
+            meta,
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback
+            ),
+        ]
     return [meta, structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
 
 

@@ -1,4 +1,4 @@
-"""Ordered SQL migrations: `NNNN_name.sql` files, each applied once, in a transaction of its own, and never changed after."""
+"""Ordered SQL migrations: files `NNNN_name.sql`, each applied once in a transaction of its own, then never changed."""
 
 import re
 from collections.abc import Iterable
@@ -49,7 +49,7 @@ class Migration:
 
 
 def read_migrations(directory: Traversable) -> list[Migration]:
-    """Read the files in order; MigrationError when the numbers are not 1, 2, 3, …"""
+    """Read the files in order; MigrationError unless they are numbered without gap or repeat."""
     found = []
     for file in directory.iterdir():
         if match := _FILE.fullmatch(file.name):

@@ -26,10 +26,16 @@ from chassis.refusals import ServiceError
 log = structlog.stdlib.get_logger()
 
 OUTBOX_COLUMNS = "outbox (event_id, subject, payload, traceparent)"
-"""For a store that tells in the statement that changes: WITH moved AS (UPDATE … RETURNING …)
-INSERT INTO {OUTBOX_COLUMNS} SELECT $1, $2, $3::jsonb || jsonb_build_object('revision', moved.revision), $4 FROM moved."""
+"""For a store that tells in the statement that changes:
 
-_INSERT = f"INSERT INTO {OUTBOX_COLUMNS} SELECT * FROM unnest($1::uuid[], $2::text[], $3::jsonb[], $4::text[])"
+WITH moved AS (UPDATE … RETURNING revision) INSERT INTO {OUTBOX_COLUMNS}
+SELECT $1, $2, $3::jsonb || jsonb_build_object('revision', moved.revision), $4 FROM moved
+"""
+
+_INSERT = """
+INSERT INTO outbox (event_id, subject, payload, traceparent)
+SELECT * FROM unnest($1::uuid[], $2::text[], $3::jsonb[], $4::text[])
+"""
 
 _LOCK = 0x6F757462  # "outb"
 _TRY_LOCK = "SELECT pg_try_advisory_lock($1)"

@@ -12,7 +12,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 from nats.errors import TimeoutError as NatsTimeoutError
-from nats.js import JetStreamContext
+from nats.js import JetStreamManager
 from nats.js.api import ConsumerConfig, DeliverPolicy, Header
 from nats.js.errors import APIError, NotFoundError
 
@@ -36,6 +36,7 @@ class Pull:
     def __init__(self, bus: Bus, stream: str, config: ConsumerConfig, batch: int) -> None:
         self._bus = bus
         self._stream = stream
+        self._name = config.name or config.durable_name or bus.client.new_inbox().rpartition(".")[2]
         self._config = config
         self._batch = batch
         self._arrived: deque[Msg] = deque()
@@ -45,7 +46,7 @@ class Pull:
         self._last_sequence = 0
         self._inbox = bus.client.new_inbox()
         self._subscription: Subscription | None = None
-        self._next = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{config.name}"
+        self._next = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{self._name}"
         self._request = json.dumps(
             {"batch": batch, "expires": int(EXPIRES_S * 1e9), "idle_heartbeat": int(HEARTBEAT_S * 1e9)}
         ).encode()
@@ -55,7 +56,7 @@ class Pull:
         self._bus.on_reconnect(self._reconnected)
         await self._heal()
 
-    async def fetch(self, batch: int, timeout: float | None = None) -> list[Msg]:  # noqa: ASYNC109 -- nats-py's signature
+    async def fetch(self, batch: int, timeout: float | None = None) -> list[Msg]:  # noqa: ARG002 -- FastStream gives one
         """Wait for messages and give all that are there; FastStream's second call for one batch ends that batch."""
         if batch < self._batch:
             raise NatsTimeoutError
@@ -115,9 +116,7 @@ class Pull:
             try:
                 await self._ensure_consumer()
             except (NatsError, APIError, OSError) as error:
-                log.warning(
-                    "consumer.unreachable", stream=self._stream, consumer=self._config.name, error=str(error)
-                )
+                log.warning("consumer.unreachable", stream=self._stream, consumer=self._name, error=str(error))
             else:
                 self._gone = False
                 return
@@ -126,16 +125,14 @@ class Pull:
 
     async def _ensure_consumer(self) -> None:
         manager = self._bus.client.jsm()
-        name = self._config.name
-        assert name is not None
         try:
-            await manager.consumer_info(self._stream, name)
+            await manager.consumer_info(self._stream, self._name)
         except NotFoundError:
             last = await self._last_of_stream(manager)
             await manager.add_consumer(self._stream, self._from_where_we_were(last))
-            log.info("consumer.created", stream=self._stream, consumer=name)
+            log.info("consumer.created", stream=self._stream, consumer=self._name)
 
-    async def _last_of_stream(self, manager: JetStreamContext) -> int:
+    async def _last_of_stream(self, manager: JetStreamManager) -> int:
         try:
             return (await manager.stream_info(self._stream)).state.last_seq
         except NotFoundError:

@@ -26,10 +26,10 @@ _SYSTEM = {"db.system.name": "redis"}
 class TracedRedis(Redis):
     """redis-py's client; what it raises when the server is away is UnavailableError."""
 
-    async def execute_command(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 -- redis-py's signature
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
         with tracing.span(str(args[0]), tracing.SpanKind.CLIENT, _SYSTEM):
             try:
-                return await super().execute_command(*args, **options)
+                return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
             except (RedisConnectionError, RedisTimeoutError, OSError) as error:
                 raise UnavailableError("Redis is away.") from error
 

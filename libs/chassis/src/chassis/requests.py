@@ -81,10 +81,8 @@ async def call(
     idempotency_key: str | None = None,
 ) -> Answer:
     """Ask and return the typed answer; RefusedError, UnavailableError or DeadlineExceededError otherwise."""
-    answer = await call_raw(
-        bus, rpc, question, deadline=deadline, caller=caller, idempotency_key=idempotency_key
-    )
-    return rpc.answer.__pydantic_validator__.validate_json(answer)
+    answer = await call_raw(bus, rpc, question, deadline=deadline, caller=caller, idempotency_key=idempotency_key)
+    return rpc.answer.model_validate_json(answer)
 
 
 async def call_raw(

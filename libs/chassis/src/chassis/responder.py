@@ -75,7 +75,7 @@ class Responder:
 
     async def _unsubscribe(self, subscription: Subscription) -> None:
         try:
-            await subscription.drain()  # unsubscribe, a round trip for what is on its way, then every callback
+            await subscription.drain()  # type: ignore[no-untyped-call]  # unsubscribe, a round trip for what is on its way, then every callback
         except NatsError as error:  # without a connection nothing more arrives
             log.info("responder.unsubscribed_offline", reason=str(error))
 
@@ -106,9 +106,7 @@ class Responder:
             ANSWERED_UNTIL.set(until)
         began_at = time.perf_counter()
         try:
-            with tracing.continued(
-                headers.get(tracing.TRACEPARENT), endpoint.rpc.subject, tracing.SpanKind.SERVER
-            ):
+            with tracing.continued(headers.get(tracing.TRACEPARENT), endpoint.rpc.subject, tracing.SpanKind.SERVER):
                 answer = await self._ask(endpoint, msg.data, headers)
                 await self._reply(msg.reply, answer, None)
         except ServiceError as error:

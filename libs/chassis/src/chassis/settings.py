@@ -5,7 +5,7 @@ import socket
 from collections.abc import Iterable
 from datetime import timedelta
 from difflib import get_close_matches
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Literal, Self
 from urllib.parse import quote
 
 from dotenv import dotenv_values
@@ -20,7 +20,7 @@ NEAR = 0.8
 """difflib's measure: one or two letters wrong in a name of ten."""
 
 
-def shared(*names: str, **field: Any) -> Any:  # noqa: ANN401 -- stands where pydantic's Field does
+def shared(*names: str, **field: Any) -> Any:
     """A field that is read from these variables, without the service's prefix."""
     return Field(validation_alias=AliasChoices(*names), **field)
 
@@ -115,7 +115,7 @@ class RedisSettings(BaseSettings):
     redis_url: str = shared("REDIS_URL", default_factory=_redis_url, repr=False)
 
 
-def _variables(env_file: Any) -> Iterable[str]:  # noqa: ANN401 -- pydantic-settings takes paths of every kind
+def _variables(env_file: Any) -> Iterable[str]:
     yield from (name.upper() for name in os.environ)
     if isinstance(env_file, (str, os.PathLike)):
         yield from (name.upper() for name in dotenv_values(env_file))

@@ -13,21 +13,20 @@ log = structlog.stdlib.get_logger()
 async def declare_streams(bus: Bus, *, replicas: int = 1) -> None:
     """Create the streams that are missing and bring the others' settings up to date; may be called by all at once."""
     for stream in ALL:
-        await _declare(bus, _config(stream, replicas))
+        await _declare(bus, stream.name, _config(stream, replicas))
 
 
-async def _declare(bus: Bus, wanted: StreamConfig) -> None:
+async def _declare(bus: Bus, name: str, wanted: StreamConfig) -> None:
     streams = bus.client.jsm()
-    assert wanted.name is not None
     try:
-        present = (await streams.stream_info(wanted.name)).config
+        present = (await streams.stream_info(name)).config
     except NotFoundError:
         await streams.add_stream(wanted)  # the same settings twice are one stream, whoever comes first
-        log.info("stream.created", stream=wanted.name)
+        log.info("stream.created", stream=name)
         return
     if _differs(present, wanted):
         await streams.update_stream(wanted)
-        log.info("stream.updated", stream=wanted.name)
+        log.info("stream.updated", stream=name)
 
 
 def _differs(present: StreamConfig, wanted: StreamConfig) -> bool:

@@ -22,7 +22,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased, Sampler, SamplingResult
-from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, Status, StatusCode, TraceFlags
+from opentelemetry.trace import SpanKind as SpanKind  # noqa: PLC0414 -- ours to give on: callers name a span's kind
 from opentelemetry.util.types import Attributes, AttributeValue
 
 from chassis.refusals import ServiceError
@@ -58,9 +59,7 @@ def open_tracing(service: str, instance: str, version: str, endpoint: str | None
 @contextmanager
 def recording_to(exporter: SpanExporter, service: str, instance: str, version: str) -> Iterator[None]:
     """Export spans through `exporter`; once in a process, as OpenTelemetry allows one provider."""
-    resource = Resource.create(
-        {"service.name": service, "service.instance.id": instance, "service.version": version}
-    )
+    resource = Resource.create({"service.name": service, "service.instance.id": instance, "service.version": version})
     provider = TracerProvider(sampler=_EdgeDecides(), id_generator=_IdsOfTheEdge(), resource=resource)
     provider.add_span_processor(
         BatchSpanProcessor(exporter, max_queue_size=QUEUE_SIZE, schedule_delay_millis=500, max_export_batch_size=512)
@@ -78,7 +77,7 @@ class _EdgeDecides(Sampler):
     def __init__(self) -> None:
         self._followed = ParentBased(ALWAYS_OFF)
 
-    def should_sample(  # noqa: PLR0913, PLR0917 -- OpenTelemetry's signature
+    def should_sample(  # noqa: PLR0917 -- OpenTelemetry's signature
         self,
         parent_context: Context | None,
         trace_id: int,
