@@ -1,0 +1,51 @@
+"""What can go wrong between a program and the coordinator, as exceptions that say so."""
+
+from contracts.refusals import Code, Refusal
+
+
+class P2pError(Exception):
+    """Everything that this package raises of its own."""
+
+
+class UnreachableError(P2pError):
+    """Nobody answered: the address is wrong, the coordinator is down, or the network is away."""
+
+    def __init__(self, where: str, cause: str) -> None:
+        super().__init__(f"{where} cannot be reached: {cause}")
+        self.where = where
+
+
+class RefusedError(P2pError):
+    """The coordinator answered no; `code` is the stable word to match on."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(f"{refusal.detail} ({refusal.code})")
+        self.refusal = refusal
+
+    @property
+    def code(self) -> Code:
+        return self.refusal.code
+
+
+class NotAllowedError(P2pError):
+    """The gateway closed the signaling connection because this program may not have it (1008)."""
+
+
+class ReplacedError(P2pError):
+    """A newer connection took over our signaling name (4001); coming back would throw that one out."""
+
+    def __init__(self, peer_id: str) -> None:
+        super().__init__(f"another connection took over the signaling name {peer_id!r}; is the program running twice?")
+        self.peer_id = peer_id
+
+
+class ChannelClosedError(P2pError):
+    """The player's data channel is closed; what was sent did not leave."""
+
+    def __init__(self, player_id: str) -> None:
+        super().__init__(f"the data channel to {player_id!r} is closed")
+        self.player_id = player_id
+
+
+class ConnectionFailedError(P2pError):
+    """A player's offer did not lead to an open data channel."""

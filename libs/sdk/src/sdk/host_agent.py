@@ -1,0 +1,312 @@
+"""A player's machine as a host: registered, beating, reachable through signaling, serving players' data channels.
+
+Players side by side; what one player sends is handled one message at a time, in order.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
+from datetime import timedelta
+from enum import StrEnum
+from types import MappingProxyType, TracebackType
+from typing import Self
+
+import aiohttp
+from contracts.frames import (
+    FrameOut,
+    IceCandidateOut,
+    IceServer,
+    OfferOut,
+    PeerLeft,
+    SessionAssigned,
+    SessionReleased,
+)
+from contracts.hosts import Heartbeat, RegisterHost
+from contracts.refusals import Code
+
+from sdk.agent_events import (
+    AgentEvent,
+    BeatFailed,
+    BeatStored,
+    PlayerArriving,
+    PlayerConnected,
+    PlayerFailed,
+    PlayerGone,
+    Registered,
+    SignalingConnected,
+    SignalingLost,
+)
+from sdk.backoff import Backoff
+from sdk.channel import PlayerChannel
+from sdk.errors import ChannelClosedError, P2pError, RefusedError, UnreachableError
+from sdk.player import OnMessage, Player
+from sdk.quality import Traffic, heartbeat
+from sdk.registration import Registration
+from sdk.signaling import SignalingSocket
+
+log = logging.getLogger(__name__)
+
+BEAT_EVERY = timedelta(seconds=15)
+"""What the coordinator expects; it begins to doubt after 20 s."""
+
+ICE_SERVERS_FOR_S = 300.0
+"""How long the gateway's list is used before it is asked for again: TURN credentials in it are short-lived."""
+
+FLUSH_WITHIN_S = 2.0
+"""How long closing waits for what was sent to leave."""
+
+
+class OnClose(StrEnum):
+    """What becomes of the registration when the agent closes."""
+
+    KEEP = "keep"
+    """Left as it is: the coordinator calls the host offline as soon as it misses it."""
+    DRAIN = "drain"
+    """No new sessions from now on; those present are moved or ended at once."""
+    UNREGISTER = "unregister"
+    """Forgotten."""
+
+
+class HostAgent:
+    """Offers this machine as a host for as long as the `async with` block lasts.
+
+    `url` is a gateway's (or their balancer's) base URL, `host` what to register. `on_message` is awaited for each
+    message of a player, `on_event` is called for everything else worth knowing and must not block. `measure` may
+    correct what a beat says; without it a beat says what the players' connections measured.
+
+    Entering registers the host and returns when players can reach it; it raises RefusedError, UnreachableError or
+    NotAllowedError when that cannot be. Later losses of the connection are made good without a word but events.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        host: RegisterHost,
+        *,
+        on_message: OnMessage,
+        on_event: Callable[[AgentEvent], None] = lambda _: None,
+        measure: Callable[[Heartbeat], Heartbeat] = lambda measured: measured,
+        token: str | None = None,
+        ice_servers: Sequence[IceServer] | None = None,
+        on_close: OnClose = OnClose.DRAIN,
+        beat_every: timedelta = BEAT_EVERY,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._url = url
+        self._host = host
+        self._on_message = on_message
+        self._tell = on_event
+        self._measure = measure
+        self._token = token
+        self._own_ice_servers = ice_servers
+        self._on_close = on_close
+        self._beat_every = beat_every
+        self._backoff = backoff or Backoff()
+        self._sessions: dict[str, SessionAssigned] = {}
+        self._players: dict[tuple[str, str], Player] = {}
+        self._reachable = asyncio.Event()
+        self._ice_servers: tuple[float, Sequence[IceServer]] | None = None
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            http = await stack.enter_async_context(aiohttp.ClientSession())
+            self._registration = Registration(http, self._url, self._host, self._token)
+            self._signaling = SignalingSocket(
+                http,
+                self._url,
+                self._host.peer_id or self._host.host_id,
+                token=self._token,
+                on_frame=self._heard,
+                on_connected=self._connected,
+                on_lost=self._lost,
+                backoff=self._backoff,
+            )
+            self._traffic = Traffic(time.monotonic())
+            self._tell(Registered(await self._registration.register()))
+            self._running = asyncio.create_task(self._run(), name=f"host agent {self._host.host_id}")
+            stack.push_async_callback(self._stop)
+            await self._until_reachable()
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        async with self._stack:
+            await self._take_leave()
+
+    @property
+    def sessions(self) -> Mapping[str, SessionAssigned]:
+        """The sessions this host serves now, by id."""
+        return MappingProxyType(self._sessions)
+
+    def channels(self, session_id: str | None = None) -> Sequence[PlayerChannel]:
+        """Give the open channels, of one session or of all."""
+        return [
+            channel
+            for player in self._players.values()
+            if session_id in {None, player.session_id}
+            for channel in player.channels
+            if channel.open
+        ]
+
+    async def broadcast(self, message: str | bytes, session_id: str | None = None) -> int:
+        """Send to every open channel, of one session or of all; give how many it went to."""
+        sent = await asyncio.gather(
+            *(channel.send(message) for channel in self.channels(session_id)), return_exceptions=True
+        )
+        for outcome in sent:
+            if isinstance(outcome, BaseException) and not isinstance(outcome, ChannelClosedError):
+                raise outcome
+        return sum(outcome is None for outcome in sent)
+
+    async def until_stopped(self) -> None:
+        """Wait for as long as all is well; raise ReplacedError or NotAllowedError when the agent had to stop."""
+        await asyncio.shield(self._running)
+
+    async def _run(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                self._tasks.create_task(self._beat())
+                self._tasks.create_task(self._signaling.run())
+        except ExceptionGroup as failed:
+            # One task's failure ends the group; whoever waits wants that failure, not the group.
+            raise failed.exceptions[0] from None
+
+    async def _stop(self) -> None:
+        self._running.cancel()
+        with suppress(asyncio.CancelledError, P2pError):
+            # What ended it early was raised by `until_stopped` to whoever asked.
+            await self._running
+
+    async def _until_reachable(self) -> None:
+        reachable = asyncio.create_task(self._reachable.wait())
+        try:
+            await asyncio.wait((reachable, self._running), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            reachable.cancel()
+        if self._running.done():
+            await self._running
+
+    async def _take_leave(self) -> None:
+        """Have what was sent leave, and tell the coordinator first, so that it sends nobody here meanwhile."""
+        try:
+            match self._on_close:
+                case OnClose.KEEP:
+                    pass
+                case OnClose.DRAIN:
+                    await self._registration.drain()
+                case OnClose.UNREGISTER:
+                    await self._registration.unregister()
+        except (RefusedError, UnreachableError) as error:
+            log.warning("the coordinator was not told that host %s closes: %s", self._host.host_id, error)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FLUSH_WITHIN_S):
+                await asyncio.gather(*(channel.flush() for channel in self.channels()))
+
+    async def _beat(self) -> None:
+        clock = asyncio.get_running_loop().time
+        due = clock()
+        while True:
+            due += self._beat_every.total_seconds()
+            await asyncio.sleep(due - clock())
+            await self._beat_once()
+
+    async def _beat_once(self) -> None:
+        players = self._players.values()
+        mbps = self._traffic.mbps(players, time.monotonic())
+        beat = self._measure(heartbeat(players, self._sessions, mbps))
+        try:
+            self._tell(BeatStored(await self._registration.beat(beat)))
+        except RefusedError as error:
+            if error.code is Code.HOST_NOT_FOUND:
+                await self._register_again()
+            else:
+                self._tell(BeatFailed(str(error)))
+        except UnreachableError as error:
+            self._tell(BeatFailed(str(error)))
+
+    async def _register_again(self) -> None:
+        try:
+            self._tell(Registered(await self._registration.register()))
+        except (RefusedError, UnreachableError) as error:
+            self._tell(BeatFailed(str(error)))
+
+    def _connected(self) -> None:
+        self._reachable.set()
+        self._tell(SignalingConnected())
+        if self._sessions:
+            self._tasks.create_task(self._drop_ended_sessions(frozenset(self._sessions)))
+
+    def _lost(self, reason: str, retry_in: timedelta) -> None:
+        self._tell(SignalingLost(reason, retry_in))
+
+    async def _drop_ended_sessions(self, known: frozenset[str]) -> None:
+        """Find out which sessions ended while we could not hear it; the gateway names only those that live."""
+        try:
+            live = {session.session_id for session in await self._registration.live_sessions()}
+        except (RefusedError, UnreachableError) as error:
+            log.warning("sessions that ended meanwhile are not known: %s", error)
+            return
+        for session_id in known - live:
+            self._heard(SessionReleased(session_id=session_id, reason="ended_meanwhile"))
+
+    def _heard(self, frame: FrameOut) -> None:
+        match frame:
+            case OfferOut():
+                self._welcome(frame)
+            case IceCandidateOut():
+                if player := self._players.get((frame.session_id or "", frame.sender)):
+                    player.hear_candidate(frame.candidate)
+            case PeerLeft():
+                player = self._players.get((frame.session_id or "", frame.peer_id))
+                # One who is connected says goodbye on the connection; its signaling may be back in a second.
+                if player is not None and not player.connected:
+                    player.end("left before the connection stood")
+            case SessionAssigned():
+                self._sessions[frame.session_id] = frame
+                self._tell(frame)
+            case SessionReleased():
+                self._sessions.pop(frame.session_id, None)
+                for player in self._players.values():
+                    if player.session_id == frame.session_id:
+                        player.end(f"the session was released: {frame.reason}")
+                self._tell(frame)
+
+    def _welcome(self, offer: OfferOut) -> None:
+        # At once, not in the task: the offer's candidates are the next frames.
+        key = (offer.session_id or "", offer.sender)
+        if before := self._players.get(key):
+            before.end("made a new connection")
+        player = self._players[key] = Player(offer, self._on_message)
+        self._tell(PlayerArriving(player.session_id, player.player_id))
+        self._tasks.create_task(self._serve(player))
+
+    async def _serve(self, player: Player) -> None:
+        try:
+            reason = await player.run(await self._ice_servers_now(), self._signaling.send, self._player_connected)
+            self._tell(PlayerGone(player.session_id, player.player_id, reason))
+        except P2pError as error:
+            self._tell(PlayerFailed(player.session_id, player.player_id, str(error)))
+        except Exception as error:
+            # The outermost edge: an offer is a stranger's text, and aiortc has an exception for every way to be wrong.
+            log.warning("an offer of player %s cannot be used", player.player_id, exc_info=True)
+            self._tell(PlayerFailed(player.session_id, player.player_id, f"the offer cannot be used: {error!r}"))
+        finally:
+            self._traffic.keep(player)
+            key = (player.session_id, player.player_id)
+            if self._players.get(key) is player:
+                del self._players[key]
+
+    def _player_connected(self, player: Player) -> None:
+        self._tell(PlayerConnected(player.session_id, player.player_id, player.elapsed))
+
+    async def _ice_servers_now(self) -> Sequence[IceServer]:
+        if self._own_ice_servers is not None:
+            return self._own_ice_servers
+        now = time.monotonic()
+        if self._ice_servers is None or now - self._ice_servers[0] > ICE_SERVERS_FOR_S:
+            self._ice_servers = now, await self._registration.ice_servers()
+        return self._ice_servers[1]

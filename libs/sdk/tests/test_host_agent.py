@@ -1,0 +1,203 @@
+"""A host agent and its players, in one process, over real WebRTC."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from contracts.hosts import Heartbeat, RegisterHost
+from sdk import HostAgent, OnClose, PlayerConnected, PlayerGone, SignalingLost
+from testkit.eventually import eventually
+
+from libs.sdk.tests.aiortc_player import aiortc_player
+
+HOST = RegisterHost(host_id="host-1", player_id="player-1", player_name="One", cpu_cores=4)
+
+
+async def echo(channel, message):
+    await channel.send(message)
+
+
+def agent_for(stand_in, **more):
+    return HostAgent(stand_in.url, HOST, **{"on_message": echo, **more})
+
+
+async def test_a_player_who_enters_the_zone_talks_to_the_host(stand_in):
+    async with agent_for(stand_in), aiortc_player(stand_in.url, "anna") as anna:
+        channel = await anna.enter("prontera")
+        channel.send("hello")
+        assert await anna.heard.get() == "hello"
+        channel.send(b"\x00\x01")
+        assert await anna.heard.get() == b"\x00\x01"
+
+
+async def test_the_host_hears_who_speaks_and_in_which_session(stand_in):
+    heard: asyncio.Queue[Any] = asyncio.Queue()
+
+    async def hear(channel, message):
+        heard.put_nowait((channel.session_id, channel.player_id, channel.label, message))
+
+    async with agent_for(stand_in, on_message=hear), aiortc_player(stand_in.url, "anna") as anna:
+        (await anna.enter("prontera")).send("hello")
+        assert await heard.get() == (anna.joined["session_id"], "anna", "game", "hello")
+
+
+async def test_messages_of_one_player_are_handled_in_order_one_at_a_time(stand_in):
+    handled = []
+    all_handled = asyncio.Event()
+
+    async def slow_at_first(_, message):
+        handled.append(f"begin {message}")
+        await asyncio.sleep(0)
+        handled.append(f"end {message}")
+        if message == "9":
+            all_handled.set()
+
+    async with agent_for(stand_in, on_message=slow_at_first), aiortc_player(stand_in.url, "anna") as anna:
+        channel = await anna.enter("prontera")
+        for number in range(10):
+            channel.send(str(number))
+        await all_handled.wait()
+    assert handled == [f"{what} {number}" for number in range(10) for what in ("begin", "end")]
+
+
+async def test_an_error_in_on_message_costs_that_message_alone(stand_in):
+    async def picky(channel, message):
+        if message == "bad":
+            raise ValueError(message)
+        await channel.send(message)
+
+    async with agent_for(stand_in, on_message=picky), aiortc_player(stand_in.url, "anna") as anna:
+        channel = await anna.enter("prontera")
+        channel.send("bad")
+        channel.send("good")
+        assert await anna.heard.get() == "good"
+
+
+async def test_a_broadcast_reaches_all_players_of_the_session(stand_in):
+    async with (
+        agent_for(stand_in) as agent,
+        aiortc_player(stand_in.url, "anna") as anna,
+        aiortc_player(stand_in.url, "ben") as ben,
+    ):
+        await anna.enter("prontera")
+        await ben.enter("prontera")
+        assert await agent.broadcast("noon", anna.joined["session_id"]) == 2
+        assert await agent.broadcast("noon", "another session") == 0
+        assert [await anna.heard.get(), await ben.heard.get()] == ["noon", "noon"]
+
+
+async def test_round_trips_are_measured_on_the_players_connection(stand_in):
+    async with agent_for(stand_in) as agent, aiortc_player(stand_in.url, "anna") as anna:
+        await anna.enter("prontera")
+        round_trip = await eventually(lambda: agent.channels()[0].round_trip)
+        assert timedelta(0) < round_trip < timedelta(seconds=1)
+
+
+async def test_beats_say_what_was_measured_and_the_callback_has_the_last_word(stand_in):
+    def with_loss(measured):
+        return measured.model_copy(update={"packet_loss_percent": 1.5})
+
+    async with (
+        agent_for(stand_in, beat_every=timedelta(milliseconds=50), measure=with_loss),
+        aiortc_player(stand_in.url, "anna") as anna,
+    ):
+        await anna.enter("prontera")
+        await stand_in.until(lambda: stand_in.beats and "latency_ms" in stand_in.beats[-1])
+        beat = Heartbeat.model_validate(stand_in.beats[-1])
+        assert (beat.current_players, beat.current_zones, beat.packet_loss_percent) == (1, 1, 1.5)
+
+
+async def test_a_host_that_the_registry_forgot_registers_again(stand_in):
+    async with agent_for(stand_in, beat_every=timedelta(milliseconds=20)):
+        stand_in.hosts.clear()
+        await stand_in.until(lambda: "host-1" in stand_in.hosts)
+
+
+async def test_a_player_who_leaves_is_gone(stand_in):
+    events: asyncio.Queue[Any] = asyncio.Queue()
+    async with agent_for(stand_in, on_event=events.put_nowait) as agent, aiortc_player(stand_in.url, "anna") as anna:
+        await anna.enter("prontera")
+        await next_of(PlayerConnected, events)
+        await anna.peer.close()
+        gone = await next_of(PlayerGone, events)
+        assert (gone.player_id, agent.channels()) == ("anna", [])
+
+
+async def test_a_new_offer_of_a_player_takes_the_place_of_the_connection_before(stand_in):
+    async with agent_for(stand_in) as agent, aiortc_player(stand_in.url, "anna") as before:
+        await before.enter("prontera")
+        async with aiortc_player(stand_in.url, "anna") as after:
+            channel = await after.enter("prontera")
+            await before.closed.wait()
+            channel.send("again")
+            assert await after.heard.get() == "again"
+            assert len(agent.channels()) == 1
+
+
+async def test_players_of_a_released_session_are_disconnected(stand_in):
+    async with agent_for(stand_in) as agent, aiortc_player(stand_in.url, "anna") as anna:
+        await anna.enter("prontera")
+        released = {"type": "session-released", "session_id": anna.joined["session_id"], "reason": "ended"}
+        await stand_in.send("host-1", released)
+        await anna.closed.wait()
+        assert agent.sessions == {}
+
+
+async def test_a_lost_signaling_connection_comes_back_and_players_stay(stand_in):
+    events: asyncio.Queue[Any] = asyncio.Queue()
+    async with agent_for(stand_in, on_event=events.put_nowait), aiortc_player(stand_in.url, "anna") as anna:
+        channel = await anna.enter("prontera")
+        await stand_in.close("host-1", 1012)
+        await next_of(SignalingLost, events)
+        await stand_in.until(lambda: "host-1" in stand_in.sockets)
+        channel.send("still here")
+        assert await anna.heard.get() == "still here"
+
+
+async def test_a_session_that_ended_while_signaling_was_away_is_released(stand_in):
+    async with agent_for(stand_in) as agent, aiortc_player(stand_in.url, "anna") as anna:
+        await anna.enter("prontera")
+        stand_in.sessions.clear()
+        await stand_in.close("host-1", 1012)
+        await anna.closed.wait()
+        await eventually(lambda: not agent.sessions)
+
+
+@pytest.mark.parametrize(
+    ("offer", "wrong"),
+    [("v=0 nonsense", "sdp text"), ({"sdp": 7}, "no text"), (["offer"], "a list"), ({}, "no sdp"), ("", "empty")],
+)
+async def test_an_offer_that_makes_no_sense_is_reported_and_the_host_lives(stand_in, offer, wrong):
+    async with agent_for(stand_in), aiortc_player(stand_in.url, "anna") as anna:
+        joined = await anna.ask({"type": "enter", "zone_id": "prontera"}, "session-joined")
+        to = {"to": "host-1", "session_id": joined["session_id"]}
+        await anna.send({"type": "offer", "sdp": offer, **to})
+        for candidate in (7, {"candidate": 7}, "candidate:", "candidate:1 2", {}, None):
+            await anna.send({"type": "ice-candidate", "candidate": candidate, **to})
+        channel = await anna.enter("prontera")
+        channel.send("hello")
+        assert await anna.heard.get() == "hello"
+
+
+async def test_closing_drains_the_host_and_lets_what_was_sent_leave(stand_in):
+    async with aiortc_player(stand_in.url, "anna") as anna:
+        async with agent_for(stand_in) as agent:
+            await anna.enter("prontera")
+            await agent.broadcast("goodbye" * 1000)
+        assert await anna.heard.get() == "goodbye" * 1000
+        await anna.closed.wait()
+    assert stand_in.drained == ["host-1"]
+
+
+async def test_closing_may_unregister(stand_in):
+    async with agent_for(stand_in, on_close=OnClose.UNREGISTER):
+        assert "host-1" in stand_in.hosts
+    assert stand_in.hosts == {}
+
+
+async def next_of(kind, events):
+    async with asyncio.timeout(10):
+        while not isinstance(event := await events.get(), kind):
+            pass
+    return event
