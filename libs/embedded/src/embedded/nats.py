@@ -7,10 +7,10 @@ from pathlib import Path
 from embedded.errors import JetStreamUnavailableError
 from embedded.ports import LOOPBACK
 from embedded.probes import nats_greeting
-from embedded.process import Process, Program, Sink
+from embedded.process import Observer, Process, Program
 
 
-async def start_nats(directory: Path, port: int, sink: Sink) -> Process:
+async def start_nats(directory: Path, port: int, observer: Observer) -> Process:
     """Start it on `port`, with its streams in `directory`; refuse one that came up without JetStream."""
     directory.mkdir(parents=True, exist_ok=True)
     configuration = directory / "nats.conf"
@@ -21,7 +21,7 @@ async def start_nats(directory: Path, port: int, sink: Sink) -> Process:
 
     process = await Process.start(
         Program("nats", (str(_binary()), "--config", str(configuration)), probe),
-        sink,
+        observer,
     )
     greeting = await nats_greeting(port)
     if greeting is None or not greeting.get("jetstream"):

@@ -17,7 +17,7 @@ from embedded.errors import EmbeddedError
 from embedded.installation import programs, server_account
 from embedded.ports import LOOPBACK
 from embedded.probes import postgres_ready
-from embedded.process import Account, Process, Program, Sink
+from embedded.process import Account, Observer, Process, Program
 
 USER = "p2p"
 MAJOR = "18"
@@ -56,7 +56,7 @@ class Postgres:
         account = server_account()
         return cls(data_dir / "postgres", programs(account, data_dir), account)
 
-    async def start(self, port: int, sink: Sink, more_settings: Mapping[str, str] | None = None) -> Process:
+    async def start(self, port: int, observer: Observer, more_settings: Mapping[str, str] | None = None) -> Process:
         """Start it on `port`; the first start makes the cluster."""
         await self._make_cluster()
         _clear_stale_lock(self.directory)
@@ -84,7 +84,7 @@ class Postgres:
                 # After a crash it first replays what it had written.
                 ready_within_s=60,
             )
-            return await Process.start(program, sink)
+            return await Process.start(program, observer)
 
     async def make_databases(self, port: int, names: Iterable[str]) -> None:
         """Create those of `names` that are not there."""

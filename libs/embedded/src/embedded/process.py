@@ -8,11 +8,20 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from embedded.errors import EndedEarlyError, NotReadyError
 
-Sink = Callable[[str, str], None]
-"""Takes a program's name and one line it wrote."""
+
+class Observer(Protocol):
+    """Who is told what programs do; called from the loop, so it must not block."""
+
+    def spawned(self, name: str, pid: int) -> None: ...
+
+    def wrote(self, name: str, line: str) -> None: ...
+
+    def ended(self, name: str) -> None: ...
+
 
 PROBE_EVERY_S = 0.03
 """A probe costs well under a millisecond, and every start waits half of this for nothing."""
@@ -54,12 +63,13 @@ class Process:
 
     program: Program
     _child: asyncio.subprocess.Process
-    _sink: Sink
+    _observer: Observer
     _last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=20))
     _reader: asyncio.Task[None] = field(init=False)
+    _told: bool = field(default=False, init=False)
 
     @classmethod
-    async def start(cls, program: Program, sink: Sink) -> "Process":
+    async def start(cls, program: Program, observer: Observer) -> "Process":
         """Start `program` and return when it is ready; otherwise stop it and say why it is not."""
         child = await asyncio.create_subprocess_exec(
             *_dying_with_us(program.stop_signal),
@@ -77,7 +87,8 @@ class Process:
             start_new_session=True,
             limit=LONGEST_LINE,
         )
-        process = cls(program, child, sink)
+        process = cls(program, child, observer)
+        observer.spawned(program.name, child.pid)
         process._reader = asyncio.create_task(process._listen(), name=f"log of {program.name}")
         try:
             await process._until_ready()
@@ -111,7 +122,7 @@ class Process:
             async with asyncio.timeout(self.program.stop_within_s):
                 await self._child.wait()
         except TimeoutError:
-            self._sink(self.program.name, f"did not stop within {self.program.stop_within_s:g} s: killed")
+            self._observer.wrote(self.program.name, f"did not stop within {self.program.stop_within_s:g} s: killed")
             self.send(signal.SIGKILL)
             await self._child.wait()
         await self._hear_out()
@@ -144,6 +155,9 @@ class Process:
         done, _ = await asyncio.wait({self._reader}, timeout=HEAR_OUT_S)
         if not done:
             self._reader.cancel()
+        if not self._told:
+            self._told = True
+            self._observer.ended(self.program.name)
 
     async def _listen(self) -> None:
         output = self._child.stdout
@@ -157,7 +171,7 @@ class Process:
                 return
             line = raw.decode(errors="replace").rstrip()
             self._last_lines.append(line)
-            self._sink(self.program.name, line)
+            self._observer.wrote(self.program.name, line)
 
 
 def _dying_with_us(number: signal.Signals) -> tuple[str, ...]:

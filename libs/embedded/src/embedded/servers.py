@@ -7,7 +7,7 @@ from pathlib import Path
 from embedded.nats import nats_url, start_nats
 from embedded.ports import LOOPBACK
 from embedded.postgres import USER, Postgres
-from embedded.process import Process, Sink
+from embedded.process import Observer, Process
 from embedded.valkey import redis_url, start_valkey
 
 
@@ -17,6 +17,7 @@ class Server:
 
     name: str
     url: str
+    port: int
     start: Callable[[], Awaitable[Process]]
 
 
@@ -31,7 +32,7 @@ def servers(
     data_dir: Path,
     ports: Ports,
     databases: Iterable[str],
-    sink: Sink,
+    observer: Observer,
     postgres_settings: Mapping[str, str] | None = None,
 ) -> tuple[Server, Server, Server]:
     """NATS, PostgreSQL and Redis; PostgreSQL counts as started when it has all `databases`."""
@@ -39,7 +40,7 @@ def servers(
 
     async def postgres() -> Process:
         cluster = Postgres.under(data_dir)
-        process = await cluster.start(ports.postgres, sink, postgres_settings)
+        process = await cluster.start(ports.postgres, observer, postgres_settings)
         try:
             await cluster.make_databases(ports.postgres, wanted)
         except BaseException:
@@ -48,9 +49,14 @@ def servers(
         return process
 
     return (
-        Server("nats", nats_url(ports.nats), lambda: start_nats(data_dir / "nats", ports.nats, sink)),
-        Server("postgres", postgres_url(ports.postgres), postgres),
-        Server("redis", redis_url(ports.redis), lambda: start_valkey(data_dir / "redis", ports.redis, sink)),
+        Server("nats", nats_url(ports.nats), ports.nats, lambda: start_nats(data_dir / "nats", ports.nats, observer)),
+        Server("postgres", postgres_url(ports.postgres), ports.postgres, postgres),
+        Server(
+            "redis",
+            redis_url(ports.redis),
+            ports.redis,
+            lambda: start_valkey(data_dir / "redis", ports.redis, observer),
+        ),
     )
 
 

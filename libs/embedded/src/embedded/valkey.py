@@ -5,10 +5,10 @@ from pathlib import Path
 
 from embedded.ports import LOOPBACK
 from embedded.probes import redis_ready
-from embedded.process import Process, Program, Sink
+from embedded.process import Observer, Process, Program
 
 
-async def start_valkey(directory: Path, port: int, sink: Sink) -> Process:
+async def start_valkey(directory: Path, port: int, observer: Observer) -> Process:
     """Start it on `port`; what it holds is saved to `directory` once a minute and at a clean stop."""
     directory.mkdir(parents=True, exist_ok=True)
 
@@ -22,9 +22,10 @@ async def start_valkey(directory: Path, port: int, sink: Sink) -> Process:
         # All of it may be lost, so a snapshot is courtesy enough; a full disk is no reason to refuse writes.
         "--save": "60 1",
         "--stop-writes-on-bgsave-error": "no",
+        "--loglevel": "warning",
     }
     command = (str(_binary()), *(word for setting in settings.items() for word in setting))
-    return await Process.start(Program("redis", command, probe), sink)
+    return await Process.start(Program("redis", command, probe), observer)
 
 
 def redis_url(port: int) -> str:

@@ -4,11 +4,19 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
-from typing import TypeVar
+from typing import TypeVar, overload
 
 Result = TypeVar("Result")
 
 LOOK_EVERY_S = 0.01
+
+
+@overload
+async def eventually(condition: Callable[[], Awaitable[Result]], within: float = ..., of: str = ...) -> Result: ...
+
+
+@overload
+async def eventually(condition: Callable[[], Result], within: float = ..., of: str = ...) -> Result: ...
 
 
 async def eventually(

@@ -129,18 +129,28 @@ class TestServers:
             await client.flushall()
 
 
+@dataclass(frozen=True)
+class Listener:
+    """Keeps what each server writes beside it, to be shown when a test fails."""
+
+    _servers: dict[str, TestServer]
+
+    def spawned(self, name: str, pid: int) -> None: ...
+
+    def ended(self, name: str) -> None: ...
+
+    def wrote(self, name: str, line: str) -> None:
+        self._servers[name].lines.append(line)
+
+
 @contextmanager
 def running_servers() -> Iterator[TestServers]:
     """A set of servers on free ports, with their data in a directory that goes when they go."""
     with tempfile.TemporaryDirectory(prefix="p2p-test-", ignore_cleanup_errors=True) as directory:
         portal = Portal()
         made: dict[str, TestServer] = {}
-
-        def hear(name: str, line: str) -> None:
-            made[name].lines.append(line)
-
         ports = Ports(nats=free_port(), postgres=free_port(), redis=free_port())
-        for server in servers(Path(directory), ports, (), hear, NOT_DURABLE):
+        for server in servers(Path(directory), ports, (), Listener(made), NOT_DURABLE):
             made[server.name] = TestServer(server, portal)
         try:
             for test_server in made.values():

@@ -1,0 +1,34 @@
+"""Options that several subcommands share, and how their words are read."""
+
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from embedded.catalogue import SERVICES
+
+DEFAULT_DATA_DIR = Path(".data")
+DEFAULT_HTTP_PORT = 8001
+
+DataDirOption = Annotated[Path, typer.Option(help="Where the servers keep their data.", metavar="DIR")]
+
+NAMES = tuple(service.name for service in SERVICES)
+
+MOST_REPLICAS = 32
+"""Each is a process of its own; more than this on one machine is a slip of the finger."""
+
+
+def read_replicas(words: list[str]) -> dict[str, int]:
+    """Read SERVICE=N, once or more."""
+    return dict(_one(word) for word in words)
+
+
+def _one(word: str) -> tuple[str, int]:
+    name, equals, number = word.partition("=")
+    service = name.strip().replace("-", "_")
+    if service not in NAMES:
+        nearest = get_close_matches(service, NAMES, n=1, cutoff=0)[0]
+        raise typer.BadParameter(f"there is no service {name!r}; did you mean {nearest}? All: {', '.join(NAMES)}")
+    if not equals or not number.isdecimal() or not 1 <= int(number) <= MOST_REPLICAS:
+        raise typer.BadParameter(f"{word!r}: write {service}=N with N from 1 to {MOST_REPLICAS}")
+    return service, int(number)

@@ -1,0 +1,42 @@
+"""The five services: how each is started, and what must be ready before it."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+GATEWAY = "signaling_gateway"
+
+
+@dataclass(frozen=True)
+class Service:
+    name: str
+    command: tuple[str, ...]
+    after: frozenset[str] = frozenset()
+    """Those it asks; it is started when they are ready."""
+
+
+def _service(name: str, *after: str) -> Service:
+    # -P: a folder of that name in the caller's directory is not the service.
+    return Service(name, (sys.executable, "-P", "-m", name), frozenset(after))
+
+
+SERVICES = (
+    _service("host_registry"),
+    _service("scheduler"),
+    _service("zone_manager", "host_registry"),
+    _service("session_manager", "zone_manager"),
+    _service(GATEWAY, "session_manager"),
+)
+
+
+def waves(services: Iterable[Service]) -> Iterator[tuple[Service, ...]]:
+    """Those that can start side by side, wave after wave."""
+    left = list(services)
+    ready: set[str] = set()
+    while left:
+        wave = tuple(service for service in left if service.after <= ready)
+        if not wave:
+            raise ValueError(f"they wait for one another: {', '.join(service.name for service in left)}")
+        yield wave
+        left = [service for service in left if service not in wave]
+        ready |= {service.name for service in wave}

@@ -1,0 +1,69 @@
+"""What is to run where: which instances, on which ports."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from embedded.catalogue import GATEWAY, SERVICES, Service
+from embedded.ports import LOOPBACK, free_port, require_free
+from embedded.record import Record
+from embedded.servers import Ports
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the person at the command line, or a test, asked for."""
+
+    data_dir: Path
+    http_port: int | None = None
+    """Of the first gateway; None takes a free one."""
+    nats_port: int | None = None
+    replicas: Mapping[str, int] = field(default_factory=dict)
+    """By service; one of each that is not named."""
+    services: tuple[Service, ...] = SERVICES
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """For the services, beside what they are always given."""
+    postgres_settings: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Instance:
+    service: Service
+    name: str
+    port: int
+
+    @property
+    def http(self) -> str:
+        return f"http://{LOOPBACK}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Layout:
+    ports: Ports
+    instances: tuple[Instance, ...]
+
+
+def lay_out(plan: Plan, previous: Record | None) -> Layout:
+    """Give everything a port: the one asked for, else the one it had before, else a free one."""
+
+    def port(name: str) -> int:
+        return free_port(previous.port_of(name) if previous else None)
+
+    def instance(service: Service, number: int) -> Instance:
+        name = f"{service.name}-{number}"
+        if service.name == GATEWAY and number == 1 and plan.http_port is not None:
+            remedy = "stop it, or choose another with --http-port"
+            return Instance(service, name, require_free(plan.http_port, "the gateway", remedy))
+        return Instance(service, name, port(name))
+
+    instances = tuple(
+        instance(service, number)
+        for service in plan.services
+        for number in range(1, plan.replicas.get(service.name, 1) + 1)
+    )
+    nats = (
+        port("nats")
+        if plan.nats_port is None
+        else require_free(plan.nats_port, "NATS", "stop it, or choose another with --nats-port")
+    )
+    return Layout(Ports(nats, port("postgres"), port("redis")), instances)

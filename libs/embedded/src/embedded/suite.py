@@ -1,0 +1,144 @@
+"""The whole suite on one machine: servers and services started in order, kept running, stopped in reverse."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from contextlib import asynccontextmanager
+
+import psutil
+
+from embedded.catalogue import GATEWAY, waves
+from embedded.keeper import Keeper
+from embedded.leftovers import stop_leftovers
+from embedded.plan import Instance, Layout, Plan, lay_out
+from embedded.ports import LOOPBACK
+from embedded.probes import http_ready
+from embedded.process import Process, Program
+from embedded.record import DataDir, Pid, Record, ServerRecord, ServiceRecord
+from embedded.servers import Server, postgres_url, servers
+
+SUPERVISOR = "p2p"
+"""The name under which the supervisor itself speaks among the log lines."""
+
+Sink = Callable[[str, str], None]
+"""Takes the name of who speaks, and the line."""
+
+
+@asynccontextmanager
+async def running(plan: Plan, sink: Sink) -> AsyncIterator["Suite"]:
+    """A suite of which everything is ready; what dies meanwhile is started again, and all is stopped at the end."""
+    data_dir = DataDir(plan.data_dir.resolve())
+    with data_dir.locked():
+        previous = data_dir.read()
+        if previous is not None and (count := await asyncio.to_thread(stop_leftovers, previous)):
+            sink(SUPERVISOR, f"stopped {count} programs that an earlier suite had left behind")
+        suite = Suite(plan, lay_out(plan, previous), data_dir, sink)
+        try:
+            await suite.bring_up()
+            suite.say_ready()
+            yield suite
+        finally:
+            await suite.shut_down()
+
+
+class Suite:
+    """Made by `running`; observes its programs, so that the record always names their present process ids."""
+
+    def __init__(self, plan: Plan, layout: Layout, data_dir: DataDir, sink: Sink) -> None:
+        self._plan = plan
+        self._sink = sink
+        self._data_dir = data_dir
+        # Each has a database of its own, by its name.
+        databases = [service.name for service in plan.services]
+        self._servers = servers(data_dir.path, layout.ports, databases, self, plan.postgres_settings)
+        self._postgres_port = layout.ports.postgres
+        self._instances = layout.instances
+        self.record = _record(self._servers, layout)
+        self._waves: list[list[Keeper]] = []
+        """In the order of their start."""
+        self._keeping: list[asyncio.Task[None]] = []
+
+    def spawned(self, name: str, pid: int) -> None:
+        # One that has ended already has no birth to be read; `ended` is about to say so.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            self.record.note(name, Pid.of(pid))
+            self._data_dir.write(self.record)
+
+    def wrote(self, name: str, line: str) -> None:
+        self._sink(name, line)
+
+    def ended(self, name: str) -> None:
+        self.record.note(name, None)
+        self._data_dir.write(self.record)
+
+    async def bring_up(self) -> None:
+        """Servers first, side by side; then the services, each when those it asks are ready."""
+        self._data_dir.write(self.record)
+        await self._bring_up(Keeper(server.name, server.start, self) for server in self._servers)
+        for wave in waves(self._plan.services):
+            await self._bring_up(self._keeper(instance) for instance in self._instances if instance.service in wave)
+
+    def say_ready(self) -> None:
+        self.record.ready = True
+        self._data_dir.write(self.record)
+
+    async def shut_down(self) -> None:
+        """Callers before those they call, servers last."""
+        for task in self._keeping:
+            task.cancel()
+        await asyncio.gather(*self._keeping, return_exceptions=True)
+        for wave in reversed(self._waves):
+            await asyncio.gather(*(keeper.stop() for keeper in wave))
+
+    async def _bring_up(self, keepers: Iterable[Keeper]) -> None:
+        wave = list(keepers)
+        self._waves.append(wave)
+        await _side_by_side([keeper.bring_up() for keeper in wave])
+        self._keeping += [asyncio.create_task(keeper.keep(), name=f"keeper of {keeper.name}") for keeper in wave]
+
+    def _keeper(self, instance: Instance) -> Keeper:
+        program = Program(
+            instance.name,
+            instance.service.command,
+            lambda: http_ready(instance.http),
+            self._environment(instance),
+        )
+        return Keeper(instance.name, lambda: Process.start(program, self), self)
+
+    def _environment(self, instance: Instance) -> dict[str, str]:
+        return {
+            "LOG_FORMAT": "text",
+            **os.environ,
+            **self._plan.environment,
+            # Through a pipe Python would keep log lines back until it has 8 KiB of them.
+            "PYTHONUNBUFFERED": "1",
+            "INSTANCE": instance.name,
+            "HTTP_HOST": LOOPBACK,
+            "HTTP_PORT": str(instance.port),
+            "NATS_URL": self.record.url_of("nats"),
+            "POSTGRES_URL": postgres_url(self._postgres_port, instance.service.name),
+            "REDIS_URL": self.record.url_of("redis"),
+        }
+
+
+def _record(servers: Iterable[Server], layout: Layout) -> Record:
+    return Record(
+        supervisor=Pid.of(os.getpid()),
+        gateways=[instance.http for instance in layout.instances if instance.service.name == GATEWAY],
+        servers=[ServerRecord(server.name, server.url, server.port) for server in servers],
+        processes=[
+            ServiceRecord(instance.service.name, instance.name, instance.http, instance.port)
+            for instance in layout.instances
+        ],
+    )
+
+
+async def _side_by_side(work: Iterable[Coroutine[None, None, None]]) -> None:
+    """Do all of it at once; the first failure ends the rest and is raised as itself."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for one in work:
+                group.create_task(one)
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None
