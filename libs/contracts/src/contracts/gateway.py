@@ -5,7 +5,7 @@ from enum import StrEnum
 from pydantic import AwareDatetime
 
 from contracts.identifiers import Identifier
-from contracts.subjects import Fact, Message, Subject
+from contracts.subjects import Fact, Message, Nothing, Subject
 from contracts.values import Milliseconds
 
 
@@ -64,6 +64,10 @@ class RoomPresence(Message):
 
     room: str
     peer_id: str
+    gateway_id: str
+    """Who says so: only the gateway that holds the peer's newest socket may say that it went."""
+    host: bool = False
+    """The peer is there as the session's host."""
     present: bool
     reason: str | None = None
     occurred_at: AwareDatetime
@@ -79,6 +83,9 @@ BOUNCE = Subject("p2p.gateway.{gateway_id}.bounce.{sender}.{type}.{peer_id}", Fr
 """Reply subject of DELIVER: a message on it (NATS's own "no responders" too) says that nobody got the frame."""
 REPLACED = Subject("p2p.gateway.{gateway_id}.replaced", Replaced)
 ROOM = Subject("p2p.gateway.{gateway_id}.room", RoomPresence)
+"""`gateway_id` here is the gateway that is told."""
+ALIVE = Subject("p2p.gateway.{gateway_id}.alive", Nothing)
+"""A request that every living gateway answers: nobody there, and what it told of its peers is void."""
 
 PEER_CONNECTED = Subject("p2p.events.gateway.{gateway_id}.connected", PeerPresence)
 PEER_ENTERED = Subject("p2p.events.gateway.{gateway_id}.entered", PeerPresence)
