@@ -84,9 +84,13 @@ class Bus:
     ) -> None:
         """Publish, at most once, with the trace context; UnavailableError once the buffer of an outage is full."""
         carried = dict(headers) if headers else {}
-        with tracing.span(f"publish {kind_of(subject)}", tracing.SpanKind.PRODUCER):
+        if not tracing.recording():
             tracing.inject(carried)
             await self.send(subject, payload, reply, carried or None)
+            return
+        with tracing.span(f"publish {kind_of(subject)}", tracing.SpanKind.PRODUCER):
+            tracing.inject(carried)
+            await self.send(subject, payload, reply, carried)
 
     async def send(self, subject: str, payload: bytes, reply: str, headers: dict[str, str] | None) -> None:
         """Publish as it is, without trace context."""
@@ -101,11 +105,12 @@ class Bus:
         self, subject: str, callback: Callback, *, queue: str = "", pending: int = PENDING_MESSAGES
     ) -> Subscription:
         """Hear `subject`, one message at a time in order; an error in `callback` is logged and costs that message."""
+        span_name = f"receive {kind_of(subject)}"
 
         async def heard(msg: Msg) -> None:
             traceparent = msg.headers.get(tracing.TRACEPARENT) if msg.headers else None
             try:
-                with tracing.continued(traceparent, f"receive {kind_of(subject)}", tracing.SpanKind.CONSUMER):
+                with tracing.continued(traceparent, span_name, tracing.SpanKind.CONSUMER):
                     await callback(msg)
             except Exception:
                 log.exception("bus.message_failed", subject=msg.subject)
@@ -222,8 +227,11 @@ async def _guarded(callback: Callable[[], Awaitable[None]]) -> None:
 
 
 def kind_of(subject: str) -> str:
-    """The subject without what may be an identifier: span names stay few."""
-    return ".".join(subject.split(".")[:3])
+    """The subject without what may be an identifier, so that the names of spans stay few."""
+    tokens = subject.split(".")
+    if tokens[1:2] == ["events"]:  # p2p.events.<owner>.<id>.<what>
+        return ".".join([*tokens[:3], *tokens[4:]])
+    return ".".join(tokens[:2])
 
 
 def _soon(servers: list[Server], _info: dict[str, Any]) -> tuple[Server, float]:

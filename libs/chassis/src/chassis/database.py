@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from datetime import timedelta
 from importlib.resources.abc import Traversable
 from typing import Any, TypeVar
@@ -58,9 +58,10 @@ class _Connection(asyncpg.Connection):
 class Transaction:
     """Statements inside one transaction; each has a name, such as `hosts.by_id`, for its span."""
 
-    def __init__(self, connection: PoolConnectionProxy, written: Callable[[str], None]) -> None:
+    def __init__(self, connection: PoolConnectionProxy) -> None:
         self._connection = connection
-        self._written = written
+        self.tells = False
+        """Whether something was written to the outbox."""
 
     async def fetch(self, name: str, sql: str, *args: object) -> list[asyncpg.Record]:
         return await self._run(name, sql, lambda connection: connection.fetch(sql, *args))
@@ -77,7 +78,7 @@ class Transaction:
     async def _run(self, name: str, sql: str, statement: Statement[T]) -> T:
         with _span(name, sql), _ours():
             result = await statement(self._connection)
-        self._written(sql)
+        self.tells = self.tells or _tells(sql)
         return result
 
 
@@ -105,24 +106,24 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """Commit all of the block or nothing; one that lost a race for locks raises, see `transact`."""
-        written: list[str] = []
         with _ours():
             connection = await self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S)
         try:
+            block = connection.transaction()
             with _ours():
-                block = connection.transaction()
                 await block.start()
+            transaction = Transaction(connection)
             try:
-                yield Transaction(connection, written.append)
+                yield transaction
             except BaseException:
                 await _roll_back(block)
                 raise
             with tracing.span("COMMIT", tracing.SpanKind.CLIENT, _SYSTEM), _ours():
                 await block.commit()
         finally:
-            await self._pool.release(connection)
-        for sql in written:
-            self._wake_relay(sql)
+            await _release(self._pool, connection)
+        if transaction.tells:
+            self.outbox_written.set()
 
     async def transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         """Run `work` in a transaction, again from its start when it lost a race for locks."""
@@ -149,18 +150,19 @@ class Database:
 
         with _span(name, sql):
             result = await _retrying(once)
-        self._wake_relay(sql)
-        return result
-
-    def _wake_relay(self, sql: str) -> None:
-        if "INTO outbox" in sql:
+        if _tells(sql):
             self.outbox_written.set()
+        return result
 
 
 _SYSTEM = {"db.system.name": "postgresql"}
 
 
-def _span(name: str, sql: str) -> Any:
+def _tells(sql: str) -> bool:
+    return "INTO outbox" in sql
+
+
+def _span(name: str, sql: str) -> AbstractContextManager[tracing.Span]:
     if not tracing.recording():
         return tracing.QUIET
     operation = sql.split(None, 1)[0].upper()
@@ -183,6 +185,13 @@ async def _retrying(once: Callable[[], Awaitable[T]]) -> T:
         raise UnavailableError("Too many changes at once; try again.") from error
 
 
+async def _release(pool: asyncpg.Pool, connection: PoolConnectionProxy) -> None:
+    try:
+        await pool.release(connection)
+    except (*_AWAY, asyncpg.InterfaceError):
+        log.info("database.released_without_connection")  # the pool makes a new one when next asked
+
+
 async def _roll_back(block: asyncpg.transaction.Transaction) -> None:
     try:
         await block.rollback()
@@ -196,10 +205,10 @@ def _ours() -> Iterator[None]:
     try:
         yield
     except _AWAY as error:
-        raise UnavailableError("The database is away.") from error
+        raise UnavailableError("The database does not answer.") from error
     except asyncpg.InterfaceError as error:
         if "clos" in str(error):  # "connection is closed", "pool is closing": the class serves for misuse as well
-            raise UnavailableError("The database is away.") from error
+            raise UnavailableError("The database does not answer.") from error
         raise
 
 
@@ -242,12 +251,17 @@ async def _migrate_when_there(url: str, name: str, migrations: Traversable) -> N
         await connection.close()
 
 
-async def connect_when_there(url: str, name: str) -> asyncpg.Connection:
+async def connect_when_there(url: str, name: str, *, answer_within_s: float | None = None) -> asyncpg.Connection:
     """Open a connection of one's own, waiting for as long as PostgreSQL is away."""
     pause_s = 0.05
     while True:
         try:
-            return await asyncpg.connect(url, timeout=CONNECT_TIMEOUT_S, server_settings={"application_name": name})
+            return await asyncpg.connect(
+                url,
+                timeout=CONNECT_TIMEOUT_S,
+                command_timeout=answer_within_s,
+                server_settings={"application_name": name, "timezone": "UTC"},
+            )
         except _AWAY as error:
             log.warning("database.awaited", error=str(error) or type(error).__name__)
         await asyncio.sleep(pause_s)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -40,7 +41,7 @@ class HttpEdge:
                 await self._app(scope, receive, sent)
             finally:
                 HTTP_SECONDS.labels(kind, status).observe(time.perf_counter() - began_at)
-                if status >= 400:  # noqa: PLR2004
+                if status >= HTTPStatus.BAD_REQUEST:
                     span.set_attribute(tracing.REFUSAL, status)
                 if span.is_recording():
                     span.set_attribute("http.request.method", scope["method"])

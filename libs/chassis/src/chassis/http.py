@@ -1,6 +1,7 @@
 """An HTTP server inside the process, which owns its signals and its end."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Literal
@@ -33,10 +34,9 @@ async def serve_http(
     **uvicorn_options: Any,
 ) -> AsyncIterator[int]:
     """Serve `app` and yield the port, which is a free one if `port` is 0; finish open requests at the end."""
+    listening = _bound(host, port)
     config = uvicorn.Config(
         app,
-        host=host,
-        port=port,
         ws=websockets,
         lifespan="off",
         log_config=None,
@@ -46,11 +46,9 @@ async def serve_http(
         **uvicorn_options,
     )
     server = _Server(config)
+    actual: int = listening.getsockname()[1]
     async with asyncio.TaskGroup() as group:
-        serving = group.create_task(_serve(server, host, port), name="http")
-        while not server.started and not serving.done():  # noqa: ASYNC110 -- uvicorn has no other way to say that it listens
-            await asyncio.sleep(0.001)
-        actual = _port_of(server) if server.started else port
+        group.create_task(server.serve([listening]), name="http")
         log.info("http.listening", host=host, port=actual)
         try:
             yield actual
@@ -59,16 +57,12 @@ async def serve_http(
 
 
 class PortTakenError(Exception):
-    """The address to serve on is in use or not ours."""
+    """The address to serve on is in use, or not this machine's."""
 
 
-async def _serve(server: uvicorn.Server, host: str, port: int) -> None:
+def _bound(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        await server.serve()
-    except SystemExit as error:  # uvicorn's way to say that it could not bind; the reason is in its log
-        raise PortTakenError(f"cannot listen on {host}:{port}") from error
-
-
-def _port_of(server: uvicorn.Server) -> int:
-    port: int = server.servers[0].sockets[0].getsockname()[1]
-    return port
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise PortTakenError(f"cannot listen on {host}:{port}: {error.strerror}") from error

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
 import structlog
@@ -34,15 +34,15 @@ class Loop:
         patience = max(LEAST_PATIENCE_S, LATE_AFTER_ROUNDS * self._interval)
         return time.monotonic() - self._succeeded_at < patience
 
-    async def run(self) -> None:
-        """Run rounds until cancelled, the first at once, each a whole number of intervals after it."""
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run rounds until `stop`, the first at once, each a whole number of intervals after it."""
         loop = asyncio.get_running_loop()
         due = loop.time()
-        while True:
+        while not stop.is_set():
             await self.round()
             missed = max(0, int((loop.time() - due) / self._interval))
             due += (missed + 1) * self._interval
-            await asyncio.sleep(due - loop.time())
+            await _until(stop, due - loop.time())
 
     async def round(self) -> None:
         """Work once; whatever goes wrong ends with this round."""
@@ -57,16 +57,23 @@ class Loop:
             LOOP_LAST_SUCCESS.labels(self.name).set_to_current_time()
 
 
+async def _until(stop: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+
+
 @asynccontextmanager
 async def running(*loops: Loop) -> AsyncIterator[None]:
-    """Run the loops beside the block; leaving it lets no round begin and waits for the ones under way to be cut off."""
+    """Run the loops beside the block; at its end rounds under way are finished and no other begins."""
+    stop = asyncio.Event()
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(loop.run(), name=f"loop {loop.name}") for loop in loops]
+        for loop in loops:
+            group.create_task(loop.run(stop), name=f"loop {loop.name}")
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
+            stop.set()
 
 
 @asynccontextmanager

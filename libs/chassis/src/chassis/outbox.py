@@ -55,6 +55,11 @@ STAND_BY = timedelta(seconds=1)
 NOTIFY_EVERY_S = 0.02
 """NOTIFY makes commits wait for one another, so a standby tells the relay of many writes at once, outside of them."""
 
+DATABASE_ANSWERS_WITHIN_S = 5.0
+"""Longer, and the connection is taken for dead, and with it the lock."""
+
+FINISH_WITHIN_S = 2.0
+
 BACK_OFF_FIRST_S = 0.05
 BACK_OFF_LONGEST_S = 2.0
 
@@ -91,48 +96,63 @@ class OutboxRelay:
         """Whether this process is the one that publishes."""
 
     async def __aenter__(self) -> Self:
+        self._stopping = False
         self._task = asyncio.create_task(self._relay(), name="outbox relay")
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        """Publish what is written, if it goes quickly; the rest is for the next relay."""
+        self._stopping = True
+        self._database.outbox_written.set()
+        await asyncio.wait({self._task}, timeout=FINISH_WITHIN_S)
         self._task.cancel()
         with suppress(asyncio.CancelledError):
             await self._task
 
     async def _relay(self) -> None:
-        while True:
+        while not self._stopping:
             try:
                 await self._with_connection()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 log.warning("outbox.database_lost", error=str(error) or type(error).__name__)
+                await self._pause()
             except Exception:
                 log.exception("outbox.round_failed")
-            await self._pause()
+                await self._pause()
 
     async def _with_connection(self) -> None:
-        connection = await connect_when_there(self._database.url, "outbox relay")
+        connection = await connect_when_there(
+            self._database.url, "outbox relay", answer_within_s=DATABASE_ANSWERS_WITHIN_S
+        )
         try:
             while not await connection.fetchval(_TRY_LOCK, _LOCK):
+                if self._stopping:
+                    return
                 await self._stand_by(connection)
-            await connection.add_listener("outbox", lambda *_: self._database.outbox_written.set())
-            self.leading = True
-            while True:
-                await self._round(connection)
+            await self._lead(connection)
         finally:
             self.leading = False
             connection.terminate()
+
+    async def _lead(self, connection: asyncpg.Connection) -> None:
+        await connection.add_listener("outbox", lambda *_: self._database.outbox_written.set())
+        self.leading = True
+        while await self._round(connection) or not self._stopping:
+            pass
 
     async def _stand_by(self, connection: asyncpg.Connection) -> None:
         if await self._written(STAND_BY):
             await connection.execute(_NOTIFY)
             await asyncio.sleep(NOTIFY_EVERY_S)
 
-    async def _round(self, connection: asyncpg.Connection) -> None:
+    async def _round(self, connection: asyncpg.Connection) -> bool:
+        """Publish a batch, or wait for one; whether there was one."""
         rows = await connection.fetch(_READ, BATCH)
         OUTBOX_WAITING.set(len(rows))
         if not rows:
-            await self._written(POLL)
-            return
+            if not self._stopping:
+                await self._written(POLL)
+            return False
         things: dict[str, list[asyncpg.Record]] = {}
         for row in rows:
             things.setdefault(row["subject"].rpartition(".")[0], []).append(row)
@@ -145,6 +165,7 @@ class OutboxRelay:
             await self._pause()
         else:
             self._back_off_s = BACK_OFF_FIRST_S
+        return True
 
     async def _publish_in_order(self, rows: list[asyncpg.Record]) -> list[int]:
         """Publish the rows of one thing; the first that fails holds up those behind it, till the next round."""

@@ -6,6 +6,7 @@ nats-py's own `fetch` asks twice for each batch, and against a consumer that is 
 import asyncio
 import json
 from collections import deque
+from contextlib import suppress
 
 import structlog
 from nats.aio.msg import Msg
@@ -74,9 +75,9 @@ class Pull:
         """Stop; what arrived and nobody fetched goes back, for another process to have it at once."""
         if self._subscription is not None:
             await self._subscription.unsubscribe()
-        for msg in self._arrived:
-            await msg.nak()
-        self._arrived.clear()
+        with suppress(NatsError):  # without a connection the server finds out by itself, after `ack_wait`
+            while self._arrived:
+                await self._arrived.popleft().nak()
 
     async def _receive(self, msg: Msg) -> None:
         status = msg.headers.get(Header.STATUS) if msg.headers else None
@@ -90,11 +91,9 @@ class Pull:
         self._news.set()
 
     async def _ask(self) -> None:
-        self._asked_for = self._batch
-        try:
+        if self._bus.connected:  # else the reconnect wakes us
+            self._asked_for = self._batch
             await self._bus.client.publish(self._next, self._request, self._inbox)
-        except NatsError:
-            self._asked_for = 0
 
     async def _wait(self) -> None:
         self._news.clear()
@@ -126,11 +125,16 @@ class Pull:
     async def _ensure_consumer(self) -> None:
         manager = self._bus.client.jsm()
         try:
-            await manager.consumer_info(self._stream, self._name)
+            present = (await manager.consumer_info(self._stream, self._name)).config
         except NotFoundError:
             last = await self._last_of_stream(manager)
             await manager.add_consumer(self._stream, self._from_where_we_were(last))
             log.info("consumer.created", stream=self._stream, consumer=self._name)
+            return
+        if present.filter_subject != self._config.filter_subject or present.ack_wait != self._config.ack_wait:
+            wanted = present.evolve(filter_subject=self._config.filter_subject, ack_wait=self._config.ack_wait)
+            await manager.add_consumer(self._stream, wanted)
+            log.info("consumer.updated", stream=self._stream, consumer=self._name)
 
     async def _last_of_stream(self, manager: JetStreamManager) -> int:
         try:

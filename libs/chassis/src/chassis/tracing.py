@@ -22,7 +22,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased, Sampler, SamplingResult
-from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, Status, StatusCode, TraceFlags
+from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, Status, StatusCode, TraceFlags
+from opentelemetry.trace import Span as Span  # noqa: PLC0414
 from opentelemetry.trace import SpanKind as SpanKind  # noqa: PLC0414 -- ours to give on: callers name a span's kind
 from opentelemetry.util.types import Attributes, AttributeValue
 
@@ -173,12 +174,13 @@ class _Recording:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if error is not None:
-            _mark(self._span, error)
+            mark(self._span, error)
         self._span.end()
         otel_context.detach(self._token)
 
 
-def _mark(span: Span, error: BaseException) -> None:
+def mark(span: Span, error: BaseException) -> None:
+    """Say on a span how its work failed; a block that raises does so by itself."""
     if isinstance(error, ServiceError):
         span.set_attribute(REFUSAL, error.refusal.code)
         if error.refusal.code not in _DEFECTS:
@@ -315,7 +317,7 @@ class UnsampledEdge(NonRecordingSpan):
             context = otel_context.set_value(_KEPT, value=True, context=Context())
             late = _TRACER.start_span(self._name, context, SpanKind.SERVER, start_time=self._began_at)
             if error is not None:
-                _mark(late, error)
+                mark(late, error)
             elif self._refusal is not None:
                 late.set_attribute(REFUSAL, self._refusal)
             late.end()
