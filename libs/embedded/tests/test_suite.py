@@ -26,11 +26,13 @@ def pid_of(suite, name):
     return pids[name].pid if pids[name] else None
 
 
-def a_stopped_process():
-    """One that is deaf to SIGTERM, as a service that hangs."""
-    process = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
-    process.send_signal(signal.SIGSTOP)
-    return Pid.of(process.pid)
+@pytest.fixture
+def hung():
+    """A process that is deaf to SIGTERM, as a service that hangs."""
+    with subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"]) as process:
+        process.send_signal(signal.SIGSTOP)
+        yield Pid.of(process.pid)
+        process.kill()
 
 
 async def test_a_service_starts_when_those_it_asks_are_ready(run, log):
@@ -148,10 +150,9 @@ async def test_a_second_suite_on_the_same_data_is_refused(run, tmp_path):
                 pass
 
 
-async def test_what_a_killed_supervisor_left_is_stopped_by_the_next(run, log, tmp_path):
+async def test_what_a_killed_supervisor_left_is_stopped_by_the_next(run, log, tmp_path, hung):
     async with run() as suite:
         record = suite.record
-    hung = a_stopped_process()
     record.processes[0].pid = hung
     DataDir(tmp_path).write(record)
     async with run():
