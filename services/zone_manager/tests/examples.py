@@ -1,0 +1,121 @@
+"""Zones, hosts and facts that tests begin from."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from contracts.hosts import Candidate, Host, HostStatus, Rejection
+from contracts.sessions import ConnectionType, Session, SessionFact, SessionStatus
+from contracts.zones import PutZone, Zone, ZoneStatus
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+PARTS = {"latency": 15.0, "packet_loss": 10.0, "room": 25.0, "cpu": 10.0, "memory": 10.0, "network": 5.0}
+"""Of the documented host while nobody has measured it."""
+
+
+def put_zone(zone_id: str = "prontera", **fields: Any) -> PutZone:
+    names = {"zone_name": zone_id, "zone_display_name": zone_id.title(), "map_name": zone_id}
+    return PutZone(zone_id=zone_id, **(names | fields))
+
+
+def zone(zone_id: str = "prontera", **fields: Any) -> Zone:
+    stands: dict[str, Any] = {
+        "id": 1,
+        "status": ZoneStatus.ENABLED,
+        "total_sessions": 0,
+        "active_sessions": 0,
+        "total_players_served": 0,
+        "created_at": NOON,
+        "updated_at": NOON,
+    }
+    return Zone.model_validate(put_zone(zone_id).model_dump() | stands | fields)
+
+
+def host(host_id: str = "host-12345", **fields: Any) -> Host:
+    documented: dict[str, Any] = {
+        "id": 1,
+        "host_id": host_id,
+        "player_id": "player-67890",
+        "player_name": "PlayerOne",
+        "peer_id": host_id,
+        "ip_address": None,
+        "port": None,
+        "public_ip": None,
+        "cpu_cores": 8,
+        "cpu_frequency_mhz": None,
+        "memory_mb": 16384,
+        "network_speed_mbps": 1000,
+        "latency_ms": None,
+        "packet_loss_percent": None,
+        "bandwidth_usage_mbps": None,
+        "status": HostStatus.ONLINE,
+        "max_players": 50,
+        "current_players": 0,
+        "max_zones": 5,
+        "current_zones": 0,
+        "quality_score": 75.0,
+        "region": None,
+        "confidence": 0.0,
+        "measured": False,
+        "connected": False,
+        "last_heartbeat": NOON,
+        "created_at": NOON,
+        "updated_at": NOON,
+    }
+    return Host.model_validate(documented | fields)
+
+
+def candidate(
+    host_id: str = "host-12345", *rejections: Rejection, seats_taken: int = 0, slots_taken: int = 0, **fields: Any
+) -> Candidate:
+    return Candidate(
+        host=host(host_id, **fields),
+        rejections=rejections,
+        seats_taken=seats_taken,
+        slots_taken=slots_taken,
+        score_parts=PARTS,
+    )
+
+
+def session_fact(
+    revision: int,
+    *,
+    session_id: str = "session-0000000000000001",
+    zone_id: str = "prontera",
+    joined: tuple[str, ...] = (),
+    left: tuple[str, ...] = (),
+) -> SessionFact:
+    session = Session(
+        id=1,
+        session_id=session_id,
+        host_id="host-12345",
+        host_peer_id="host-12345",
+        zone_id=zone_id,
+        connected_players=(),
+        current_players=0,
+        max_players=50,
+        status=SessionStatus.ACTIVE,
+        average_latency_ms=None,
+        average_packet_loss_percent=None,
+        bandwidth_usage_mbps=None,
+        quality_score=None,
+        connection_type=ConnectionType.WEBRTC,
+        epoch=1,
+        end_reason=None,
+        last_activity_at=NOON,
+        started_at=NOON,
+        ended_at=None,
+        created_at=NOON,
+        updated_at=NOON,
+    )
+    return SessionFact(
+        event_id=f"01941f29-7c00-7000-8000-{abs(hash((session_id, revision))) % 16**12:012x}",
+        occurred_at=NOON,
+        revision=revision,
+        session_id=session_id,
+        session=session,
+        players_joined=joined,
+        players_left=left,
+        host_players=len(joined),
+        host_revision=revision,
+    )
