@@ -19,13 +19,6 @@ from libs.embedded.tests.conftest import STANDINS
 pytestmark = pytest.mark.servers
 
 
-def pid_of(suite, name):
-    """Its process id now; None while it is down."""
-    pids = {server.name: server.pid for server in suite.record.servers}
-    pids |= {process.instance: process.pid for process in suite.record.processes}
-    return pids[name].pid if pids[name] else None
-
-
 @pytest.fixture
 def hung():
     """A process that is deaf to SIGTERM, as a service that hangs."""
@@ -44,7 +37,7 @@ async def test_a_service_starts_when_those_it_asks_are_ready(run, log):
 
 async def test_all_are_ready_when_it_is_up(run):
     async with run(replicas={"host_registry": 2}) as suite:
-        assert [process.instance for process in suite.record.processes if process.service == "host_registry"] == [
+        assert [process.name for process in suite.record.processes if process.service == "host_registry"] == [
             "host_registry-1",
             "host_registry-2",
         ]
@@ -81,20 +74,20 @@ async def test_a_taken_port_is_named_with_its_holder_and_the_remedy(run):
 
 async def test_a_killed_service_is_ready_again_on_its_port(run):
     async with run() as suite:
-        before = pid_of(suite, "zone_manager-1")
-        http = next(process.http for process in suite.record.processes if process.instance == "zone_manager-1")
+        before = suite.record.pid_of("zone_manager-1")
+        http = next(process.http for process in suite.record.processes if process.name == "zone_manager-1")
         os.kill(before, signal.SIGKILL)
-        await eventually(lambda: pid_of(suite, "zone_manager-1") not in {before, None})
+        await eventually(lambda: suite.record.pid_of("zone_manager-1") not in {before, None})
         await eventually(lambda: http_ready(http))
 
 
 @pytest.mark.parametrize("server", ["nats", "postgres", "redis"])
 async def test_a_killed_server_is_ready_again_on_its_port(run, server):
     async with run() as suite:
-        before = pid_of(suite, server)
+        before = suite.record.pid_of(server)
         port = suite.record.port_of(server)
         os.kill(before, signal.SIGKILL)
-        await eventually(lambda: pid_of(suite, server) not in {before, None})
+        await eventually(lambda: suite.record.pid_of(server) not in {before, None})
         probe = {"nats": nats_greeting, "postgres": lambda port: postgres_ready(port, USER), "redis": redis_ready}[
             server
         ]

@@ -55,15 +55,15 @@ def _as_json(record: Record, ready: Sequence[bool]) -> dict[str, Any]:
         "processes": [
             {
                 "service": process.service,
-                "instance": process.instance,
-                "pid": process.pid and process.pid.pid,
+                "instance": process.name,
+                "pid": record.pid_of(process.name),
                 "ready": is_ready,
                 "http": process.http,
             }
             for process, is_ready in zip(record.processes, ready, strict=True)
         ],
         "servers": [
-            {"name": server.name, "pid": server.pid and server.pid.pid, "url": server.url} for server in record.servers
+            {"name": server.name, "pid": record.pid_of(server.name), "url": server.url} for server in record.servers
         ],
     }
 
@@ -73,6 +73,10 @@ def _table(record: Record, ready: Sequence[bool]) -> Table:
     for heading in ("instance", "pid", "ready", "health"):
         table.add_column(heading)
     for process, is_ready in zip(record.processes, ready, strict=True):
-        pid = str(process.pid.pid) if process.pid else "-"
-        table.add_row(process.instance, pid, "yes" if is_ready else "no", f"{process.http}/health/ready")
+        table.add_row(
+            process.name,
+            str(record.pid_of(process.name) or "-"),
+            "yes" if is_ready else "no",
+            f"{process.http}/health/ready",
+        )
     return table

@@ -22,6 +22,10 @@ class Keeper:
         self._observer = observer
         self._process: Process | None = None
 
+    @property
+    def is_up(self) -> bool:
+        return self._process is not None and self._process.alive
+
     async def bring_up(self) -> None:
         """Start it for the first time and return when it is ready; one early end is forgiven."""
         try:

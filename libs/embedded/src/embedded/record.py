@@ -48,7 +48,8 @@ class ServerRecord:
 @dataclass
 class ServiceRecord:
     service: str
-    instance: str
+    name: str
+    """Of the instance."""
     http: str
     port: int
     pid: Pid | None = None
@@ -65,25 +66,30 @@ class Record:
 
     def note(self, name: str, pid: Pid | None) -> None:
         """Write down the process id that the server or instance `name` has now."""
-        for server in self.servers:
-            if server.name == name:
-                server.pid = pid
-        for instance in self.processes:
-            if instance.instance == name:
-                instance.pid = pid
+        self._entry(name).pid = pid
 
     def pids(self) -> list[Pid]:
-        """Services before the servers they use."""
-        everybody = [*(instance.pid for instance in self.processes), *(server.pid for server in self.servers)]
-        return [pid for pid in everybody if pid is not None]
+        return [entry.pid for entry in self._entries if entry.pid is not None]
+
+    def pid_of(self, name: str) -> int | None:
+        """None while it is down."""
+        pid = self._entry(name).pid
+        return pid.pid if pid else None
 
     def port_of(self, name: str) -> int | None:
-        ports = {server.name: server.port for server in self.servers}
-        ports |= {process.instance: process.port for process in self.processes}
-        return ports.get(name)
+        """None if it was not among them."""
+        return next((entry.port for entry in self._entries if entry.name == name), None)
 
     def url_of(self, server: str) -> str:
         return next(known.url for known in self.servers if known.name == server)
+
+    @property
+    def _entries(self) -> list[ServiceRecord | ServerRecord]:
+        """Services before the servers they use."""
+        return [*self.processes, *self.servers]
+
+    def _entry(self, name: str) -> ServiceRecord | ServerRecord:
+        return next(entry for entry in self._entries if entry.name == name)
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,8 @@ class Suite:
         self.record = _record(self._servers, layout)
         self._waves: list[list[Keeper]] = []
         """In the order of their start."""
-        self._keeping: list[asyncio.Task[None]] = []
+        self._keeping: dict[str, asyncio.Task[None]] = {}
+        """By name; what is taken down has none."""
 
     def spawned(self, name: str, pid: int) -> None:
         # One that has ended already has no birth to be read; `ended` is about to say so.
@@ -83,11 +84,25 @@ class Suite:
         self.record.ready = True
         self._data_dir.write(self.record)
 
+    def is_up(self, name: str) -> bool:
+        """Whether its process runs and has been ready."""
+        return self._keeper_of(name).is_up
+
+    async def take_down(self, name: str) -> None:
+        """Stop a server or an instance and leave it stopped, as an outage does, until `bring_back`."""
+        keeper = self._keeper_of(name)
+        await _cancelled([self._keeping.pop(name)])
+        await keeper.stop()
+
+    async def bring_back(self, name: str) -> None:
+        """End an outage; return when it is ready."""
+        keeper = self._keeper_of(name)
+        await keeper.bring_up()
+        self._keep(keeper)
+
     async def shut_down(self) -> None:
         """Callers before those they call, servers last."""
-        for task in self._keeping:
-            task.cancel()
-        await asyncio.gather(*self._keeping, return_exceptions=True)
+        await _cancelled(self._keeping.values())
         for wave in reversed(self._waves):
             await asyncio.gather(*(keeper.stop() for keeper in wave))
 
@@ -95,7 +110,14 @@ class Suite:
         wave = list(keepers)
         self._waves.append(wave)
         await _side_by_side([keeper.bring_up() for keeper in wave])
-        self._keeping += [asyncio.create_task(keeper.keep(), name=f"keeper of {keeper.name}") for keeper in wave]
+        for keeper in wave:
+            self._keep(keeper)
+
+    def _keep(self, keeper: Keeper) -> None:
+        self._keeping[keeper.name] = asyncio.create_task(keeper.keep(), name=f"keeper of {keeper.name}")
+
+    def _keeper_of(self, name: str) -> Keeper:
+        return next(keeper for wave in self._waves for keeper in wave if keeper.name == name)
 
     def _keeper(self, instance: Instance) -> Keeper:
         program = Program(
@@ -132,6 +154,14 @@ def _record(servers: Iterable[Server], layout: Layout) -> Record:
             for instance in layout.instances
         ],
     )
+
+
+async def _cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel them and wait until they have ended."""
+    ending = list(tasks)
+    for task in ending:
+        task.cancel()
+    await asyncio.gather(*ending, return_exceptions=True)
 
 
 async def _side_by_side(work: Iterable[Coroutine[None, None, None]]) -> None:

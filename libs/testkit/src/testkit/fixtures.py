@@ -3,12 +3,16 @@
 A test that uses a server is marked `servers` by itself, so that `-m "not servers"` is what runs in a second.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
 from testkit.clock import ManualClock
 from testkit.servers import TestServer, TestServers, running_servers
+from testkit.spans import SpanReceiver, receiving_spans
+from testkit.suites import RunningSuite, running_suite
+
+LINES_SHOWN = 200
 
 SERVER_FIXTURES = frozenset({"servers", "suite"})
 
@@ -19,9 +23,36 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("servers")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what the suite's processes wrote beside the failure of a test that used it."""
+    report = yield
+    suite = getattr(item, "funcargs", {}).get("suite")
+    if report.failed and isinstance(suite, RunningSuite):
+        report.sections.append(("log of the suite", "\n".join(list(suite.log)[-LINES_SHOWN:])))
+    return report
+
+
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock()
+
+
+@pytest.fixture
+def span_receiver() -> Iterator[SpanReceiver]:
+    """An OTLP/HTTP endpoint; set OTLP_ENDPOINT to its `url`."""
+    with receiving_spans() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="session")
+def suite() -> Iterator[RunningSuite]:
+    """The whole suite, one of each service, shared by all tests that leave it whole.
+
+    Tests that want more gateways or other settings define a `suite` of their own with `running_suite`.
+    """
+    with running_suite() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,9 @@
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import Future
+from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
@@ -21,6 +23,29 @@ class Portal:
     async def perform(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Do `work` over there while the caller's own loop goes on."""
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+
+    @contextmanager
+    def holding(self, resource: AbstractAsyncContextManager[Result]) -> Iterator[Result]:
+        """Enter and leave `resource` over there, in one task, as task groups and timeouts inside it want."""
+        entered: Future[Result] = Future()
+        leave = asyncio.Event()
+
+        async def hold() -> None:
+            try:
+                async with resource as held:
+                    entered.set_result(held)
+                    await leave.wait()
+            except BaseException as error:
+                if entered.done():
+                    raise
+                entered.set_exception(error)
+
+        holding = asyncio.run_coroutine_threadsafe(hold(), self._loop)
+        try:
+            yield entered.result()
+        finally:
+            self._loop.call_soon_threadsafe(leave.set)
+            holding.result()
 
     def close(self) -> None:
         self.run(self._loop.shutdown_asyncgens())
