@@ -10,14 +10,14 @@ import nats
 import pytest
 from nats.aio.client import Client
 from testkit.eventually import eventually
-from testkit.suite import Suite
+from testkit.suites import RunningSuite
 
 SERVICES = {"host_registry", "zone_manager", "session_manager", "signaling_gateway", "scheduler"}
 
 
 @pytest.fixture
-async def client(suite: Suite) -> AsyncIterator[Client]:
-    connection = await nats.connect(suite.nats_url)
+async def client(suite: RunningSuite) -> AsyncIterator[Client]:
+    connection = await nats.connect(suite.nats)
     yield connection
     await connection.close()
 
