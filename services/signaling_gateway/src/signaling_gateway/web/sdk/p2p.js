@@ -1,0 +1,675 @@
+/**
+ * P2P Coordinator in the browser: enter a zone, get a data channel to the player's machine that hosts it, keep it.
+ *
+ *     import { P2PClient } from "/sdk/p2p.js";
+ *
+ *     const client = new P2PClient();
+ *     client.on("message", (data) => console.log("host says", data));
+ *     client.on("failed", (error) => console.warn(error.stage, error.code, error.message));
+ *     await client.connect(location.origin, { peerId: "anna" });
+ *     await client.enter("prontera");
+ *     client.send("hello");
+ *
+ * One file, no dependency, no build step. Players offer, hosts answer.
+ */
+
+/** @typedef {"signaling" | "placement" | "offer" | "answer" | "ice" | "channel"} Stage where something failed */
+
+/**
+ * @typedef {object} Session
+ * @property {string} sessionId
+ * @property {string | null} hostId
+ * @property {string | null} hostPeerId the host's name in signaling
+ * @property {number | null} epoch one more each time the host changes
+ * @property {string[]} peers the other players
+ * @property {string} traceparent W3C trace context of this join: its second part is the trace to look up
+ */
+
+/**
+ * What each event carries; times are milliseconds.
+ * @typedef {object} Events
+ * @property {{state: "connecting" | "connected" | "closed"} | {state: "lost", reason: string, retryInMs: number}} signaling
+ * @property {Session} session a seat is taken; the host is known
+ * @property {{to: string, attempt: number}} offer
+ * @property {{elapsedMs: number}} answer
+ * @property {{state: RTCIceConnectionState}} ice
+ * @property {{elapsedMs: number, candidateType: string | null}} open the data channel is open; since the offer
+ * @property {string | ArrayBuffer} message
+ * @property {{ms: number, smoothedMs: number, lossPercent: number}} roundtrip to the host and back, on the data channel
+ * @property {{peerId: string}} peer-joined
+ * @property {{peerId: string, reason: string}} peer-left
+ * @property {{error: P2PError, retryInMs: number}} lost the connection to the host; it is being made again
+ * @property {P2PError} failed nothing more is tried until `enter` or `join` is called again
+ * @property {{reason: string}} ended the session is over
+ */
+
+const SIGNALING_PATH = "/api/v1/signaling/ws";
+const CONNECT_WITHIN_MS = 10_000;
+const SEAT_WITHIN_MS = 8_000; // the gateway answers within 4 s, or says that it cannot
+const ANSWER_WITHIN_MS = 10_000; // the host may first gather candidates, 5 s where a STUN server is silent
+const CHANNEL_WITHIN_MS = 15_000; // from the answer on
+const RECOVER_WITHIN_MS = 5_000; // ICE heals a short gap by itself
+const PING_EVERY_MS = 1_000;
+const PING_LOST_AFTER_MS = 3_000;
+const PING_WINDOW = 30;
+const OFFER_ATTEMPTS = 5; // a host whose signaling is just reconnecting is back within that many
+const STEADY_AFTER_MS = 5_000;
+
+const GAME_LABEL = "game";
+const PING_LABEL = "p2p-ping";
+
+const CLOSED_NOT_ALLOWED = 1008;
+const CLOSED_REPLACED = 4001;
+
+/** Something failed: at which stage, with which stable code, and in words for people. */
+export class P2PError extends Error {
+  /**
+   * @param {Stage} stage
+   * @param {string} code
+   * @param {string} message
+   */
+  constructor(stage, code, message) {
+    super(message);
+    this.name = "P2PError";
+    this.stage = stage;
+    this.code = code;
+  }
+}
+
+/**
+ * Wait before the try after `attempt` failed ones: doubles up to a bound, shortened by chance so that
+ * many clients do not return as one.
+ * @param {number} attempt
+ */
+function backoffMs(attempt) {
+  return Math.min(15_000, 250 * 2 ** attempt) * (0.5 + Math.random() / 2);
+}
+
+/** @param {number} bytes */
+function randomHex(bytes) {
+  return Array.from(crypto.getRandomValues(new Uint8Array(bytes)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** A sampled W3C trace context: the trace of a join begins here. */
+function newTraceparent() {
+  return `00-${randomHex(16)}-${randomHex(8)}-01`;
+}
+
+/** A WebSocket to a gateway that is made again, with back-off, each time it is lost. */
+class Signaling {
+  /** @type {WebSocket | null} */ #socket = null;
+  #attempt = 0;
+  #openedAt = 0;
+  #closed = false;
+  /** @type {number | null} */ #returnAt = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
+
+  /**
+   * @param {URL} url
+   * @param {{open: () => void, frame: (frame: any) => void, state: (state: Events["signaling"]) => void,
+   *          refused: (error: P2PError) => void}} hears
+   */
+  constructor(url, hears) {
+    this.url = url;
+    this.hears = hears;
+    globalThis.addEventListener?.("online", this.#retryNow);
+    this.#dial();
+  }
+
+  get connected() {
+    return this.#socket?.readyState === WebSocket.OPEN;
+  }
+
+  /** @param {object} frame */
+  send(frame) {
+    if (this.connected) this.#socket?.send(JSON.stringify(frame));
+  }
+
+  close() {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    globalThis.removeEventListener?.("online", this.#retryNow);
+    this.#socket?.close(1000);
+    this.#socket = null;
+    this.hears.state({ state: "closed" });
+  }
+
+  #retryNow = () => {
+    if (this.#socket === null && !this.#closed) this.#dial();
+  };
+
+  #dial() {
+    clearTimeout(this.#timer);
+    this.hears.state({ state: "connecting" });
+    const socket = new WebSocket(this.url);
+    this.#socket = socket;
+    this.#returnAt = null;
+    socket.addEventListener("open", () => {
+      this.#openedAt = performance.now();
+      this.hears.state({ state: "connected" });
+      this.hears.open();
+    });
+    socket.addEventListener("message", ({ data }) => socket === this.#socket && this.#heard(JSON.parse(data)));
+    socket.addEventListener("close", ({ code, reason }) => this.#lost(socket, code, reason));
+  }
+
+  /** @param {any} frame */
+  #heard(frame) {
+    if (frame.type === "reconnect") {
+      this.#returnAt = performance.now() + frame.after_ms;
+      this.#timer = setTimeout(() => this.#socket?.close(1000), frame.after_ms);
+    } else {
+      this.hears.frame(frame);
+    }
+  }
+
+  /**
+   * @param {WebSocket} socket
+   * @param {number} code
+   * @param {string} reason
+   */
+  #lost(socket, code, reason) {
+    if (socket !== this.#socket) return;
+    this.#socket = null;
+    if (code === CLOSED_REPLACED) {
+      this.close();
+      this.hears.refused(new P2PError("signaling", "replaced", "Another window took over this player's name."));
+    } else if (code === CLOSED_NOT_ALLOWED) {
+      this.close();
+      this.hears.refused(new P2PError("signaling", "not_allowed", reason || "The gateway does not let this player in."));
+    } else {
+      this.#comeBack(code, reason);
+    }
+  }
+
+  /**
+   * @param {number} code
+   * @param {string} reason
+   */
+  #comeBack(code, reason) {
+    if (this.#openedAt && performance.now() - this.#openedAt > STEADY_AFTER_MS) this.#attempt = 0;
+    this.#openedAt = 0;
+    const told = this.#returnAt === null ? null : Math.max(0, this.#returnAt - performance.now());
+    const retryInMs = told ?? backoffMs(this.#attempt);
+    this.#attempt += 1;
+    this.hears.state({ state: "lost", reason: reason || `connection closed (${code})`, retryInMs });
+    this.#timer = setTimeout(() => this.#dial(), retryInMs);
+  }
+}
+
+/** One RTCPeerConnection to the host, from the offer to its end. Never reused: a new attempt is a new link. */
+class HostLink {
+  #ended = false;
+  #openedAt = 0;
+  #remoteSet = false;
+  /** @type {RTCIceCandidateInit[]} */ #early = [];
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #deadline;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #recovery;
+  /** @type {ReturnType<typeof setInterval> | undefined} */ #pinging;
+  /** @type {Map<number, number>} */ #pings = new Map();
+  /** @type {boolean[]} */ #fates = [];
+  #lastPing = 0;
+  #smoothedMs = 0;
+
+  /**
+   * @param {RTCIceServer[]} iceServers
+   * @param {{signal: (frame: object) => void, ice: (state: RTCIceConnectionState) => void,
+   *          opened: (open: Events["open"]) => void, message: (data: string | ArrayBuffer) => void,
+   *          roundtrip: (trip: Events["roundtrip"]) => void, answered: (elapsedMs: number) => void,
+   *          ended: (error: P2PError) => void}} hears
+   */
+  constructor(iceServers, hears) {
+    this.hears = hears;
+    this.beganAt = performance.now();
+    this.open = false;
+    this.peer = new RTCPeerConnection({ iceServers });
+    this.game = this.peer.createDataChannel(GAME_LABEL);
+    this.game.binaryType = "arraybuffer";
+    this.ping = this.peer.createDataChannel(PING_LABEL, { ordered: false, maxRetransmits: 0 });
+    this.peer.addEventListener("icecandidate", ({ candidate }) => {
+      // An empty candidate tells the host that no more will come, so that it can give up in time.
+      this.hears.signal({ type: "ice-candidate", candidate: candidate?.toJSON() ?? { candidate: "", sdpMid: "0" } });
+    });
+    this.peer.addEventListener("iceconnectionstatechange", () => this.#iceChanged());
+    this.peer.addEventListener("connectionstatechange", () => {
+      if (this.peer.connectionState === "failed") this.#end(this.#pathError());
+    });
+    this.game.addEventListener("open", () => this.#opened());
+    this.game.addEventListener("message", ({ data }) => this.hears.message(data));
+    this.game.addEventListener("close", () =>
+      this.#end(new P2PError("channel", "channel_closed", "The host closed the data channel.")),
+    );
+    this.ping.addEventListener("message", ({ data }) => this.#pingHeard(JSON.parse(data)));
+  }
+
+  get elapsedMs() {
+    return Math.round(performance.now() - this.beganAt);
+  }
+
+  get openForMs() {
+    return performance.now() - this.#openedAt;
+  }
+
+  async offer() {
+    await this.peer.setLocalDescription();
+    if (this.#ended) return;
+    this.hears.signal({ type: "offer", sdp: this.peer.localDescription?.toJSON() });
+    this.#within(ANSWER_WITHIN_MS, "answer", "no_answer", "The host did not answer.");
+  }
+
+  /** @param {RTCSessionDescriptionInit | string} sdp */
+  async answer(sdp) {
+    if (this.#ended || this.peer.signalingState !== "have-local-offer") return;
+    this.#within(CHANNEL_WITHIN_MS, "ice", "ice_failed", "No path to the host was found in time.");
+    try {
+      await this.peer.setRemoteDescription(typeof sdp === "string" ? { type: "answer", sdp } : sdp);
+      this.#remoteSet = true;
+      this.hears.answered(this.elapsedMs);
+      for (const candidate of this.#early) await this.#add(candidate);
+    } catch (error) {
+      this.#end(new P2PError("answer", "answer_unusable", `The host's answer cannot be used: ${error}`));
+    }
+  }
+
+  /** @param {RTCIceCandidateInit | string} candidate */
+  async candidate(candidate) {
+    const init = typeof candidate === "string" ? { candidate, sdpMid: "0" } : candidate;
+    if (this.#remoteSet) await this.#add(init);
+    else this.#early.push(init);
+  }
+
+  /** The offer reached nobody, or what else an error frame says. @param {P2PError} error */
+  fail(error) {
+    this.#end(error);
+  }
+
+  close() {
+    this.#ended = true;
+    clearTimeout(this.#deadline);
+    clearTimeout(this.#recovery);
+    clearInterval(this.#pinging);
+    this.peer.close();
+  }
+
+  /** @returns {Promise<string | null>} host, srflx, prflx or relay; relay if either side is relayed */
+  async candidateType() {
+    const stats = await this.peer.getStats();
+    for (const report of stats.values()) {
+      if (report.type !== "transport" || !report.selectedCandidatePairId) continue;
+      const pair = stats.get(report.selectedCandidatePairId);
+      const types = [pair?.localCandidateId, pair?.remoteCandidateId].map((id) => stats.get(id)?.candidateType);
+      return types.includes("relay") ? "relay" : (types[0] ?? null);
+    }
+    return null;
+  }
+
+  /** @param {RTCIceCandidateInit} candidate */
+  async #add(candidate) {
+    try {
+      await this.peer.addIceCandidate(candidate);
+    } catch {
+      // One that this browser cannot use; others may do.
+    }
+  }
+
+  /**
+   * @param {number} ms
+   * @param {Stage} stage
+   * @param {string} code
+   * @param {string} words
+   */
+  #within(ms, stage, code, words) {
+    clearTimeout(this.#deadline);
+    this.#deadline = setTimeout(() => this.#end(new P2PError(stage, code, words)), ms);
+  }
+
+  async #opened() {
+    clearTimeout(this.#deadline);
+    this.open = true;
+    this.#openedAt = performance.now();
+    const elapsedMs = this.elapsedMs;
+    const candidateType = await this.candidateType();
+    if (this.#ended) return;
+    this.hears.opened({ elapsedMs, candidateType });
+    this.#pinging = setInterval(() => this.#sendPing(), PING_EVERY_MS);
+    this.#sendPing();
+  }
+
+  #iceChanged() {
+    const state = this.peer.iceConnectionState;
+    this.hears.ice(state);
+    clearTimeout(this.#recovery);
+    if (state === "failed") this.#end(this.#pathError());
+    if (state === "disconnected") this.#recovery = setTimeout(() => this.#end(this.#pathError()), RECOVER_WITHIN_MS);
+  }
+
+  #pathError() {
+    return this.open
+      ? new P2PError("channel", "connection_lost", "The connection to the host was lost.")
+      : new P2PError("ice", "ice_failed", "No network path to the host (ICE failed). A relay (TURN) server may be missing.");
+  }
+
+  #sendPing() {
+    const now = performance.now();
+    for (const [number, sentAt] of this.#pings) {
+      if (now - sentAt > PING_LOST_AFTER_MS) {
+        this.#pings.delete(number);
+        this.#fate(false);
+      }
+    }
+    if (this.ping.readyState !== "open") return;
+    this.#lastPing += 1;
+    this.#pings.set(this.#lastPing, now);
+    this.ping.send(JSON.stringify({ ping: this.#lastPing }));
+  }
+
+  /** @param {{ping?: number, pong?: number}} heard */
+  #pingHeard(heard) {
+    if (heard.ping !== undefined) this.ping.send(JSON.stringify({ pong: heard.ping }));
+    const sentAt = heard.pong === undefined ? undefined : this.#pings.get(heard.pong);
+    if (heard.pong === undefined || sentAt === undefined) return;
+    this.#pings.delete(heard.pong);
+    this.#fate(true);
+    const ms = performance.now() - sentAt;
+    this.#smoothedMs = this.#smoothedMs ? this.#smoothedMs * 0.875 + ms * 0.125 : ms;
+    const lost = this.#fates.filter((answered) => !answered).length;
+    this.hears.roundtrip({ ms, smoothedMs: this.#smoothedMs, lossPercent: (100 * lost) / this.#fates.length });
+  }
+
+  /** @param {boolean} answered */
+  #fate(answered) {
+    this.#fates.push(answered);
+    if (this.#fates.length > PING_WINDOW) this.#fates.shift();
+  }
+
+  /** @param {P2PError} error */
+  #end(error) {
+    if (this.#ended) return;
+    this.close();
+    this.hears.ended(error);
+  }
+}
+
+/** A player: one signaling connection, at most one session, at most one host link. */
+export class P2PClient {
+  /** @type {Signaling | null} */ #signaling = null;
+  /** @type {HostLink | null} */ #link = null;
+  /** @type {Map<string, Set<(detail: any) => void>>} */ #listeners = new Map();
+  /** @type {{frame: {type: string}, traceparent: string, resolve: (session: Session) => void, reject: (error: P2PError) => void} | null} */
+  #wish = null;
+  /** @type {RTCIceServer[]} */ #iceServers = [];
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #seatDeadline;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #retry;
+  #attempt = 0;
+
+  constructor() {
+    this.peerId = "";
+    /** The session we have a seat in. @type {Session | null} */
+    this.session = null;
+  }
+
+  /** Whether messages can be sent. */
+  get open() {
+    return this.#link?.game.readyState === "open";
+  }
+
+  /**
+   * Hear of an event; gives a function that ends it.
+   * @template {keyof Events} Name
+   * @param {Name} name
+   * @param {(detail: Events[Name]) => void} listener
+   * @returns {() => void}
+   */
+  on(name, listener) {
+    const listeners = this.#listeners.get(name) ?? new Set();
+    this.#listeners.set(name, listeners.add(listener));
+    return () => void listeners.delete(listener);
+  }
+
+  /**
+   * Open the signaling connection. Once it stood, it comes back by itself whenever it is lost.
+   * @param {string} url a gateway's base URL, such as `location.origin`
+   * @param {{peerId?: string, token?: string, withinMs?: number}} [options]
+   * @returns {Promise<void>} rejects with a P2PError of stage `signaling`
+   */
+  connect(url, { peerId = `player-${randomHex(4)}`, token, withinMs = CONNECT_WITHIN_MS } = {}) {
+    this.close();
+    this.peerId = peerId;
+    const socketUrl = new URL(SIGNALING_PATH, url);
+    socketUrl.protocol = socketUrl.protocol.replace("http", "ws");
+    socketUrl.searchParams.set("peer_id", peerId);
+    if (token) socketUrl.searchParams.set("token", token);
+    return new Promise((resolve, reject) => {
+      /** @param {P2PError} error */
+      const refuse = (error) => {
+        clearTimeout(deadline);
+        this.#fail(error);
+        reject(error);
+      };
+      const deadline = setTimeout(() => {
+        signaling.close();
+        refuse(new P2PError("signaling", "unreachable", `The gateway at ${socketUrl.host} cannot be reached.`));
+      }, withinMs);
+      const signaling = new Signaling(socketUrl, {
+        state: (state) => this.#tell("signaling", state),
+        frame: (frame) => this.#heard(frame),
+        refused: refuse,
+        open: () => {
+          clearTimeout(deadline);
+          resolve();
+          this.#askForSeat();
+        },
+      });
+      this.#signaling = signaling;
+    });
+  }
+
+  /**
+   * Enter a zone: a session of it that has room, or a new one.
+   * @param {string} zoneId
+   * @returns {Promise<Session>} once the data channel to the host is open; rejects with a P2PError that says what failed
+   */
+  enter(zoneId) {
+    return this.#want({ type: "enter", zone_id: zoneId });
+  }
+
+  /**
+   * Join one particular session.
+   * @param {string} sessionId
+   * @returns {Promise<Session>} as `enter`
+   */
+  join(sessionId) {
+    return this.#want({ type: "join", session_id: sessionId });
+  }
+
+  /**
+   * Send to the host, at most 64 KiB at once.
+   * @param {string | ArrayBuffer | ArrayBufferView<ArrayBuffer>} data
+   */
+  send(data) {
+    if (!this.#link || !this.open) {
+      throw new P2PError("channel", "channel_closed", "There is no open data channel to a host.");
+    }
+    // @ts-expect-error -- one of its overloads takes it, whichever it is
+    this.#link.game.send(data);
+  }
+
+  /** Give the seat up; the signaling connection stays. */
+  leave() {
+    this.#signaling?.send({ type: "leave", traceparent: this.#wish?.traceparent });
+    this.#forget();
+  }
+
+  /** End everything. */
+  close() {
+    this.#forget();
+    this.#signaling?.close();
+    this.#signaling = null;
+  }
+
+  /** @param {{type: string, zone_id?: string, session_id?: string}} frame @returns {Promise<Session>} */
+  #want(frame) {
+    this.#forget();
+    return new Promise((resolve, reject) => {
+      this.#wish = { frame, traceparent: newTraceparent(), resolve, reject };
+      this.#askForSeat();
+    });
+  }
+
+  #askForSeat() {
+    if (!this.#wish || !this.#signaling?.connected) return;
+    // After a gap in signaling it is the same seat that we want, not any in the zone.
+    const frame = this.session ? { type: "join", session_id: this.session.sessionId } : this.#wish.frame;
+    this.#signaling.send({ ...frame, traceparent: this.#wish.traceparent });
+    clearTimeout(this.#seatDeadline);
+    this.#seatDeadline = setTimeout(
+      () => this.#fail(new P2PError("placement", "no_reply", "The coordinator did not say who hosts this zone.")),
+      SEAT_WITHIN_MS,
+    );
+  }
+
+  #forget() {
+    clearTimeout(this.#seatDeadline);
+    clearTimeout(this.#retry);
+    this.#link?.close();
+    this.#link = null;
+    this.#attempt = 0;
+    this.session = null;
+    const wish = this.#wish;
+    this.#wish = null;
+    wish?.reject(new P2PError("placement", "left", "Left before the connection stood."));
+  }
+
+  /** @param {any} frame */
+  #heard(frame) {
+    switch (frame.type) {
+      case "session-joined":
+        return this.#seated(frame);
+      case "answer":
+        return void this.#link?.answer(frame.sdp);
+      case "ice-candidate":
+        return void this.#link?.candidate(frame.candidate);
+      case "peer-joined":
+        return this.#tell("peer-joined", { peerId: frame.peer_id });
+      case "peer-left":
+        return this.#tell("peer-left", { peerId: frame.peer_id, reason: frame.reason });
+      case "session-ended":
+        this.#forget();
+        return this.#tell("ended", { reason: frame.reason });
+      case "error":
+        return this.#refused(frame);
+    }
+  }
+
+  /** @param {any} frame */
+  #seated(frame) {
+    if (!this.#wish) return;
+    clearTimeout(this.#seatDeadline);
+    const before = this.session;
+    this.session = {
+      sessionId: frame.session_id,
+      hostId: frame.host_id ?? null,
+      hostPeerId: frame.host_peer_id ?? null,
+      epoch: frame.epoch ?? null,
+      peers: frame.peers,
+      traceparent: this.#wish.traceparent,
+    };
+    this.#iceServers = (frame.ice_servers ?? []).map((/** @type {any} */ server) => ({
+      urls: server.urls,
+      ...(server.username && { username: server.username, credential: server.credential }),
+    }));
+    const same = before?.sessionId === frame.session_id && before?.epoch === this.session.epoch;
+    if (same && this.open) return; // signaling came back; the channel never went
+    this.#tell("session", this.session);
+    if (this.session.hostPeerId) this.#connectToHost();
+    else this.#fail(new P2PError("placement", "no_host", "This session has no host to connect to."));
+  }
+
+  #connectToHost() {
+    const { session } = this;
+    if (!session?.hostPeerId) return;
+    const { hostPeerId, sessionId, traceparent } = session;
+    this.#link?.close();
+    this.#tell("offer", { to: hostPeerId, attempt: this.#attempt + 1 });
+    const link = new HostLink(this.#iceServers, {
+      signal: (frame) => this.#signaling?.send({ ...frame, to: hostPeerId, session_id: sessionId, traceparent }),
+      answered: (elapsedMs) => this.#tell("answer", { elapsedMs }),
+      ice: (state) => this.#tell("ice", { state }),
+      message: (data) => this.#tell("message", data),
+      roundtrip: (trip) => this.#tell("roundtrip", trip),
+      opened: (open) => {
+        this.#report("connected", open.elapsedMs, open.candidateType);
+        this.#tell("open", open);
+        this.#wish?.resolve(session);
+      },
+      ended: (error) => this.#linkEnded(error, link),
+    });
+    this.#link = link;
+    link.offer();
+  }
+
+  /**
+   * @param {P2PError} error
+   * @param {HostLink} link
+   */
+  #linkEnded(error, link) {
+    if (error.stage === "ice") this.#report("failed", link.elapsedMs, null);
+    if (link.open) {
+      this.#report("disconnected", link.elapsedMs, null);
+      if (link.openForMs > STEADY_AFTER_MS) this.#attempt = 0;
+    }
+    // A path that ICE did not find is not there half a second later; a host that was away may be.
+    const again = error.stage !== "ice" && this.#attempt + 1 < OFFER_ATTEMPTS;
+    if (!again) return this.#fail(error);
+    const retryInMs = backoffMs(this.#attempt);
+    this.#attempt += 1;
+    this.#tell("lost", { error, retryInMs });
+    this.#retry = setTimeout(() => this.#connectToHost(), retryInMs);
+  }
+
+  /**
+   * Tell the coordinator how connecting came out: the end of the join's trace, and a host's measured quality.
+   * @param {"connected" | "failed" | "disconnected"} state
+   * @param {number} elapsedMs
+   * @param {string | null} candidateType
+   */
+  #report(state, elapsedMs, candidateType) {
+    if (!this.session) return;
+    const { hostPeerId, sessionId, traceparent } = this.session;
+    const outcome = { state, elapsed_ms: elapsedMs, ...(candidateType && { candidate_type: candidateType }) };
+    this.#signaling?.send({ type: "ice-result", to: hostPeerId, session_id: sessionId, traceparent, ...outcome });
+  }
+
+  /** @param {{message: string, code: string, in_reply_to?: string}} frame */
+  #refused({ message, code, in_reply_to: about }) {
+    if (about === "offer") {
+      this.#link?.fail(new P2PError("offer", code, `The host cannot be reached through signaling: ${message}.`));
+    } else if (about === "join" && this.session && this.#wish?.frame.type === "enter") {
+      // The session ended while we could not hear it; the zone may have another.
+      this.session = null;
+      this.#link?.close();
+      this.#askForSeat();
+    } else if (about === "enter" || about === "join") {
+      this.#fail(new P2PError("placement", code, message));
+    }
+  }
+
+  /** @param {P2PError} error */
+  #fail(error) {
+    if (this.session) this.#signaling?.send({ type: "leave", traceparent: this.session.traceparent });
+    this.#wish?.reject(error);
+    this.#wish = null;
+    this.#forget();
+    this.#tell("failed", error);
+  }
+
+  /**
+   * @template {keyof Events} Name
+   * @param {Name} name
+   * @param {Events[Name]} detail
+   */
+  #tell(name, detail) {
+    for (const listener of [...(this.#listeners.get(name) ?? [])]) listener(detail);
+  }
+}
