@@ -6,13 +6,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
 import pytest
 from embedded.catalogue import SERVICES
 from embedded.ports import free_port
+from testkit.eventually import eventually
 
 pytestmark = pytest.mark.servers
 
@@ -30,27 +30,50 @@ def environment(tmp_path_factory):
     return {**os.environ, "PYTHONPATH": str(directory)}
 
 
-@pytest.fixture
-def p2p(environment, tmp_path):
-    """Run `p2p …` on a data directory of the test's own, and stop what it left running."""
+class P2p:
+    """Runs `p2p …` on one data directory."""
 
-    def run(subcommand, *arguments):
+    port: int
+    result: subprocess.CompletedProcess[str]
+
+    def __init__(self, data_dir, environment):
+        self.data_dir = data_dir
+        self._environment = environment
+
+    def __call__(self, subcommand, *arguments):
         return subprocess.run(
-            [sys.executable, "-m", "cli", subcommand, "--data-dir", tmp_path / "data", *arguments],
-            env=environment,
+            [sys.executable, "-m", "cli", subcommand, "--data-dir", self.data_dir, *arguments],
+            env=self._environment,
+            cwd=self.data_dir.parent,
             capture_output=True,
             text=True,
             timeout=60,
-            cwd=tmp_path,
             check=False,
         )
 
-    yield run
-    run("down")
+    def status(self):
+        return json.loads(self("status", "--json").stdout)
 
 
-def status(p2p):
-    return json.loads(p2p("status", "--json").stdout)
+@pytest.fixture
+def p2p(environment, tmp_path):
+    """On an empty data directory; what a test leaves running is stopped."""
+    command = P2p(tmp_path / "data", environment)
+    yield command
+    if command.data_dir.exists():
+        command("down")
+
+
+@pytest.fixture(scope="module")
+def up(environment, tmp_path_factory):
+    """The same with a suite running on it, shared by tests that leave it running."""
+    command = P2p(tmp_path_factory.mktemp("shared") / "data", environment)
+    port = free_port()
+    # subprocess.run returns at the end of both pipes: a suite that held one would keep it waiting for a minute.
+    command.result = command("up", "--detach", "--http-port", str(port), "--replicas", "signaling_gateway=2")
+    command.port = port
+    yield command
+    command("down")
 
 
 def alive(seen):
@@ -59,45 +82,47 @@ def alive(seen):
     return [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE]
 
 
-def test_up_detached_returns_when_all_are_ready_and_lets_go_of_our_pipes(p2p):
-    # subprocess.run returns at the end of both pipes: a suite that held one would keep it for a minute.
-    up = p2p("up", "--detach", "--http-port", "0")
-    assert up.returncode == 0, up.stderr
-    assert "/docs" in up.stdout
-    assert all(process["ready"] for process in status(p2p)["processes"])
+def test_up_detached_returns_when_all_are_ready(up):
+    assert up.result.returncode == 0, up.result.stderr
+    assert f"http://127.0.0.1:{up.port}/docs" in up.result.stdout
+    assert all(process["ready"] for process in up.status()["processes"])
 
 
-def test_status_tells_programs_where_everything_is(p2p):
-    port = free_port()
-    p2p("up", "--detach", "--http-port", str(port), "--replicas", "signaling_gateway=2", "--nats-port", "0")
-    seen = status(p2p)
-    assert seen["gateways"][0] == f"http://127.0.0.1:{port}"
+def test_status_tells_programs_where_everything_is(up):
+    seen = up.status()
+    assert seen["gateways"][0] == f"http://127.0.0.1:{up.port}"
     assert len(seen["gateways"]) == 2
     assert [seen[name].partition(":")[0] for name in ("nats", "postgres", "redis")] == ["nats", "postgresql", "redis"]
     assert {process["service"] for process in seen["processes"]} == {service.name for service in SERVICES}
     assert [process["instance"] for process in seen["processes"]][-1] == "signaling_gateway-2"
-    assert all(psutil.pid_exists(process["pid"]) for process in seen["processes"])
+    assert len(alive(seen)) == len(SERVICES) + 1 + 3
 
 
-def test_status_shows_the_present_pid_after_a_restart(p2p):
-    p2p("up", "--detach", "--http-port", "0")
-    before = next(one for one in status(p2p)["processes"] if one["service"] == "scheduler")
+def test_status_tells_people_too(up):
+    shown = up("status").stdout
+    assert f"http://127.0.0.1:{up.port}" in shown
+    assert "signaling_gateway-2" in shown
+
+
+async def test_status_shows_the_present_pid_after_a_restart(up):
+    def scheduler():
+        return next(one for one in up.status()["processes"] if one["service"] == "scheduler")
+
+    before = scheduler()
     os.kill(before["pid"], signal.SIGKILL)
-    deadline = time.monotonic() + 5
-    while True:
-        after = next(one for one in status(p2p)["processes"] if one["service"] == "scheduler")
-        if after["ready"] and after["pid"] != before["pid"]:
-            break
-        assert time.monotonic() < deadline, after
-    assert after["http"] == before["http"]
+
+    def another():
+        after = scheduler()
+        return after if after["ready"] and after["pid"] != before["pid"] else None
+
+    assert (await eventually(another, of="another scheduler"))["http"] == before["http"]
 
 
-def test_up_twice_says_that_one_runs_already(p2p):
-    p2p("up", "--detach", "--http-port", "0")
-    again = p2p("up", "--detach", "--http-port", "0")
+def test_up_twice_says_that_one_runs_already(up):
+    again = up("up", "--detach", "--http-port", "0")
     assert again.returncode != 0
     assert "already runs" in again.stderr.splitlines()[-1]
-    assert all(process["ready"] for process in status(p2p)["processes"])
+    assert len(alive(up.status())) == len(SERVICES) + 1 + 3
 
 
 def test_a_taken_port_is_the_last_line_of_a_failed_detach(p2p):
@@ -108,30 +133,25 @@ def test_a_taken_port_is_the_last_line_of_a_failed_detach(p2p):
     assert up.stderr.splitlines()[-1].startswith(f"error: port {port}, wanted for the gateway, is taken by")
 
 
-def test_down_stops_every_process_and_status_says_so(p2p):
-    p2p("up", "--detach", "--http-port", "0")
-    seen = status(p2p)
-    assert p2p("down").returncode == 0
-    assert alive(seen) == []
-    after = p2p("status", "--json")
-    assert after.returncode != 0
-    assert json.loads(after.stdout)["processes"] == []
-
-
 def test_down_is_content_when_nothing_runs(p2p):
     down = p2p("down")
     assert down.returncode == 0
     assert "nothing runs" in down.stdout
 
 
-def test_a_killed_supervisor_takes_everything_with_it_and_up_works_again(p2p, tmp_path):
+def test_a_killed_supervisor_takes_everything_with_it_and_up_works_again(p2p):
     p2p("up", "--detach", "--http-port", "0")
-    seen = status(p2p)
-    record = json.loads((tmp_path / "data" / "suite.json").read_text())
+    first = p2p.status()
+    record = json.loads((p2p.data_dir / "suite.json").read_text())
     os.kill(record["supervisor"]["pid"], signal.SIGKILL)
-    up = p2p("up", "--detach", "--http-port", "0")
-    assert up.returncode == 0, up.stderr
-    assert alive(seen) == []
+    assert p2p("up", "--detach", "--http-port", "0").returncode == 0
+    assert alive(first) == []
+    second = p2p.status()
+    assert p2p("down").returncode == 0
+    assert alive(second) == []
+    after = p2p("status", "--json")
+    assert after.returncode != 0
+    assert json.loads(after.stdout)["processes"] == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

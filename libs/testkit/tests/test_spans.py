@@ -15,9 +15,12 @@ def test_what_an_exporter_sends_can_be_asked_for_by_trace(span_receiver, compres
     tracer = provider.get_tracer("test")
     with tracer.start_as_current_span("other") as other:
         pass
-    with tracer.start_as_current_span(
-        "place", kind=SpanKind.SERVER, attributes={"players": 3, "who": ["a", "b"]}
-    ) as parent, tracer.start_as_current_span("select", links=[Link(other.get_span_context())]) as child:
+    with (
+        tracer.start_as_current_span(
+            "place", kind=SpanKind.SERVER, attributes={"players": 3, "who": ["a", "b"]}
+        ) as parent,
+        tracer.start_as_current_span("select", links=[Link(other.get_span_context())]) as child,
+    ):
         child.set_status(Status(StatusCode.ERROR))
     provider.shutdown()
     place, select = span_receiver.spans_of(f"{parent.get_span_context().trace_id:032x}")

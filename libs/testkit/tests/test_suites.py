@@ -25,13 +25,6 @@ async def test_its_processes_run_and_are_ready(suite):
     assert "zone_manager-1 | COLOUR=blue" in suite.log
 
 
-async def test_another_process_takes_the_place_of_a_killed_one(suite):
-    before = suite.pid("zone_manager-1")
-    await suite.kill("zone_manager-1")
-    assert suite.pid("zone_manager-1") != before
-    assert await suite.ready("zone_manager-1")
-
-
 async def test_an_outage_lasts_as_long_as_its_block(suite):
     port = int(suite.nats.rpartition(":")[2])
     async with suite.outage("nats"):

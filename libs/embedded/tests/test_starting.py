@@ -1,0 +1,99 @@
+import dataclasses
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import psutil
+import pytest
+from embedded.errors import AlreadyRunningError, EndedEarlyError, PortTakenError
+from embedded.ports import free_port
+from embedded.postgres import Postgres
+from embedded.record import DataDir, Pid
+
+from libs.embedded.tests.conftest import STANDINS
+
+pytestmark = pytest.mark.servers
+
+
+async def query(suite, statement):
+    return await Postgres.under(suite._data_dir.path)._psql(suite.record.port_of("postgres"), statement)
+
+
+@pytest.fixture
+def hung():
+    """A process that is deaf to SIGTERM, as a service that hangs."""
+    with subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"]) as process:
+        process.send_signal(signal.SIGSTOP)
+        yield Pid.of(process.pid)
+        process.kill()
+
+
+async def test_a_service_starts_when_those_it_asks_are_ready_and_all_drain_when_it_is_down(run, log):
+    async with run() as suite:
+        started = log.order({f"{service.name}-1" for service in STANDINS})
+        pids = suite.record.pids()
+    assert set(started[:2]) == {"host_registry-1", "scheduler-1"}
+    assert started[2:] == ["zone_manager-1", "session_manager-1", "signaling_gateway-1"]
+    assert all(log.lines[f"{service.name}-1"][-1] == "drained" for service in STANDINS)
+    assert [pid for pid in pids if pid.process()] == []
+    assert suite.record.pids() == []
+
+
+async def test_data_and_ports_are_kept_for_the_next_run(run):
+    port = free_port()
+    async with run(http_port=port) as suite:
+        assert suite.record.gateways == [f"http://127.0.0.1:{port}"]
+        ports = [server.port for server in suite.record.servers]
+        await query(suite, "CREATE TABLE kept AS SELECT 7 AS number")
+    async with run() as suite:
+        assert [server.port for server in suite.record.servers] == ports
+        assert suite.record.gateways == [f"http://127.0.0.1:{port}"]
+        assert await query(suite, "SELECT number FROM kept") == "7\n"
+
+
+async def test_a_taken_port_is_named_with_its_holder_and_the_remedy(run):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(PortTakenError, match=rf"port {port}, wanted for NATS.*pid {os.getpid()}.*--nats-port"):
+            async with run(nats_port=port):
+                pass
+
+
+async def test_a_service_that_cannot_start_ends_the_suite_with_its_last_words(run, log):
+    broken = tuple(
+        dataclasses.replace(service, command=(*service.command, "fail")) if service.name == "zone_manager" else service
+        for service in STANDINS
+    )
+    with pytest.raises(EndedEarlyError, match=r"zone_manager-1 ended with status 3 .*did you mean ZONE_MANAGER_X"):
+        async with run(services=broken):
+            pass
+    assert log.lines["host_registry-1"][-1] == "drained"
+    assert "signaling_gateway-1" not in log.lines
+
+
+async def test_a_second_suite_on_the_same_data_is_refused(run, tmp_path):
+    async with run():
+        with pytest.raises(AlreadyRunningError, match=rf"already runs on {tmp_path}.*p2p status.*p2p down"):
+            async with run():
+                pass
+
+
+async def test_what_a_killed_supervisor_left_is_stopped_by_the_next(run, log, tmp_path, hung):
+    async with run() as suite:
+        record = suite.record
+    record.processes[0].pid = hung
+    DataDir(tmp_path).write(record)
+    async with run():
+        assert hung.process() is None
+    assert log.lines["p2p"] == ["stopped 1 programs that an earlier suite had left behind"]
+
+
+async def test_a_process_that_merely_has_a_recorded_number_is_left_alone(run, tmp_path):
+    async with run() as suite:
+        record = suite.record
+    record.processes[0].pid = dataclasses.replace(Pid.of(os.getpid()), born=psutil.boot_time())
+    DataDir(tmp_path).write(record)
+    async with run():
+        pass
