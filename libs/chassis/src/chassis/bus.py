@@ -26,8 +26,9 @@ Callback = Callable[[Msg], Awaitable[None]]
 RECONNECT_FIRST_S = 0.05
 """nats-server opens its port 10 ms after its start; a restart should be noticed by nobody."""
 
-RECONNECT_LONGEST_S = 2.0
-"""While the server is away for long, a try every other second on average is cheap and soon enough."""
+RECONNECT_GROWTH = 1.5
+RECONNECT_LONGEST_S = 1.0
+"""While the server is away for long, about a try a second is cheap and soon enough."""
 
 RECONNECT_PATIENCE_S = 0.5
 """A request made while disconnected waits this long before it is refused: a restart takes 0.3 to 0.6 s."""
@@ -235,9 +236,9 @@ def kind_of(subject: str) -> str:
 
 
 def _soon(servers: list[Server], _info: dict[str, Any]) -> tuple[Server, float]:
-    """Choose the server tried least, after a pause that doubles, with jitter so that processes do not come as one."""
+    """Choose the server tried least, after a pause that grows, with jitter so that processes do not come as one."""
     server = min(servers, key=lambda known: known.reconnects)
-    longest = min(RECONNECT_LONGEST_S, RECONNECT_FIRST_S * 2 ** min(server.reconnects, 10))
+    longest = min(RECONNECT_LONGEST_S, RECONNECT_FIRST_S * RECONNECT_GROWTH ** min(server.reconnects, 10))
     return server, random.uniform(longest / 2, longest)  # noqa: S311 -- spreads load, guards nothing
 
 

@@ -93,7 +93,7 @@ class Consumer(Generic[M]):
                 return await self._give_up(msg, str(error))
             try:
                 await self._handle(message, msg, headers)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 -- logged where its fate is decided
                 tracing.mark(span, error)
                 return await self._missed(msg, error)
         EVENTS_CONSUMED.labels(self.name, "done").inc()

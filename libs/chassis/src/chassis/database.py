@@ -44,7 +44,11 @@ _AWAY = (
     asyncpg.CannotConnectNowError,
     asyncpg.TooManyConnectionsError,
     asyncpg.QueryCanceledError,
+    asyncpg.InternalClientError,  # what a statement meets on a connection whose server has just gone
 )
+_LOST = ("connection is closed", "been released back", "pool is clos")
+"""How asyncpg says that a connection went; the class of the error serves for misuse as well."""
+
 _LOST_THE_RACE = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 
 
@@ -207,7 +211,7 @@ def _ours() -> Iterator[None]:
     except _AWAY as error:
         raise UnavailableError("The database does not answer.") from error
     except asyncpg.InterfaceError as error:
-        if "clos" in str(error):  # "connection is closed", "pool is closing": the class serves for misuse as well
+        if any(word in str(error) for word in _LOST):
             raise UnavailableError("The database does not answer.") from error
         raise
 

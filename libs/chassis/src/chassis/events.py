@@ -18,11 +18,11 @@ from nats.js.api import ConsumerConfig, DeliverPolicy
 from pydantic import TypeAdapter
 
 from chassis.bus import Bus
-from chassis.consumer import RETRY_AFTER_S, Consumer, Handler
-from chassis.consumer import Delivery as Delivery  # what a handler needs is imported from here
-from chassis.dead_letters import UnusableError as UnusableError
-from chassis.dead_letters import dead_letter as dead_letter
+from chassis.consumer import RETRY_AFTER_S, Consumer, Delivery, Handler
+from chassis.dead_letters import UnusableError, dead_letter
 from chassis.pull import Pull
+
+__all__ = ["Consumers", "Delivery", "UnusableError", "dead_letter"]  # all that a handler's module needs
 
 M = TypeVar("M")
 

@@ -11,7 +11,12 @@ from chassis.tracing import current_trace_id
 
 Format = Literal["json", "text"]
 
-_NOISY = {"uvicorn": logging.WARNING, "nats": logging.ERROR, "chassis.faststream": logging.WARNING}
+_NOISY = {
+    "asyncpg": logging.ERROR,
+    "uvicorn": logging.WARNING,
+    "nats": logging.ERROR,
+    "chassis.faststream": logging.WARNING,
+}
 """Libraries that announce every ordinary step; what matters of it is logged by us as a fact."""
 
 

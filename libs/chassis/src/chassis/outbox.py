@@ -121,9 +121,7 @@ class OutboxRelay:
                 await self._pause()
 
     async def _with_connection(self) -> None:
-        connection = await connect_when_there(
-            self._database.url, "outbox relay", answer_within_s=DATABASE_ANSWERS_WITHIN_S
-        )
+        connection = await self._connect()
         try:
             while not await connection.fetchval(_TRY_LOCK, _LOCK):
                 if self._stopping:
@@ -133,6 +131,9 @@ class OutboxRelay:
         finally:
             self.leading = False
             connection.terminate()
+
+    async def _connect(self) -> asyncpg.Connection:
+        return await connect_when_there(self._database.url, "outbox relay", answer_within_s=DATABASE_ANSWERS_WITHIN_S)
 
     async def _lead(self, connection: asyncpg.Connection) -> None:
         await connection.add_listener("outbox", lambda *_: self._database.outbox_written.set())

@@ -41,6 +41,7 @@ class Pull:
         self._config = config
         self._batch = batch
         self._arrived: deque[Msg] = deque()
+        self._handed_out: list[Msg] = []
         self._news = asyncio.Event()
         self._asked_for = 0
         self._gone = False
@@ -67,17 +68,18 @@ class Pull:
             if self._asked_for <= 0:
                 await self._ask()
             await self._wait()
-        messages = [self._arrived.popleft() for _ in range(min(batch, len(self._arrived)))]
-        self._last_sequence = messages[-1].metadata.sequence.stream
-        return messages
+        self._handed_out = [self._arrived.popleft() for _ in range(min(batch, len(self._arrived)))]
+        self._last_sequence = self._handed_out[-1].metadata.sequence.stream
+        return self._handed_out.copy()
 
     async def unsubscribe(self) -> None:
-        """Stop; what arrived and nobody fetched goes back, for another process to have it at once."""
-        if self._subscription is not None:
-            await self._subscription.unsubscribe()
+        """Stop; what came and nobody handled goes back, for another process to have it at once."""
         with suppress(NatsError):  # without a connection the server finds out by itself, after `ack_wait`
-            while self._arrived:
-                await self._arrived.popleft().nak()
+            if self._subscription is not None:
+                await self._subscription.drain()  # type: ignore[no-untyped-call]
+            for msg in (*self._handed_out, *self._arrived):
+                if not msg.is_acked:
+                    await msg.nak()
 
     async def _receive(self, msg: Msg) -> None:
         status = msg.headers.get(Header.STATUS) if msg.headers else None

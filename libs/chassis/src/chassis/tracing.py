@@ -58,7 +58,7 @@ def open_tracing(service: str, instance: str, version: str, endpoint: str | None
 
 
 @contextmanager
-def recording_to(exporter: SpanExporter, service: str, instance: str, version: str) -> Iterator[None]:
+def recording_to(exporter: SpanExporter, service: str, instance: str, version: str) -> Iterator[TracerProvider]:
     """Export spans through `exporter`; once in a process, as OpenTelemetry allows one provider."""
     resource = Resource.create({"service.name": service, "service.instance.id": instance, "service.version": version})
     provider = TracerProvider(sampler=_EdgeDecides(), id_generator=_IdsOfTheEdge(), resource=resource)
@@ -67,7 +67,7 @@ def recording_to(exporter: SpanExporter, service: str, instance: str, version: s
     )
     trace.set_tracer_provider(provider)
     try:
-        yield
+        yield provider
     finally:
         provider.shutdown()
 
