@@ -1,0 +1,145 @@
+"""The dashboard: every part as its owner counts it, a part that nobody answers for says so."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import TypeVar
+
+from contracts.subjects import Message
+
+from signaling_gateway.counts import Counts
+
+
+class Standing(StrEnum):
+    """How a thing stands that the suite depends on."""
+
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+    UNKNOWN = "unknown"
+
+    @classmethod
+    def of(cls, there: bool | None) -> "Standing":  # noqa: FBT001 -- it is the question
+        if there is None:
+            return cls.UNKNOWN
+        return cls.HEALTHY if there else cls.UNHEALTHY
+
+
+OwnersPart = TypeVar("OwnersPart", bound="Part")
+
+
+class Part(Message):
+    """One owner's part."""
+
+    known: bool
+    """False: the owner did not answer, and what stands here is null."""
+
+
+class HostsPart(Part):
+    """Hosts, as host_registry counts them."""
+
+    total: int | None = None
+    online: int | None = None
+    offline: int | None = None
+    average_quality_score: float | None = None
+    """Of the hosts online."""
+
+
+class ZonesPart(Part):
+    """Zones, as zone_manager counts them."""
+
+    total: int | None = None
+    enabled: int | None = None
+    disabled: int | None = None
+
+
+class SessionsPart(Part):
+    """Sessions, as session_manager counts them."""
+
+    total: int | None = None
+    active: int | None = None
+    """Neither ended nor failed."""
+    inactive: int | None = None
+    total_players: int | None = None
+    """In live sessions now."""
+    average_latency_ms: float | None = None
+    """Of live sessions that have reported one."""
+
+
+class SystemPart(Message):
+    """What stands behind the services, and which of them are there."""
+
+    postgres: Standing
+    """As the services that use it find it."""
+    redis: Standing
+    nats: Standing
+    services: Mapping[str, int]
+    """How many instances of each answered lately."""
+
+
+class SignalingPart(Message):
+    """The WebSockets."""
+
+    active_connections: int
+    active_sessions: int
+    """Sessions and rooms with a socket."""
+
+
+class JoinsPart(Message):
+    """How entering came out, as far as players report it."""
+
+    begun: int
+    direct: int
+    relayed: int
+    failed: int
+    p50_ms: int | None
+    """Half of the connections were made within this time."""
+    p95_ms: int | None
+
+
+class SocketsSeen(Message):
+    """What the WebSocket half tells of itself."""
+
+    signaling: SignalingPart
+    joins: JoinsPart
+
+
+class FeedPart(Message):
+    """The feed of NPC state."""
+
+    known: bool = False
+    """Nothing composes it yet."""
+
+
+class Dashboard(Message):
+    """The whole suite on one page."""
+
+    hosts: HostsPart
+    zones: ZonesPart
+    sessions: SessionsPart
+    system: SystemPart
+    signaling: SignalingPart
+    joins: JoinsPart
+    npc_feed: FeedPart
+
+
+def compose(counts: Counts, services: Mapping[str, int], sockets: SocketsSeen) -> Dashboard:
+    """Put the parts together."""
+    return Dashboard(
+        hosts=_part(HostsPart, counts.hosts),
+        zones=_part(ZonesPart, counts.zones),
+        sessions=_part(SessionsPart, counts.sessions),
+        system=SystemPart(
+            postgres=Standing.of(counts.postgres),
+            redis=Standing.of(counts.redis),
+            nats=Standing.of(counts.nats),
+            services=services,
+        ),
+        signaling=sockets.signaling,
+        joins=sockets.joins,
+        npc_feed=FeedPart(),
+    )
+
+
+def _part(part: type[OwnersPart], total: Message | None) -> OwnersPart:
+    if total is None:
+        return part(known=False)
+    return part.model_validate({"known": True, **total.model_dump()})

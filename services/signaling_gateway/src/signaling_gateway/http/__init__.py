@@ -1,0 +1,1 @@
+"""REST: the edge, the routes by resource, and their document."""

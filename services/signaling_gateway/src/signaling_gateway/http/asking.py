@@ -1,0 +1,40 @@
+"""One request to the service that owns the thing; what comes back is not even decoded."""
+
+from datetime import timedelta
+
+from chassis.bus import Bus
+from chassis.requests import Answer as Reply
+from chassis.requests import Question, call_raw
+from contracts.subjects import Rpc
+
+from signaling_gateway.http.exchange import Request
+from signaling_gateway.http.reading import malformed
+
+IDEMPOTENCY_KEY = b"idempotency-key"
+
+KEY_LENGTH = 255
+"""A UUID has 36; owners keep each key for a day."""
+
+ASK_WITHIN = timedelta(seconds=3.5)
+"""The longest that anything is asked for; what is left of the answer's time may be less."""
+
+
+async def ask(bus: Bus, rpc: Rpc[Question, Reply], question: Question, request: Request) -> bytes:
+    """Ask with what was set, and no more: what a client left out is not a wish."""
+    payload = question.__pydantic_serializer__.to_json(question, exclude_unset=True)
+    return await call_raw(bus, rpc, payload, deadline=ASK_WITHIN, idempotency_key=_key(request))
+
+
+def _key(request: Request) -> str | None:
+    key = request.headers.get(IDEMPOTENCY_KEY)
+    if key is None:
+        return None
+    if not key or len(key) > KEY_LENGTH:
+        raise malformed(
+            {
+                "loc": ["header", "Idempotency-Key"],
+                "msg": f"Must have 1 to {KEY_LENGTH} characters",
+                "type": "value_error",
+            }
+        )
+    return key.decode("latin-1")

@@ -1,0 +1,86 @@
+"""The outermost layers of everything that arrives: one spelling of its path, its trace, its count, its route."""
+
+from collections.abc import Sequence
+
+from chassis.edge import HttpEdge
+from chassis.refusals import InvalidError
+from chassis.sampling import Sampling
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from signaling_gateway.http.paths import canonical, words
+from signaling_gateway.http.refusing import refused
+from signaling_gateway.http.routing import API, Found, Routes
+from signaling_gateway.http.serving import send_answer
+
+SIGNALING = f"{API}/signaling/ws"
+
+_FOUND = "signaling_gateway.found"
+
+
+def edge(fastapi: ASGIApp, routes: Routes, sockets: ASGIApp, sampling: Sampling, origins: Sequence[str]) -> ASGIApp:
+    """Put the layers round the application: CORS, path, trace and count, route."""
+    traced = HttpEdge(_Routed(fastapi), sampling, _kind)
+    return CORSMiddleware(
+        _Spelled(traced, routes, sockets),
+        allow_origins=origins,
+        allow_methods=["*"],
+        allow_headers=["*"],
+        expose_headers=["Link", "Retry-After"],
+        max_age=3600,
+    )
+
+
+class _Spelled:
+    """Gives each path its canonical spelling, looks its route up, and sends WebSockets where they belong."""
+
+    def __init__(self, http: ASGIApp, routes: Routes, sockets: ASGIApp) -> None:
+        self._http = http
+        self._routes = routes
+        self._sockets = sockets
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._open(scope, receive, send)
+            return
+        path = canonical(scope["raw_path"].decode("ascii"))
+        scope["raw_path"] = path.encode("ascii")
+        scope[_FOUND] = self._find(scope, path)
+        await self._http(scope, receive, send)
+
+    def _find(self, scope: Scope, path: str) -> Found | InvalidError | None:
+        try:
+            found = words(path)
+        except InvalidError as error:
+            return error
+        scope["path"] = "/" + "/".join(found)
+        return self._routes.find("GET" if scope["method"] == "HEAD" else scope["method"], found)
+
+    async def _open(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if canonical(scope["path"]) != SIGNALING:
+            await send({"type": "websocket.close"})  # before the handshake: the client sees 403
+            return
+        scope["path"] = SIGNALING
+        await self._sockets(scope, receive, send)
+
+
+def _kind(scope: Scope) -> str:
+    found = scope[_FOUND]
+    return found.route.kind if isinstance(found, Found) else f"{scope['method']} other"
+
+
+class _Routed:
+    """Has the found route answer; what none was found for is FastAPI's: documents, files, 404 and 405."""
+
+    def __init__(self, fastapi: ASGIApp) -> None:
+        self._fastapi = fastapi
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        match scope[_FOUND]:
+            case Found(route, params):
+                scope["path_params"] = params
+                await route.app(scope, receive, send)
+            case InvalidError() as error:
+                await send_answer(send, refused(error.refusal))
+            case _:
+                await self._fastapi(scope, receive, send)

@@ -1,0 +1,33 @@
+"""What a route is given and what it gives back: bytes, with as little around them as possible."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+JSON = b"application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request, read completely."""
+
+    path: str
+    """As it was sent, still percent-encoded."""
+    params: Mapping[str, str]
+    """The identifiers in the path, decoded."""
+    query: bytes
+    headers: Mapping[bytes, bytes]
+    """By lower-case name; of one that was sent twice the last."""
+    body: bytes
+
+
+class Answer(NamedTuple):
+    """What goes back: 200 and JSON unless said otherwise."""
+
+    body: bytes = b""
+    status: int = 200
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    content_type: bytes = JSON
+
+
+Answering = Callable[[Request], Awaitable[Answer]]

@@ -1,0 +1,172 @@
+"""How the suite is: `/monitoring`, `/health` and `/metrics`."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+
+from chassis.bus import Bus
+from chassis.health import Health
+from chassis.redis import TracedRedis
+from chassis.refusals import UnavailableError
+from contracts.hosts import QualityDistribution
+from contracts.refusals import Code, Refusal
+from contracts.subjects import Message
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.responses import PlainTextResponse
+
+from signaling_gateway.cached import Cached
+from signaling_gateway.counts import Counts, count
+from signaling_gateway.dashboard import Dashboard, SocketsSeen, Standing, compose
+from signaling_gateway.http.exchange import Answer, Answering, Request
+from signaling_gateway.http.refusing import refused
+from signaling_gateway.http.routing import API, Route
+from signaling_gateway.roster import Roster
+from signaling_gateway.suite_metrics import exposition
+
+SERVICE = "p2p-coordinator"
+
+LOOK_EVERY = timedelta(seconds=1)
+"""At most: the owners' work is the same for one reader and for a thousand."""
+
+
+class HostStats(Message):
+    """Hosts online, by score."""
+
+    total_online: int
+    quality_distribution: QualityDistribution
+
+
+class Databases(Message):
+    """The stores behind the suite."""
+
+    postgres: Standing
+    redis: Standing
+
+
+class HealthReport(Message):
+    """Whether all that the suite needs is there."""
+
+    status: Literal["healthy", "unhealthy"]
+    service: str
+    version: str
+    database: Databases
+    nats: Standing
+    away: tuple[str, ...]
+    """What is not there; empty when healthy."""
+
+
+class Live(Message):
+    """The event loop turns."""
+
+    status: Literal["live"]
+
+
+class Readiness(Message):
+    """Whether requests may come here."""
+
+    status: Literal["ready", "unready"]
+    away: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look at the suite."""
+
+    counts: Counts
+    dashboard: bytes
+
+
+class Monitoring:
+    """Answers about the whole suite from one look a second, however many ask."""
+
+    def __init__(
+        self,
+        *,
+        bus: Bus,
+        redis: TracedRedis,
+        roster: Roster,
+        health: Health,
+        sockets: Callable[[], Awaitable[SocketsSeen]],
+        version: str,
+    ) -> None:
+        self._bus = bus
+        self._redis = redis
+        self._roster = roster
+        self._health = health
+        self._sockets = sockets
+        self._version = version
+        self._look = Cached(self._take_a_look, LOOK_EVERY)
+
+    async def _take_a_look(self) -> Look:
+        counts, sockets = await asyncio.gather(count(self._bus, self._redis), self._sockets())
+        dashboard = compose(counts, self._roster.instances(), sockets)
+        return Look(counts, dashboard.model_dump_json().encode())
+
+    async def dashboard(self, _request: Request) -> Answer:
+        look = await self._look.get()
+        if look.counts.nothing_known:
+            raise UnavailableError("Nothing is known of the suite: none of its services answers.")
+        return Answer(look.dashboard)
+
+    async def host_stats(self, _request: Request) -> Answer:
+        hosts = (await self._look.get()).counts.hosts
+        if hosts is None:
+            raise UnavailableError("The hosts are not counted at the moment: host_registry does not answer.")
+        stats = HostStats(total_online=hosts.online, quality_distribution=hosts.quality_distribution)
+        return Answer(stats.model_dump_json().encode())
+
+    async def metrics(self, _request: Request) -> Answer:
+        look = await self._look.get()
+        return Answer(exposition(look.counts), content_type=CONTENT_TYPE_LATEST.encode())
+
+    async def health(self, _request: Request) -> Answer:
+        counts = (await self._look.get()).counts
+        away = counts.away()
+        report = HealthReport(
+            status="unhealthy" if away else "healthy",
+            service=SERVICE,
+            version=self._version,
+            database=Databases(postgres=Standing.of(counts.postgres), redis=Standing.of(counts.redis)),
+            nats=Standing.of(counts.nats),
+            away=tuple(away),
+        )
+        if away:
+            return refused(_away(away), beside=report.model_dump(mode="json"))
+        return Answer(report.model_dump_json().encode())
+
+    async def live(self, _request: Request) -> Answer:
+        return Answer(b'{"status":"live"}')
+
+    async def ready(self, _request: Request) -> Answer:
+        away = await self._health.away()
+        report = Readiness(status="unready" if away else "ready", away=tuple(away))
+        if away:
+            return refused(_away(away), beside=report.model_dump(mode="json"))
+        return Answer(report.model_dump_json().encode())
+
+
+def _away(names: Iterable[str]) -> Refusal:
+    return Refusal(code=Code.UNAVAILABLE, detail=f"Away: {', '.join(names)}.", retry_after_s=1)
+
+
+def monitoring_routes(monitoring: Monitoring) -> list[Route]:
+    """Every route of this module, those without prefix too."""
+    text = {"response_class": PlainTextResponse}
+    return [
+        _route(f"{API}/monitoring/dashboard", monitoring.dashboard, "The whole suite on one page", answer=Dashboard),
+        _route(f"{API}/monitoring/hosts/stats", monitoring.host_stats, "Hosts online, by score", answer=HostStats),
+        _route(f"{API}/monitoring/metrics", monitoring.metrics, "Totals and counters for Prometheus", **text),
+        _route(f"{API}/monitoring/health", monitoring.health, "Whether all is there", answer=HealthReport),
+        _route("/health", monitoring.health, "Whether all is there", answer=HealthReport),
+        _route("/health/live", monitoring.live, "Whether this process lives", answer=Live),
+        _route("/health/ready", monitoring.ready, "Whether this gateway takes requests", answer=Readiness),
+        _route("/metrics", monitoring.metrics, "Totals and counters for Prometheus", **text),
+    ]
+
+
+def _route(path: str, answering: Answering, summary: str, **about: Any) -> Route:
+    def documented() -> None: ...
+
+    return Route("GET", path, answering, documented=documented, summary=summary, tag="monitoring", **about)

@@ -1,0 +1,95 @@
+"""The routes of one resource, most of which are one request to its owner."""
+
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from chassis.bus import Bus
+from chassis.requests import Answer as Reply
+from chassis.requests import Question
+from contracts.refusals import Code
+from contracts.subjects import Rpc
+from pydantic import BaseModel
+
+from signaling_gateway.http.asking import ask
+from signaling_gateway.http.documenting import signed
+from signaling_gateway.http.exchange import Answer, Answering, Request
+from signaling_gateway.http.listing import Listed, PageOf, listing
+from signaling_gateway.http.reading import Reading
+from signaling_gateway.http.routing import API, Route
+
+
+class Resource:
+    """Makes the routes of one resource that ask its owner."""
+
+    def __init__(self, bus: Bus, tag: str) -> None:
+        self._bus = bus
+        self._tag = tag
+
+    def route(
+        self,
+        method: str,
+        path: str,
+        rpc: Rpc[Question, Reply],
+        *,
+        status: HTTPStatus = HTTPStatus.OK,
+        summary: str,
+        query: Iterable[str] = (),
+        aliases: Mapping[str, str] | None = None,
+        fixed: Mapping[str, Any] | None = None,
+        hidden: Iterable[str] = (),
+        **about: Any,
+    ) -> Route:
+        """One request, one reply, and its bytes are the body of the answer."""
+        reading = Reading(method, path, rpc.question, query=query, aliases=aliases, fixed=fixed, hidden=hidden)
+        answering = passing_on(self._bus, rpc, reading, status)
+        return self.answered(reading, answering, rpc, status=status, summary=summary, **about)
+
+    def pages(
+        self,
+        path: str,
+        rpc: Rpc[Listed, PageOf],
+        *,
+        of: type[BaseModel],
+        aliases: Mapping[str, str] | None = None,
+        fixed: Mapping[str, Any] | None = None,
+        hidden: Iterable[str] = (),
+        summary: str,
+    ) -> Route:
+        """A list of `of`, as one JSON array."""
+        reading = Reading("GET", path, rpc.question, aliases=aliases, fixed=fixed, hidden=hidden)
+        return self.answered(reading, listing(self._bus, rpc, reading), rpc, answer=list[of], summary=summary)  # type: ignore[valid-type]
+
+    def answered(
+        self,
+        reading: Reading[Any],
+        answering: Answering,
+        rpc: Rpc[Any, Any],
+        *,
+        answer: Any = None,
+        codes: Iterable[Code] = (),
+        status: HTTPStatus = HTTPStatus.OK,
+        **about: Any,
+    ) -> Route:
+        """A route that asks `rpc` in a way of its own."""
+        return Route(
+            reading.method,
+            API + reading.path,
+            answering,
+            documented=signed(reading),
+            answer=None if status is HTTPStatus.NO_CONTENT else answer or rpc.answer,
+            status=status,
+            codes=(*rpc.refusals, *codes),
+            tag=self._tag,
+            **about,
+        )
+
+
+def passing_on(bus: Bus, rpc: Rpc[Question, Reply], reading: Reading[Question], status: HTTPStatus) -> Answering:
+    """Ask `rpc` and give its reply as it came."""
+
+    async def answer(request: Request) -> Answer:
+        reply = await ask(bus, rpc, reading.read(request), request)
+        return Answer(b"" if status is HTTPStatus.NO_CONTENT else reply, status)
+
+    return answer

@@ -1,0 +1,103 @@
+"""One exchange: read the request whole, have it answered in time, send the answer; 500 is for our own defects alone."""
+
+import asyncio
+import time
+from http import HTTPStatus
+
+import structlog
+from chassis.refusals import DeadlineExceededError, InvalidError, ServiceError
+from chassis.requests import ANSWERED_UNTIL
+from starlette.types import Receive, Scope, Send
+
+from signaling_gateway.http.exchange import Answer, Answering, Request
+from signaling_gateway.http.refusing import INTERNAL, refused
+
+log = structlog.stdlib.get_logger()
+
+BODY_BYTES = 1024 * 1024
+"""Sixty times the largest body that can be valid; NATS carries no more."""
+
+ASKED_WITHIN_S = 3.5
+"""What we ask others for must be back by then, so that a refusal for lateness still arrives within 4 s."""
+
+ANSWERED_WITHIN_S = 3.8
+"""Whatever happens; the rest of the 4 s is the way."""
+
+_CLOSE = ((b"connection", b"close"),)
+
+
+class BodyTooLargeError(InvalidError):
+    """Answered with 413 rather than 422, and the connection is closed: the rest of the body is not wanted."""
+
+
+class ClientGoneError(Exception):
+    """Nobody is left to answer to."""
+
+
+async def serve(answering: Answering, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer one request whose path is known; `path_params` in the scope holds its identifiers."""
+    try:
+        answer = await _answered(answering, scope, receive)
+    except ClientGoneError:
+        return
+    await send_answer(send, answer, with_body=scope["method"] != "HEAD")
+
+
+async def _answered(answering: Answering, scope: Scope, receive: Receive) -> Answer:
+    ANSWERED_UNTIL.set(time.time() + ASKED_WITHIN_S)
+    try:
+        async with asyncio.timeout(ANSWERED_WITHIN_S):
+            return await answering(await _read(scope, receive))
+    except TimeoutError:
+        late = DeadlineExceededError("The answer took too long; whether the work was done is not known.")
+        return refused(late.refusal, headers=_CLOSE)
+    except BodyTooLargeError as error:
+        return refused(error.refusal, status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE, headers=_CLOSE)
+    except ServiceError as error:
+        return refused(error.refusal)
+    except ClientGoneError:
+        raise
+    except Exception:
+        log.exception("http.failed", method=scope["method"], path=scope["path"])
+        return refused(INTERNAL)
+
+
+async def _read(scope: Scope, receive: Receive) -> Request:
+    headers = dict(scope["headers"])
+    return Request(
+        path=scope["raw_path"].decode("ascii"),
+        params=scope["path_params"],
+        query=scope["query_string"],
+        headers=headers,
+        body=await _body(headers, receive),
+    )
+
+
+async def _body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
+    length = headers.get(b"content-length", b"0")
+    if length.isdigit() and int(length) > BODY_BYTES:
+        raise _too_large()
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    while message.get("more_body", False):
+        message = await receive()
+        body += message.get("body", b"")
+        if len(body) > BODY_BYTES:
+            raise _too_large()
+    if message["type"] == "http.disconnect":
+        raise ClientGoneError
+    return body
+
+
+def _too_large() -> BodyTooLargeError:
+    return BodyTooLargeError(f"The body must not exceed {BODY_BYTES} bytes.")
+
+
+async def send_answer(send: Send, answer: Answer, *, with_body: bool = True) -> None:
+    """Put an answer on the wire."""
+    headers = [*answer.headers]
+    if answer.status != HTTPStatus.NO_CONTENT:
+        headers.append((b"content-type", answer.content_type))
+        headers.append((b"content-length", b"%d" % len(answer.body)))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body if with_body else b""})

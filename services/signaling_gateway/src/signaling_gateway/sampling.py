@@ -1,0 +1,41 @@
+"""Which arriving messages leave a trace: changes do, up to a bound; what comes in floods hardly ever does."""
+
+from collections.abc import Iterable, Mapping
+
+from chassis.sampling import NEVER, Policy, Rate, Sampling, UpTo
+
+from signaling_gateway.http.routing import API, Route
+
+FLOOD = Rate(0.001)
+"""Of a thousand beats one shows what all of them do."""
+
+READ = Rate(0.01)
+
+ENTRIES_PER_S = 20
+"""An entry has fifteen spans at 60 us: kept all, a thousand a second would take most of two cores."""
+
+_FLOODS = frozenset(
+    {
+        f"POST {API}/hosts/{{host_id}}/heartbeat",
+        f"PATCH {API}/sessions/{{session}}/metrics",
+        f"GET {API}/monitoring/dashboard",
+        f"GET {API}/monitoring/metrics",
+        f"GET {API}/monitoring/health",
+        "GET /metrics",
+        "GET /health",
+        "GET /health/live",
+        "GET /health/ready",
+    }
+)
+
+
+def edge_sampling(routes: Iterable[Route], frames: Mapping[str, Policy]) -> Sampling:
+    """Decide for every kind of message: REST by its route, signaling by its frame's `type`."""
+    changes = UpTo(ENTRIES_PER_S, then=0.01)
+    return Sampling({route.kind: _policy(route, changes) for route in routes} | dict(frames), otherwise=NEVER)
+
+
+def _policy(route: Route, changes: Policy) -> Policy:
+    if route.kind in _FLOODS:
+        return FLOOD
+    return READ if route.method == "GET" else changes
