@@ -1,0 +1,98 @@
+"""Seats whose socket is gone: given up after a while, but never for our own absence."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from chassis.clock import Clock
+from contracts.gateway import PeerPresence, SessionsActive
+
+from session_manager.store.presence import PresenceStore
+from session_manager.store.seats import SeatStore
+from session_manager.store.sessions import SessionStore
+
+ABSENT = "absent"
+"""Why a player left who did not come back in time."""
+
+BATCH = 100
+"""Seats given up in one round of looking, some 0.1 s; rounds follow one another while there are more."""
+
+PAUSE_MEANS_ABSENCE = timedelta(seconds=5)
+"""The loop comes every second: after a longer gap this process was itself not there to hear anything."""
+
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Absence:
+    """What gateways say of sockets, and what follows from their silence."""
+
+    def __init__(
+        self,
+        seats: SeatStore,
+        presence: PresenceStore,
+        sessions: SessionStore,
+        clock: Clock,
+        *,
+        grace: timedelta,
+        gateway_silence: timedelta,
+        hears: Callable[[], bool],
+    ) -> None:
+        self._seats = seats
+        self._presence = presence
+        self._sessions = sessions
+        self._clock = clock
+        self._grace = grace
+        self._gateway_silence = gateway_silence
+        self._hears = hears
+        self._hearing_since: datetime | None = None
+        self._last_round = NEVER
+
+    async def entered(self, fact: PeerPresence) -> None:
+        """The socket of a seat is there."""
+        if fact.session_id is not None:
+            await self._presence.entered(fact, self._clock.now())
+            await self._active((fact.session_id,), fact.occurred_at)
+
+    async def disconnected(self, fact: PeerPresence) -> None:
+        """The socket of a seat is gone: its grace begins."""
+        if fact.session_id is not None:
+            await self._presence.disconnected(fact, min(fact.occurred_at, self._clock.now()))
+
+    async def active(self, fact: SessionsActive) -> None:
+        """A gateway lives, and so do these of its sessions."""
+        await self._presence.heard(fact.gateway_id, self._clock.now())
+        if fact.session_ids:
+            await self._active(fact.session_ids, fact.occurred_at)
+
+    async def give_up_seats(self) -> int:
+        """Free the seats of players who were absent for too long; give how many."""
+        now = self._clock.now()
+        hearing_for = self._hearing_for(now)
+        self._hearing_since = None  # until this round has gone well
+        given_up = await self._round(now, hearing_for)
+        self._hearing_since = now - hearing_for
+        return given_up
+
+    def _hearing_for(self, now: datetime) -> timedelta:
+        """For how long nothing can have escaped us: NATS, the database and this process were there all the time."""
+        unbroken = self._hears() and now - self._last_round <= PAUSE_MEANS_ABSENCE
+        self._last_round = now
+        return now - self._hearing_since if unbroken and self._hearing_since is not None else timedelta(0)
+
+    async def _round(self, now: datetime, hearing_for: timedelta) -> int:
+        silence = self._gateway_silence + self._grace
+        absent_by = now - self._grace if hearing_for >= self._grace else NEVER
+        unheard_by = now - silence if hearing_for >= silence else NEVER
+        given_up = 0
+        while expired := await self._seats.expired(absent_by=absent_by, unheard_by=unheard_by, limit=BATCH):
+            for number, player_id in expired:
+                left = await self._seats.give_up_absent(
+                    number, player_id, reason=ABSENT, absent_by=absent_by, unheard_by=unheard_by, now=now
+                )
+                given_up += left is not None
+            if not given_up:  # every one of them came back while we looked
+                break
+        await self._presence.forget_gateways(unheard_by)
+        return given_up
+
+    async def _active(self, session_ids: tuple[str, ...], at: datetime) -> None:
+        await self._sessions.touch(session_ids, min(at, self._clock.now()))

@@ -1,0 +1,95 @@
+"""session_manager, put together."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.resources import files
+
+from chassis.bus import connect_bus
+from chassis.clock import SystemClock
+from chassis.database import open_database
+from chassis.events import Consumers
+from chassis.health import serve_health
+from chassis.loops import running
+from chassis.outbox import OutboxRelay
+from chassis.process import release_of
+from chassis.responder import Responder
+from chassis.streams import declare_streams
+
+from session_manager import handlers, loops
+from session_manager.absence import Absence
+from session_manager.arrivals import Arrivals
+from session_manager.jobs import Jobs
+from session_manager.lifecycle import Lifecycle
+from session_manager.seating import Seating
+from session_manager.settings import Settings
+from session_manager.store.claims import ClaimStore
+from session_manager.store.presence import PresenceStore
+from session_manager.store.questions import QuestionStore
+from session_manager.store.runs import RunStore
+from session_manager.store.seats import SeatStore
+from session_manager.store.sessions import SessionStore
+from session_manager.zones import ZoneManager
+
+NAME = "session_manager"
+
+
+@asynccontextmanager
+async def service(settings: Settings) -> AsyncIterator[None]:
+    """Serve from entering to leaving; leaving drains."""
+    async with (
+        serve_health(settings.http_host, settings.http_port) as health,
+        connect_bus(settings.nats_url, settings.instance) as bus,
+        open_database(
+            settings.postgres_url,
+            name=NAME,
+            migrations=files(NAME) / "migrations",
+            pool_size=settings.pool_size,
+        ) as database,
+    ):
+        await declare_streams(bus)
+        clock = SystemClock()
+        seats, sessions, presence = SeatStore(database), SessionStore(database), PresenceStore(database)
+        lifecycle = Lifecycle(database, ZoneManager(bus, settings.place_within), clock)
+        seating = Seating(seats, clock)
+        arrivals = Arrivals(
+            seats,
+            ClaimStore(database),
+            seating,
+            lifecycle,
+            clock,
+            instance=settings.instance,
+            claim_for=settings.place_within,
+        )
+        absence = Absence(
+            seats,
+            presence,
+            sessions,
+            clock,
+            grace=settings.seat_grace,
+            gateway_silence=settings.gateway_silence,
+            hears=lambda: bus.connected,
+        )
+        jobs = Jobs(
+            RunStore(database),
+            lifecycle,
+            absence,
+            clock,
+            idle_after=settings.idle_after,
+            empty_after=settings.empty_after,
+        )
+
+        responder = Responder(bus, NAME, release_of(NAME), instance=settings.instance, limit=settings.parallel_requests)
+        handlers.answer_commands(responder, handlers.Commands(lifecycle, seating, arrivals))
+        handlers.answer_questions(responder, handlers.Questions(QuestionStore(database)))
+        consumers = Consumers(bus, NAME, instance=settings.instance)
+        handlers.hear_hosts(consumers, lifecycle, presence)
+        handlers.hear_gateways(consumers, absence)
+        handlers.hear_ticks(consumers, jobs)
+
+        seat_loop, forget_loop = loops.give_up_seats(absence), loops.forget_answers(database)
+        health.watch("nats", lambda: bus.connected)
+        health.watch("postgres", database.ping)
+        health.watch_loop(seat_loop)
+        async with OutboxRelay(database, bus), consumers, responder, running(seat_loop, forget_loop):
+            with health.serving():
+                yield

@@ -1,0 +1,49 @@
+"""The refusals that session_manager gives."""
+
+from chassis.refusals import ServiceError
+from contracts.refusals import Code
+from contracts.sessions import SessionStatus
+
+
+class SessionNotFoundError(ServiceError):
+    code = Code.SESSION_NOT_FOUND
+
+    def __init__(self, session: str) -> None:
+        super().__init__(f"There is no session {session!r}.", fields={"session": session})
+
+
+class PlayerNotFoundError(ServiceError):
+    code = Code.PLAYER_NOT_FOUND
+
+    def __init__(self, player_id: str) -> None:
+        super().__init__(f"Player {player_id!r} has no seat there.", fields={"player_id": player_id})
+
+
+class WrongStateError(ServiceError):
+    code = Code.WRONG_STATE
+
+    def __init__(self, session_id: str, status: SessionStatus) -> None:
+        super().__init__(
+            f"Session {session_id} is {status}; that cannot be done to it.",
+            fields={"session_id": session_id, "status": status},
+        )
+
+
+class SessionFullError(ServiceError):
+    code = Code.SESSION_FULL
+
+    def __init__(self, session_id: str, max_players: int) -> None:
+        super().__init__(
+            f"All {max_players} seats of session {session_id} are taken.",
+            fields={"session_id": session_id, "max_players": max_players},
+        )
+
+
+class HostFullError(ServiceError):
+    code = Code.HOST_FULL
+
+    def __init__(self, host_id: str, max_players: int) -> None:
+        super().__init__(
+            f"All {max_players} seats of host {host_id!r} are taken.",
+            fields={"host_id": host_id, "max_players": max_players},
+        )

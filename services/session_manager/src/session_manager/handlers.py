@@ -1,0 +1,157 @@
+"""Subjects in: each request to its use case, each fact to whom it concerns."""
+
+import json
+from datetime import timedelta
+
+from chassis.events import Consumers
+from chassis.requests import Asked
+from chassis.responder import Responder
+from contracts.gateway import PEER_DISCONNECTED, PEER_ENTERED, SESSIONS_ACTIVE, PeerPresence, SessionsActive
+from contracts.hosts import HOST_DELETED, HOST_DRAINING, HOST_OFFLINE, HOST_ONLINE, HostFact
+from contracts.identifiers import PeerId, ZoneId
+from contracts.jobs import JOB_DUE, JobDue, JobName
+from contracts.sessions import (
+    ACTIVATE_SESSION,
+    CLEAN_SESSIONS,
+    COUNT_SESSIONS,
+    CREATE_SESSION,
+    END_SESSION,
+    ENTER_ZONE,
+    GET_SESSION,
+    JOIN_SESSION,
+    LEAVE_SESSION,
+    LIST_SESSION_EVENTS,
+    LIST_SESSIONS,
+    REPORT_METRICS,
+    CleanSessions,
+    CreateSession,
+    EndSession,
+    EnterZone,
+    JoinSession,
+    LeaveSession,
+    ListSessionEvents,
+    ListSessions,
+    NameSession,
+    ReportMetrics,
+    SessionCounts,
+    SessionsCleaned,
+)
+from contracts.streams import EVENTS, JOBS
+from contracts.subjects import Nothing
+
+from session_manager.absence import Absence
+from session_manager.arrivals import Arrivals
+from session_manager.jobs import Jobs
+from session_manager.lifecycle import Lifecycle
+from session_manager.seating import Seated, Seating
+from session_manager.sessions import read_ref
+from session_manager.store.facts import SessionJson
+from session_manager.store.presence import PresenceStore
+from session_manager.store.questions import QuestionStore
+
+MOST_NAMED = 1000
+"""A cleanup counts all sessions that it ended, and names this many."""
+
+
+class Commands:
+    """Requests that change something; sessions travel as the JSON that the store made."""
+
+    def __init__(self, lifecycle: Lifecycle, seating: Seating, arrivals: Arrivals) -> None:
+        self._lifecycle = lifecycle
+        self._seating = seating
+        self._arrivals = arrivals
+
+    async def create(self, question: CreateSession, asked: Asked) -> bytes:
+        return await self._lifecycle.create(question, asked)
+
+    async def join(self, question: JoinSession) -> bytes:
+        ref = read_ref(question.session)
+        return _seated(await self._seating.join(ref, PeerId(question.player_id), socket=question.socket))
+
+    async def enter(self, question: EnterZone) -> bytes:
+        zone_id, player_id = ZoneId(question.zone_id), PeerId(question.player_id)
+        return _seated(await self._arrivals.enter(zone_id, player_id, socket=question.socket))
+
+    async def leave(self, question: LeaveSession) -> bytes:
+        ref = None if question.session is None else read_ref(question.session)
+        return _outcome(await self._seating.leave(ref, PeerId(question.player_id)), "The player has left.")
+
+    async def activate(self, question: NameSession) -> bytes:
+        return _outcome(await self._lifecycle.activate(question.session), "The session is active.")
+
+    async def end(self, question: EndSession) -> bytes:
+        return _outcome(await self._lifecycle.end(question.session, question.reason), "The session has ended.")
+
+    async def report(self, question: ReportMetrics) -> bytes:
+        return _outcome(await self._lifecycle.report(question), "The metrics are noted.")
+
+    async def clean(self, question: CleanSessions) -> SessionsCleaned:
+        ended = await self._lifecycle.end_idle(timedelta(minutes=question.timeout_minutes))
+        return SessionsCleaned(
+            cleaned=len(ended),
+            session_ids=tuple(ended[:MOST_NAMED]),
+            message=f"{len(ended)} sessions without activity have ended.",
+        )
+
+
+class Questions:
+    """Requests that change nothing."""
+
+    def __init__(self, store: QuestionStore) -> None:
+        self._store = store
+
+    async def get(self, question: NameSession) -> bytes:
+        return (await self._store.get(read_ref(question.session))).encode()
+
+    async def list_sessions(self, question: ListSessions) -> bytes:
+        return await self._store.list_sessions(question)
+
+    async def list_events(self, question: ListSessionEvents) -> bytes:
+        return await self._store.list_events(read_ref(question.session), question.limit, question.cursor)
+
+    async def count(self, _: Nothing) -> SessionCounts:
+        return await self._store.count()
+
+
+def answer_commands(responder: Responder, commands: Commands) -> None:
+    responder.answer(CREATE_SESSION, commands.create)
+    responder.answer(JOIN_SESSION, commands.join)
+    responder.answer(ENTER_ZONE, commands.enter)
+    responder.answer(LEAVE_SESSION, commands.leave)
+    responder.answer(ACTIVATE_SESSION, commands.activate)
+    responder.answer(END_SESSION, commands.end)
+    responder.answer(REPORT_METRICS, commands.report)
+    responder.answer(CLEAN_SESSIONS, commands.clean)
+
+
+def answer_questions(responder: Responder, questions: Questions) -> None:
+    responder.answer(GET_SESSION, questions.get)
+    responder.answer(LIST_SESSIONS, questions.list_sessions)
+    responder.answer(LIST_SESSION_EVENTS, questions.list_events)
+    responder.answer(COUNT_SESSIONS, questions.count)
+
+
+def hear_hosts(consumers: Consumers, lifecycle: Lifecycle, presence: PresenceStore) -> None:
+    for name, subject in (("offline", HOST_OFFLINE), ("draining", HOST_DRAINING), ("deleted", HOST_DELETED)):
+        consumers.consume(EVENTS, subject.wildcard, HostFact, lifecycle.host_lost, name=f"host-{name}")
+    consumers.consume(EVENTS, HOST_ONLINE.wildcard, HostFact, presence.found, name="host-online")
+
+
+def hear_gateways(consumers: Consumers, absence: Absence) -> None:
+    consumers.consume(EVENTS, PEER_ENTERED.wildcard, PeerPresence, absence.entered, name="peer-entered")
+    consumers.consume(EVENTS, PEER_DISCONNECTED.wildcard, PeerPresence, absence.disconnected, name="peer-disconnected")
+    consumers.consume(EVENTS, SESSIONS_ACTIVE.wildcard, SessionsActive, absence.active, name="sessions-active")
+
+
+def hear_ticks(consumers: Consumers, jobs: Jobs) -> None:
+    for job in (JobName.SESSION_CLEANUP, JobName.SESSION_HEALTH):
+        consumers.consume(JOBS, JOB_DUE.of(job=job), JobDue, jobs.due, name=job)
+
+
+def _seated(seated: Seated) -> bytes:
+    return _outcome(seated.json, "The player has joined." if seated.new else "The player is in this session already.")
+
+
+def _outcome(session: SessionJson, message: str) -> bytes:
+    """Make a `SessionOutcome` of a `Session` without decoding it: one more member, before the closing brace."""
+    return f'{session[:-1]}, "message": {json.dumps(message)}}}'.encode()

@@ -1,0 +1,71 @@
+"""What the scheduler's ticks bring about: idle and empty sessions end, what was missed is made up for."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+
+import structlog
+from chassis.clock import Clock
+from chassis.refusals import UnavailableError
+from contracts.jobs import JobDue, JobName, JobOutcome
+
+from session_manager.absence import Absence
+from session_manager.lifecycle import Lifecycle
+from session_manager.store.runs import RunStore
+
+log = structlog.stdlib.get_logger()
+
+Work = Callable[[], Awaitable[str]]
+
+
+class Jobs:
+    """One due time takes effect and is announced once, however often it is told."""
+
+    def __init__(
+        self,
+        runs: RunStore,
+        lifecycle: Lifecycle,
+        absence: Absence,
+        clock: Clock,
+        *,
+        idle_after: timedelta,
+        empty_after: timedelta,
+    ) -> None:
+        self._runs = runs
+        self._lifecycle = lifecycle
+        self._absence = absence
+        self._clock = clock
+        self._idle_after = idle_after
+        self._empty_after = empty_after
+        self._work: Mapping[JobName, Work] = {
+            JobName.SESSION_CLEANUP: self._clean_up,
+            JobName.SESSION_HEALTH: self._look_after,
+        }
+
+    async def due(self, tick: JobDue) -> None:
+        """Do what is due, unless it was done already."""
+        if await self._runs.superseded(tick):
+            return
+        began_at = self._clock.now()
+        outcome, detail = await self._run(tick.job)
+        now = self._clock.now()
+        await self._runs.record(tick, outcome, now - began_at, detail, now)
+        log.info("job.run", job=tick.job, due_at=tick.due_at, outcome=outcome, detail=detail)
+
+    async def _run(self, job: JobName) -> tuple[JobOutcome, str]:
+        try:
+            return JobOutcome.DONE, await self._work[job]()
+        except UnavailableError:  # nothing could be announced now either: the tick comes again
+            raise
+        except Exception as error:  # the edge of a job: whoever set it hears how it went
+            log.exception("job.failed", job=job)
+            return JobOutcome.FAILED, type(error).__name__
+
+    async def _clean_up(self) -> str:
+        idle = await self._lifecycle.end_idle(self._idle_after)
+        empty = await self._lifecycle.end_empty(self._empty_after)
+        return f"ended {len(idle)} idle and {len(empty)} empty sessions"
+
+    async def _look_after(self) -> str:
+        lost = await self._lifecycle.fail_lost()
+        given_up = await self._absence.give_up_seats()
+        return f"failed {len(lost)} sessions of lost hosts, gave up {given_up} seats"

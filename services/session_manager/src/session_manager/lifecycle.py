@@ -1,0 +1,155 @@
+"""A session's life: created on a host that zone_manager chose, activated, reported on, ended or failed."""
+
+import secrets
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+from chassis.clock import Clock
+from chassis.database import Database, Transaction
+from chassis.idempotency import once, recall
+from chassis.refusals import UnavailableError
+from chassis.requests import Asked
+from contracts.hosts import HostFact
+from contracts.identifiers import HostId, PeerId, SessionId, ZoneId
+from contracts.sessions import CREATE_SESSION, CreateSession, ReportMetrics, SessionStatus
+
+from session_manager.errors import WrongStateError
+from session_manager.sessions import activates, check_fits_zone, check_new, moves, read_ref, room_of_new
+from session_manager.store.facts import SessionJson
+from session_manager.store.presence import PresenceStore
+from session_manager.store.seats import MovedOnError
+from session_manager.store.sessions import NewSession, SessionStore
+from session_manager.zones import Zones
+
+TRIES = 10
+"""Each try that fails means that somebody else's change succeeded in between."""
+
+PLACED_WITHIN = timedelta(seconds=5)
+"""A session may be committed this long after its host was chosen; the host may have been lost meanwhile."""
+
+HOST_LOST = "host_lost"
+IDLE = "idle"
+EMPTY = "empty"
+
+
+class Lifecycle:
+    """Commands to sessions, except those about seats."""
+
+    def __init__(self, database: Database, zones: Zones, clock: Clock) -> None:
+        self._database = database
+        self._sessions = SessionStore(database)
+        self._presence = PresenceStore(database)
+        self._zones = zones
+        self._clock = clock
+
+    async def create(self, question: CreateSession, asked: Asked) -> bytes:
+        """Always make a new session; repeated under the same idempotency key, give the first one."""
+        check_new(question.player_ids, question.max_players)
+        first = await recall(self._database, asked, question)
+        if first is not None:
+            return first
+        if question.max_players is not None:  # before a host's slot is held for nothing
+            check_fits_zone(question.max_players, await self._zones.max_players(ZoneId(question.zone_id)))
+        new = await self._place(question, socket=False)
+        if asked.idempotency_key is None:
+            created = await self._sessions.create(new, self._clock.now())
+            if created is not None:
+                return created.encode()
+        return await self._create_moving(question, new, asked)
+
+    async def found(self, zone_id: ZoneId, player_id: PeerId, *, socket: bool) -> bytes:
+        """Make a session for the first who enters a zone."""
+        question = CreateSession(zone_id=zone_id, player_ids=(player_id,))
+        new = await self._place(question, socket=socket)
+        created = await self._sessions.create(new, self._clock.now())
+        if created is not None:
+            return created.encode()
+        return await self._create_moving(question, new, Asked(CREATE_SESSION.subject))
+
+    async def activate(self, session: str) -> SessionJson:
+        ref = read_ref(session)
+        for _ in range(TRIES):
+            activated = await self._sessions.activate(ref, self._clock.now())
+            if activated is not None:
+                return activated
+            standing, json = await self._sessions.standing(ref)
+            if not activates(standing):
+                return json
+        raise _too_busy(session)
+
+    async def end(self, session: str, reason: str) -> SessionJson:
+        """End a session and free its seats; the second end changes nothing."""
+        ref = read_ref(session)
+        for _ in range(TRIES):
+            ended = await self._sessions.end(ref, SessionStatus.ENDED, reason, self._clock.now())
+            if ended is not None:
+                return ended
+            standing, json = await self._sessions.standing(ref)
+            if not moves(standing, SessionStatus.ENDED):
+                return json
+        raise _too_busy(session)
+
+    async def report(self, report: ReportMetrics) -> SessionJson:
+        """Keep the last report of each measure."""
+        ref = read_ref(report.session)
+        reported = await self._sessions.report(ref, report, self._clock.now())
+        if reported is not None:
+            return reported
+        standing, _ = await self._sessions.standing(ref)
+        raise WrongStateError(standing.session_id, standing.status)
+
+    async def end_idle(self, after: timedelta) -> list[str]:
+        """End every session without activity for this long."""
+        now = self._clock.now()
+        return await _all_batches(lambda: self._sessions.end_idle(now - after, IDLE, now))
+
+    async def end_empty(self, after: timedelta) -> list[str]:
+        """End every session without players for this long."""
+        now = self._clock.now()
+        return await _all_batches(lambda: self._sessions.end_empty(now - after, EMPTY, now))
+
+    async def host_lost(self, fact: HostFact) -> None:
+        """Fail the sessions of a host that is offline, draining or deleted."""
+        await self._presence.lost(fact)
+        await self.fail_lost()
+
+    async def fail_lost(self) -> list[str]:
+        """Fail whatever session is still on a lost host."""
+        now = self._clock.now()
+        return await _all_batches(lambda: self._sessions.fail_lost(PLACED_WITHIN, HOST_LOST, now))
+
+    async def _place(self, question: CreateSession, *, socket: bool) -> NewSession:
+        session_id = SessionId(f"session-{secrets.token_hex(8)}")
+        players = tuple(PeerId(player_id) for player_id in question.player_ids)
+        host_id = None if question.host_id is None else HostId(question.host_id)
+        place = await self._zones.place(ZoneId(question.zone_id), session_id, players, host_id)
+        return NewSession(
+            session_id=session_id,
+            place=place,
+            max_players=room_of_new(session_id, place, players, question.max_players),
+            player_ids=players,
+            socket=socket,
+        )
+
+    async def _create_moving(self, question: CreateSession, new: NewSession, asked: Asked) -> bytes:
+        async def create(transaction: Transaction) -> bytes:
+            created = await self._sessions.create_moving(new, self._clock.now(), transaction)
+            return created.encode()
+
+        for _ in range(TRIES):
+            try:
+                return await once(self._database, asked, question, create)
+            except MovedOnError:
+                continue
+        raise _too_busy(new.session_id)
+
+
+async def _all_batches(batch: Callable[[], Awaitable[list[str]]]) -> list[str]:
+    finished: list[str] = []
+    while session_ids := await batch():
+        finished += session_ids
+    return finished
+
+
+def _too_busy(session: str) -> UnavailableError:
+    return UnavailableError(f"Session {session} changes too fast at the moment; try again.", retry_after_s=0.1)

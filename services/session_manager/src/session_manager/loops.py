@@ -1,0 +1,23 @@
+"""What session_manager does by the clock; ends of sessions come by the scheduler's ticks instead."""
+
+from datetime import timedelta
+
+from chassis.database import Database
+from chassis.idempotency import forget_old_answers
+from chassis.loops import Loop
+
+from session_manager.absence import Absence
+
+GIVE_UP_SEATS_EVERY = timedelta(seconds=1)
+"""A seat's grace is told in seconds."""
+
+FORGET_EVERY = timedelta(hours=1)
+"""Answers are kept for a day; an hour more or less of them is a few megabytes."""
+
+
+def give_up_seats(absence: Absence) -> Loop:
+    return Loop("give-up-seats", GIVE_UP_SEATS_EVERY, absence.give_up_seats)
+
+
+def forget_answers(database: Database) -> Loop:
+    return Loop("forget-answers", FORGET_EVERY, lambda: forget_old_answers(database))

@@ -1,0 +1,41 @@
+"""How every statement that changes a session tells of it: in the same statement, so both are there or neither."""
+
+from typing import NewType
+
+SessionJson = NewType("SessionJson", str)
+"""A `contracts.sessions.Session` as JSON text, as `session_json` of the migrations makes it."""
+
+_TELL = """
+, numbered AS MATERIALIZED (
+    SELECT uuidv7() AS event_id, fact.* FROM fact
+), recorded AS (
+    INSERT INTO session_events
+        (session, revision, event, occurred_at, epoch, status, players_joined, players_left, reason, trace_id)
+    SELECT session, revision, event, $1::timestamptz, epoch, status, joined, left_, reason, substr($2::text, 4, 32)
+    FROM numbered
+), told AS (
+    INSERT INTO outbox (event_id, subject, payload, traceparent)
+    SELECT event_id, 'p2p.events.sessions.' || session_id || '.' || event, jsonb_build_object(
+        'event_id', event_id,
+        'occurred_at', $1::timestamptz,
+        'revision', revision,
+        'session_id', session_id,
+        'session', json,
+        'players_joined', joined,
+        'players_left', left_,
+        'reason', reason,
+        'host_players', host_players,
+        'host_revision', host_revision
+    ), $2::text
+    FROM numbered ORDER BY session, revision
+)
+"""
+
+
+def telling(change: str, answer: str) -> str:
+    """Make `change` also write the history and the outbox; `answer` is what the statement gives.
+
+    `$1` of the statement is the time, `$2` the traceparent. `change` ends with a CTE `fact`, one row per fact: session,
+    session_id, revision, event, epoch, status, joined, left_, reason, json, host_players, host_revision.
+    """
+    return f"{change}{_TELL}{answer}"

@@ -1,0 +1,294 @@
+"""Sessions from their beginning to their end."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import asyncpg
+from chassis import tracing
+from chassis.database import Database, Transaction
+from contracts.identifiers import PeerId, SessionId
+from contracts.sessions import ReportMetrics, SessionStatus
+
+from session_manager.errors import HostFullError, SessionNotFoundError
+from session_manager.sessions import NEXT, Place, Ref, Standing
+from session_manager.store.facts import SessionJson, telling
+from session_manager.store.seats import MOVED, MovedOnError, give_up, lock, standing_of
+
+_CREATE = telling(
+    """
+WITH host AS (
+    INSERT INTO host_seats AS h (host_id, max_players, taken, revision)
+    VALUES ($4, $6::integer, cardinality($9::text[]), 1)
+    ON CONFLICT (host_id) DO UPDATE SET
+        max_players = excluded.max_players, taken = h.taken + excluded.taken, revision = h.revision + 1
+    WHERE excluded.taken = 0 OR h.taken + excluded.taken <= excluded.max_players
+    RETURNING h.taken, h.revision
+), session AS (
+    INSERT INTO sessions AS s (
+        session_id, host_id, host_peer_id, zone_id, connected_players, max_players, status,
+        last_activity_at, empty_since, started_at, created_at, updated_at
+    )
+    SELECT $3, $4, $5, $7, $9, $8::integer, CASE WHEN taking THEN 'active' ELSE 'pending' END,
+        $1::timestamptz, CASE WHEN NOT taking THEN $1 END, CASE WHEN taking THEN $1 END, $1, $1
+    FROM host, (SELECT cardinality($9) > 0 AS taking)
+    RETURNING s.id, s.session_id, s.revision, s.epoch, s.status, session_json(s) AS json
+), seat AS (
+    INSERT INTO seats (player_id, session, socket, absent_since)
+    SELECT player_id, session.id, $10::boolean, CASE WHEN $10 THEN $1 END
+    FROM session, unnest($9) AS player_id ORDER BY player_id
+), fact AS (
+    SELECT s.id AS session, s.session_id, s.revision, 'created' AS event, s.epoch, s.status,
+        $9 AS joined, '{}'::text[] AS left_, NULL AS reason, s.json,
+        h.taken AS host_players, h.revision AS host_revision
+    FROM session s, host h
+)""",
+    "SELECT json FROM session",
+)
+
+_KNOW_HOST = """
+INSERT INTO host_seats (host_id, max_players, taken, revision) VALUES ($1, $2, 0, 1) ON CONFLICT DO NOTHING
+"""
+
+_SEATED = "SELECT player_id, session FROM seats WHERE player_id = ANY($1::text[])"
+
+_ACTIVATE = telling(
+    """
+WITH session AS (
+    UPDATE sessions s SET
+        status = 'active', started_at = coalesce(s.started_at, $1::timestamptz), last_activity_at = $1,
+        updated_at = $1, revision = s.revision + 1
+    WHERE s.id = coalesce($3::bigint, (SELECT id FROM sessions WHERE session_id = $4::text))
+        AND s.status = 'pending'
+    RETURNING s.id, s.session_id, s.host_id, s.revision, s.epoch, s.status, session_json(s) AS json
+), fact AS (
+    SELECT s.id AS session, s.session_id, s.revision, 'activated' AS event, s.epoch, s.status,
+        '{}'::text[] AS joined, '{}'::text[] AS left_, NULL AS reason, s.json,
+        h.taken AS host_players, h.revision AS host_revision
+    FROM session s JOIN host_seats h ON h.host_id = s.host_id
+)""",
+    "SELECT json FROM session",
+)
+
+_STANDING = """
+SELECT s.id, s.session_id, s.status, s.current_players, s.max_players, s.host_id,
+    h.taken AS host_players, h.max_players AS host_max_players, session_json(s) AS json
+FROM sessions s JOIN host_seats h ON h.host_id = s.host_id
+WHERE s.id = coalesce($1::bigint, (SELECT id FROM sessions WHERE session_id = $2::text))
+"""
+
+_LOCK_ONE = """
+SELECT id FROM sessions
+WHERE id = coalesce($1::bigint, (SELECT id FROM sessions WHERE session_id = $2::text)) AND status = ANY($3::text[])
+FOR UPDATE
+"""
+# A session that somebody has locked is busy: it is neither idle nor empty.
+_LOCK_IDLE = """
+SELECT id FROM sessions WHERE live AND last_activity_at <= $1 ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
+"""
+_LOCK_EMPTY = """
+SELECT id FROM sessions WHERE live AND empty_since <= $1 ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
+"""
+_LOCK_LOST = """
+SELECT s.id FROM lost_hosts h JOIN sessions s ON s.host_id = h.host_id AND s.live
+WHERE h.lost_at IS NOT NULL AND s.created_at <= h.lost_at + $1::interval
+ORDER BY s.id LIMIT $2 FOR UPDATE OF s
+"""
+
+_FINISH = telling(
+    """
+WITH host AS MATERIALIZED (
+    SELECT host_id FROM host_seats
+    WHERE host_id IN (SELECT host_id FROM sessions WHERE id = ANY($3::bigint[]))
+    ORDER BY host_id FOR UPDATE
+), session AS (
+    UPDATE sessions s SET
+        status = $4::text, end_reason = $5::text, connected_players = '{}', empty_since = NULL,
+        ended_at = $1::timestamptz, updated_at = $1, revision = s.revision + 1
+    FROM host WHERE s.id = ANY($3) AND s.host_id = host.host_id
+    RETURNING s.id, s.session_id, s.host_id, s.revision, s.epoch, s.status,
+        old.connected_players AS players, session_json(s) AS json
+), freed AS (
+    UPDATE host_seats h SET taken = h.taken - gone.players, revision = h.revision + 1
+    FROM (SELECT host_id, sum(cardinality(players)) AS players FROM session GROUP BY host_id) gone
+    WHERE h.host_id = gone.host_id
+    RETURNING h.host_id, h.taken, h.revision
+), seat AS (
+    DELETE FROM seats USING (SELECT id, unnest(players) AS player_id FROM session) gone
+    WHERE seats.player_id = gone.player_id AND seats.session = gone.id
+), fact AS (
+    SELECT s.id AS session, s.session_id, s.revision, $4 AS event, s.epoch, s.status,
+        '{}'::text[] AS joined, s.players AS left_, $5 AS reason, s.json,
+        freed.taken AS host_players, freed.revision AS host_revision
+    FROM session s JOIN freed USING (host_id)
+)""",
+    "SELECT session_id, json FROM session ORDER BY id",
+)
+
+_REPORT = """
+UPDATE sessions s SET
+    average_latency_ms = coalesce($4, s.average_latency_ms),
+    average_packet_loss_percent = coalesce($5, s.average_packet_loss_percent),
+    bandwidth_usage_mbps = coalesce($6, s.bandwidth_usage_mbps),
+    quality_score = coalesce($7, s.quality_score),
+    last_activity_at = $1::timestamptz,
+    updated_at = $1
+WHERE s.id = coalesce($2::bigint, (SELECT id FROM sessions WHERE session_id = $3::text)) AND s.live
+RETURNING session_json(s)
+"""
+
+# Whoever holds a row is active in it at this moment anyway, so locked ones are passed by.
+_TOUCH = """
+WITH touched AS MATERIALIZED (
+    SELECT id FROM sessions WHERE session_id = ANY($2::text[]) AND live AND last_activity_at < $1
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE sessions s SET last_activity_at = $1::timestamptz FROM touched WHERE s.id = touched.id
+"""
+
+BATCH = 100
+"""Sessions ended by one transaction: some 10 ms, in which their hosts' rows are held."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewSession:
+    """What a session begins with."""
+
+    session_id: SessionId
+    place: Place
+    max_players: int
+    player_ids: Sequence[PeerId]
+    socket: bool
+
+
+class SessionStore:
+    """The sessions table; every change tells of itself in the same transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(self, new: NewSession, now: datetime) -> SessionJson | None:
+        """Begin a session for players who sit nowhere; None where one does, or the host has no room."""
+        try:
+            return await _create(self._database, new, now)
+        except asyncpg.UniqueViolationError:
+            return None
+
+    async def create_moving(self, new: NewSession, now: datetime, transaction: Transaction) -> SessionJson:
+        """Begin a session whose players leave the ones they sit in; MovedOnError where somebody was quicker."""
+        host = new.place.host_id
+        await transaction.execute("host_seats.know", _KNOW_HOST, host, new.place.host_max_players)
+        seats = await transaction.fetch("seats.of_players", _SEATED, new.player_ids)
+        await lock(transaction, [seat["session"] for seat in seats], host)
+        for seat in seats:
+            if not await give_up(transaction, Ref(seat["session"], None), seat["player_id"], reason=MOVED, now=now):
+                raise MovedOnError
+        try:
+            created = await _create(transaction, new, now)
+        except asyncpg.UniqueViolationError as error:
+            raise MovedOnError from error
+        if created is None:
+            raise HostFullError(host, new.place.host_max_players)
+        return created
+
+    async def activate(self, ref: Ref, now: datetime) -> SessionJson | None:
+        """Make a pending session active; None where it is not pending."""
+        row: SessionJson | None = await self._database.fetchval(
+            "sessions.activate", _ACTIVATE, now, tracing.current_traceparent(), ref.number, ref.session_id
+        )
+        return row
+
+    async def standing(self, ref: Ref) -> tuple[Standing, SessionJson]:
+        """How a session stands, for the rules and for everybody."""
+        row = await self._database.fetchrow("sessions.standing", _STANDING, ref.number, ref.session_id)
+        if row is None:
+            raise SessionNotFoundError(ref.session_id or str(ref.number))
+        return standing_of(row), row["json"]
+
+    async def end(self, ref: Ref, target: SessionStatus, reason: str, now: datetime) -> SessionJson | None:
+        """End one session; None where it may not come to that."""
+
+        async def finish(transaction: Transaction) -> SessionJson | None:
+            number = await transaction.fetchval(
+                "sessions.lock_one", _LOCK_ONE, ref.number, ref.session_id, _from(target)
+            )
+            if number is None:
+                return None
+            ended = await _finish(transaction, [number], target, reason, now)
+            return SessionJson(ended[0]["json"])
+
+        return await self._database.transact(finish)
+
+    async def end_idle(self, idle_since: datetime, reason: str, now: datetime) -> list[str]:
+        """End a batch of sessions without activity since then; [] when there are no more."""
+        return await self._finish_batch(_LOCK_IDLE, idle_since, SessionStatus.ENDED, reason, now)
+
+    async def end_empty(self, empty_since: datetime, reason: str, now: datetime) -> list[str]:
+        """End a batch of sessions without players since then."""
+        return await self._finish_batch(_LOCK_EMPTY, empty_since, SessionStatus.ENDED, reason, now)
+
+    async def fail_lost(self, grace: timedelta, reason: str, now: datetime) -> list[str]:
+        """Fail a batch of sessions of lost hosts, made before the loss or within `grace` of it."""
+        return await self._finish_batch(_LOCK_LOST, grace, SessionStatus.FAILED, reason, now)
+
+    async def report(self, ref: Ref, report: ReportMetrics, now: datetime) -> SessionJson | None:
+        """Keep what was measured; None where the session is over."""
+        row: SessionJson | None = await self._database.fetchval(
+            "sessions.report",
+            _REPORT,
+            now,
+            ref.number,
+            ref.session_id,
+            report.average_latency_ms,
+            report.packet_loss_percent,
+            report.bandwidth_usage_mbps,
+            report.quality_score,
+        )
+        return row
+
+    async def touch(self, session_ids: Sequence[str], active_at: datetime) -> None:
+        """Note activity in those of these that are live sessions."""
+        await self._database.execute("sessions.touch", _TOUCH, active_at, list(session_ids))
+
+    async def _finish_batch(
+        self, lock_batch: str, bound: object, target: SessionStatus, reason: str, now: datetime
+    ) -> list[str]:
+        async def finish(transaction: Transaction) -> list[str]:
+            rows = await transaction.fetch("sessions.lock_batch", lock_batch, bound, BATCH)
+            if not rows:
+                return []
+            ended = await _finish(transaction, [row["id"] for row in rows], target, reason, now)
+            return [row["session_id"] for row in ended]
+
+        return await self._database.transact(finish)
+
+
+async def _create(statements: Database | Transaction, new: NewSession, now: datetime) -> SessionJson | None:
+    row: SessionJson | None = await statements.fetchval(
+        "sessions.create",
+        _CREATE,
+        now,
+        tracing.current_traceparent(),
+        new.session_id,
+        new.place.host_id,
+        new.place.host_peer_id,
+        new.place.host_max_players,
+        new.place.zone_id,
+        new.max_players,
+        list(new.player_ids),
+        new.socket,
+    )
+    return row
+
+
+async def _finish(
+    transaction: Transaction, numbers: Sequence[int], target: SessionStatus, reason: str, now: datetime
+) -> list[asyncpg.Record]:
+    """End sessions that are locked; a statement later than the lock, so that it sees all their seats."""
+    return await transaction.fetch(
+        "sessions.finish", _FINISH, now, tracing.current_traceparent(), numbers, target, reason
+    )
+
+
+def _from(target: SessionStatus) -> list[str]:
+    return [status for status, following in NEXT.items() if target in following]

@@ -1,0 +1,48 @@
+"""Asking zone_manager: where a zone's next session is to be, and how many it may hold."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Protocol
+
+from chassis.bus import Bus
+from chassis.requests import call
+from contracts.identifiers import HostId, PeerId, SessionId, ZoneId
+from contracts.zones import GET_ZONE, PLACE, NameZone
+from contracts.zones import Place as PlaceSession
+
+from session_manager.sessions import Place
+
+
+class Zones(Protocol):
+    """What we ask of whoever keeps the zones."""
+
+    async def place(
+        self, zone_id: ZoneId, session_id: SessionId, player_ids: Sequence[PeerId], host_id: HostId | None
+    ) -> Place: ...
+
+    async def max_players(self, zone_id: ZoneId) -> int: ...
+
+
+class ZoneManager:
+    """zone_manager, over NATS; its refusals pass through to whoever asked us."""
+
+    def __init__(self, bus: Bus, within: timedelta) -> None:
+        self._bus = bus
+        self._within = within
+
+    async def place(
+        self, zone_id: ZoneId, session_id: SessionId, player_ids: Sequence[PeerId], host_id: HostId | None
+    ) -> Place:
+        question = PlaceSession(zone_id=zone_id, session_id=session_id, player_ids=tuple(player_ids), host_id=host_id)
+        placement = await call(self._bus, PLACE, question, deadline=self._within)
+        return Place(
+            zone_id=zone_id,
+            zone_max_players=placement.zone.max_players,
+            host_id=HostId(placement.host.host_id),
+            host_peer_id=PeerId(placement.host.peer_id),
+            host_max_players=placement.host.max_players,
+        )
+
+    async def max_players(self, zone_id: ZoneId) -> int:
+        zone = await call(self._bus, GET_ZONE, NameZone(zone_id=zone_id), deadline=self._within)
+        return zone.max_players
