@@ -12,6 +12,7 @@ from sdk.agent_events import (
     SignalingConnected,
     SignalingLost,
 )
+from sdk.ai_server import AiServer
 from sdk.channel import PlayerChannel
 from sdk.errors import (
     ChannelClosedError,
@@ -21,13 +22,18 @@ from sdk.errors import (
     ReplacedError,
     UnreachableError,
 )
+from sdk.facts import Event
+from sdk.game_server import GameServer
 from sdk.host_agent import HostAgent, OnClose
 
 __all__ = [
     "AgentEvent",
+    "AiServer",
     "BeatFailed",
     "BeatStored",
     "ChannelClosedError",
+    "Event",
+    "GameServer",
     "HostAgent",
     "NotAllowedError",
     "OnClose",

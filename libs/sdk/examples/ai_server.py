@@ -1,0 +1,43 @@
+"""An AI server: a guard walks his round in Prontera, and listens to what players do to him.
+
+python ai_server.py nats://127.0.0.1:4222
+"""
+
+import asyncio
+import sys
+from itertools import cycle
+
+from contracts.npcs import Environment, NpcState
+from sdk import AiServer
+
+ZONE = "prontera"
+ROUND = ((156, 180), (156, 200), (176, 200), (176, 180))
+STEP_S = 2
+
+
+async def walk(server: AiServer) -> None:
+    for x, y in cycle(ROUND):
+        await server.publish(ZONE, NpcState(npc_id="guard", name="Guard", npc_class="soldier", map=ZONE, x=x, y=y))
+        await asyncio.sleep(STEP_S)
+
+
+async def listen(server: AiServer) -> None:
+    async with server.npc_events(ZONE) as events:
+        async for event in events:
+            print(f"{event.npc_id}: {event.event} {event.data}", flush=True)
+            await server.publish(ZONE, NpcState(npc_id=event.npc_id, status="alert", urgent=True))
+
+
+async def main(url: str) -> None:
+    async with AiServer(url, name="town-ai") as server:
+        await server.set_environment(ZONE, Environment(weather="rain", time_of_day="dusk"))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(walk(server))
+            group.create_task(listen(server))
+
+
+if __name__ == "__main__":
+    try:
+        asyncio.run(main(sys.argv[1]))
+    except KeyboardInterrupt:
+        print("bye")

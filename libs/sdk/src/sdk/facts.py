@@ -1,0 +1,150 @@
+"""Facts out of the coordinator's event stream: in order, none missing, across every loss of the connection.
+
+An ephemeral JetStream consumer delivers them. It is made anew, from the fact after the last one seen, whenever it
+falls silent or a number is missing.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, Generic, TypeVar
+
+from contracts.streams import EVENTS
+from contracts.subjects import Fact, Subject
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from nats.errors import Error as NatsError
+from nats.errors import TimeoutError as NatsTimeoutError
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, Header, ReplayPolicy
+from pydantic import ValidationError
+
+from sdk.backoff import Backoff
+
+Body = TypeVar("Body", bound=Fact)
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_S: Final = 1.0
+SILENCE_S: Final = 3.0
+"""The server says each second that it lives; after three missed ones the consumer is taken for gone."""
+
+FORGOTTEN_AFTER_S: Final = 30.0
+"""How long the server keeps a consumer nobody listens to; ours may have died without a word."""
+
+AGAIN = Backoff(first=timedelta(milliseconds=100), longest=timedelta(seconds=2))
+
+
+@dataclass(frozen=True)
+class Event(Generic[Body]):
+    """A fact, and what of all that can happen to such a thing it was."""
+
+    what: str
+    """The last word of its subject: registered, online, created, joined, ended, …"""
+    fact: Body
+    traceparent: str | None
+    """Of the trace it is a consequence of."""
+
+
+@asynccontextmanager
+async def facts(
+    client: Client, kinds: tuple[Subject[Body], ...], since: datetime | None
+) -> AsyncIterator[AsyncIterator[Event[Body]]]:
+    """Hear facts of these kinds from now on, or from `since` on as far as the stream reaches back (7 days)."""
+    reader = _Reader(client, kinds, await _start(client, since))
+    reading = reader.read()
+    try:
+        yield reading
+    finally:
+        await reading.aclose()
+
+
+async def _start(client: Client, since: datetime | None) -> ConsumerConfig:
+    """Find where to begin, before the caller does what it wants to hear the consequences of."""
+    if since is not None:
+        return ConsumerConfig(deliver_policy=DeliverPolicy.BY_START_TIME, opt_start_time=since.astimezone(UTC))
+    attempt = 0
+    while True:
+        try:
+            stream = await client.jetstream().stream_info(EVENTS.name)
+        except NatsError as error:
+            log.info("the event stream is not there yet: %s", error)
+            await asyncio.sleep(AGAIN.delay(attempt, random.random()).total_seconds())  # noqa: S311 -- spreads load
+            attempt += 1
+        else:
+            return _after(stream.state.last_seq)
+
+
+def _after(sequence: int) -> ConsumerConfig:
+    return ConsumerConfig(deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=sequence + 1)
+
+
+class _Reader(Generic[Body]):
+    def __init__(self, client: Client, kinds: tuple[Subject[Body], ...], position: ConsumerConfig) -> None:
+        self._client = client
+        self._bodies = {kind.pattern.rpartition(".")[2]: kind.body for kind in kinds}
+        self._subjects = [kind.wildcard for kind in kinds]
+        self._position = position
+
+    async def read(self) -> AsyncGenerator[Event[Body], None]:
+        attempt = 0
+        while True:
+            try:
+                async with self._consumer() as messages:
+                    async for message in self._uninterrupted(messages):
+                        attempt = 0
+                        self._position = _after(message.metadata.sequence.stream)
+                        if event := self._event(message):
+                            yield event
+            except NatsError as error:
+                log.info("facts pause: %s", error)
+            await asyncio.sleep(AGAIN.delay(attempt, random.random()).total_seconds())  # noqa: S311 -- spreads load
+            attempt += 1
+
+    @asynccontextmanager
+    async def _consumer(self) -> AsyncIterator[Subscription]:
+        subscription = await self._client.subscribe(inbox := self._client.new_inbox())
+        try:
+            config = self._position.evolve(
+                deliver_subject=inbox,
+                filter_subjects=self._subjects,
+                ack_policy=AckPolicy.NONE,
+                replay_policy=ReplayPolicy.INSTANT,
+                idle_heartbeat=HEARTBEAT_S,
+                inactive_threshold=FORGOTTEN_AFTER_S,
+                num_replicas=1,
+                mem_storage=True,
+            )
+            await self._client.jetstream().add_consumer(EVENTS.name, config)
+            yield subscription
+        finally:
+            if not self._client.is_closed:
+                await subscription.unsubscribe()
+
+    async def _uninterrupted(self, subscription: Subscription) -> AsyncIterator[Msg]:
+        """Give messages until one is missing or the consumer is silent."""
+        expected = 1
+        while True:
+            try:
+                message = await subscription.next_msg(timeout=SILENCE_S)
+            except NatsTimeoutError:
+                return
+            if message.headers and Header.STATUS in message.headers:
+                continue
+            if message.metadata.sequence.consumer != expected:
+                return
+            expected += 1
+            yield message
+
+    def _event(self, message: Msg) -> Event[Body] | None:
+        what = message.subject.rpartition(".")[2]
+        try:
+            fact = self._bodies[what].model_validate_json(message.data)
+        except ValidationError as error:
+            log.warning("a fact on %s cannot be read: %s", message.subject, error)
+            return None
+        return Event(what, fact, (message.headers or {}).get("traceparent"))

@@ -1,0 +1,185 @@
+"""A program's connection to the coordinator's NATS: it comes back by itself for ever."""
+
+import asyncio
+import logging
+import random
+import time
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from typing import Any, Final, TypeVar
+
+from contracts.refusals import Code, Refusal
+from contracts.subjects import Message, Rpc
+from nats.aio.client import Client, Server
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.errors import NoRespondersError
+from nats.errors import TimeoutError as NatsTimeoutError
+from nats.js.api import Header
+from opentelemetry.context import get_current
+from pydantic import BaseModel, ValidationError
+
+from sdk.backoff import Backoff
+from sdk.errors import RefusedError, UnreachableError
+from sdk.tracing import traceparent_of
+
+Question = TypeVar("Question", bound=Message)
+Answer = TypeVar("Answer", bound=BaseModel)
+
+log = logging.getLogger(__name__)
+
+DEFAULT_URL: Final = "nats://127.0.0.1:4222"
+
+RECONNECT = Backoff(first=timedelta(milliseconds=50), longest=timedelta(seconds=2))
+"""nats-server opens its port 10 ms after its start; a restart should be noticed by nobody."""
+
+REPUBLISH = Backoff(first=timedelta(milliseconds=100), longest=timedelta(seconds=2))
+"""While a cluster elects a leader (4 to 9 s) publishes fail at once: ask again, less and less often."""
+
+KEEP_TRYING = timedelta(seconds=30)
+"""Past any election or restart, and well inside the two minutes for which a message id is remembered."""
+
+ANSWER_WITHIN = timedelta(seconds=3)
+
+DEADLINE: Final = "p2p-deadline"
+"""Milliseconds of Unix time after which nobody waits: a question held up by an outage is dropped, not done late."""
+ERROR: Final = "Nats-Service-Error"
+
+
+class _ReturningClient(Client):
+    """nats-py gives up for good on most errors a server sends (slow consumer, too many connections); we come back."""
+
+    async def _process_err(self, err_msg: str) -> None:
+        if "permissions violation" in err_msg.lower():
+            await super()._process_err(err_msg)
+        else:
+            await self._process_op_err(NatsError(f"nats: {err_msg}"))
+
+
+class NatsLink:
+    """What game servers and AI servers do over NATS; made by `nats_link`."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    async def publish(self, subject: str, body: Message) -> None:
+        """Publish at most once: during an outage it waits in a buffer, past that it is lost."""
+        try:
+            await self.client.publish(subject, _json(body), headers=_headers())
+        except NatsError as error:
+            raise UnreachableError("NATS", str(error)) from error
+
+    async def publish_stored(self, subject: str, body: Message) -> None:
+        """Publish to a stream exactly once; returns when it is stored, UnreachableError after 30 s of trying."""
+        headers = {**(_headers() or {}), Header.MSG_ID.value: str(uuid.uuid4())}
+        payload = _json(body)
+        failure = "no answer"
+        try:
+            async with asyncio.timeout(KEEP_TRYING.total_seconds()):
+                attempt = 0
+                while (failed := await self._failure_to_store(subject, payload, headers)) is not None:
+                    failure = failed
+                    wait = REPUBLISH.delay(attempt, random.random())  # noqa: S311 -- spreads load, guards nothing
+                    await asyncio.sleep(wait.total_seconds())
+                    attempt += 1
+        except TimeoutError:
+            raise UnreachableError("NATS", f"{subject} was not stored: {failure}") from None
+
+    async def _failure_to_store(self, subject: str, payload: bytes, headers: dict[str, str]) -> str | None:
+        """Try once; the same headers each time, for an attempt that timed out may be stored all the same."""
+        try:
+            await self.client.jetstream().publish(subject, payload, headers=dict(headers))
+        except NatsError as error:
+            return str(error) or type(error).__name__
+        return None
+
+    async def ask(self, rpc: Rpc[Question, Answer], question: Question, within: timedelta) -> Answer:
+        """Ask the service that owns the subject; RefusedError when it says no, UnreachableError when nobody answers."""
+        seconds = within.total_seconds()
+        headers = {**(_headers() or {}), DEADLINE: str(int((time.time() + seconds) * 1000))}
+        payload = question.model_dump_json(exclude_unset=True).encode()
+        try:
+            reply = await self.client.request(rpc.subject, payload, timeout=seconds, headers=headers)
+        except NoRespondersError as error:
+            raise UnreachableError(rpc.subject, "nobody answers there at the moment") from error
+        except NatsTimeoutError as error:
+            raise UnreachableError(rpc.subject, f"no answer within {seconds:g} s") from error
+        except NatsError as error:
+            raise UnreachableError(rpc.subject, str(error)) from error
+        if reply.headers and ERROR in reply.headers:
+            raise RefusedError(_refusal(reply))
+        return rpc.answer.model_validate_json(reply.data)
+
+    @asynccontextmanager
+    async def hearing(self, subject: str) -> AsyncIterator[AsyncIterator[Msg]]:
+        """Hear what is published on the subject while connected."""
+        subscription = await self.client.subscribe(subject)
+        # What the caller causes from now on is heard: the server knows of the subscription.
+        await self.client.flush()
+        try:
+            yield subscription.messages
+        finally:
+            # Closing the connection has ended it already.
+            if not self.client.is_closed:
+                await subscription.unsubscribe()
+
+
+@asynccontextmanager
+async def nats_link(url: str, name: str) -> AsyncIterator[NatsLink]:
+    """Connect to the servers in `url` (comma-separated), waiting for as long as none is there."""
+    client = _ReturningClient()
+
+    async def disconnected() -> None:
+        if not client.is_closed:
+            log.warning("NATS is away: %s", client.last_error or "no reason given")
+
+    async def reconnected() -> None:
+        log.info("NATS is back")
+
+    async def failed(error: Exception) -> None:
+        if client.is_connected:
+            log.warning("NATS: %s", error)
+
+    await client.connect(
+        url.split(","),
+        name=name,
+        error_cb=failed,
+        disconnected_cb=disconnected,
+        reconnected_cb=reconnected,
+        max_reconnect_attempts=-1,
+        reconnect_to_server_handler=_soon,
+        connect_timeout=2,
+    )
+    try:
+        yield NatsLink(client)
+    finally:
+        if client.is_connected:
+            with suppress(NatsError):
+                # NATS went away this very moment: what was published at most once is lost, as it may be.
+                await client.flush()
+        await client.close()
+
+
+def _soon(servers: list[Server], _info: dict[str, Any]) -> tuple[Server, float]:
+    server = min(servers, key=lambda known: known.reconnects)
+    wait = RECONNECT.delay(server.reconnects, random.random())  # noqa: S311 -- spreads load, guards nothing
+    return server, wait.total_seconds()
+
+
+def _json(body: Message) -> bytes:
+    return body.model_dump_json(exclude_none=True).encode()
+
+
+def _headers() -> dict[str, str] | None:
+    traceparent = traceparent_of(get_current(), None)
+    return {"traceparent": traceparent} if traceparent else None
+
+
+def _refusal(reply: Msg) -> Refusal:
+    try:
+        return Refusal.model_validate_json(reply.data)
+    except ValidationError:
+        # One of a newer suite, or of another program on the subject.
+        return Refusal(code=Code.INTERNAL, detail=f"refused with {(reply.headers or {}).get(ERROR)}")

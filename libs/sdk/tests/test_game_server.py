@@ -1,0 +1,183 @@
+"""Game servers and AI servers on a real NATS, with the coordinator's streams and a stand-in for its services."""
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+
+import nats
+import pytest
+from contracts.hosts import FIND_HOSTS, FindHosts, Heartbeat
+from contracts.npcs import Environment, NpcState
+from contracts.refusals import Code
+from contracts.streams import EVENTS, NPC
+from contracts.zones import ZONE_CHANGED
+from nats.js.api import StreamConfig
+from sdk import AiServer, GameServer, RefusedError, UnreachableError
+
+NOW = "2026-01-01T00:00:00Z"
+
+ZONE = {
+    "id": 1,
+    "zone_id": "1@tower",
+    "zone_name": "tower",
+    "zone_display_name": "Tower",
+    "map_name": "1@tower",
+    "max_players": 100,
+    "recommended_players": 50,
+    "p2p_enabled": True,
+    "p2p_priority": 1,
+    "fallback_enabled": True,
+    "min_host_quality_score": 50,
+    "min_bandwidth_mbps": 100,
+    "max_latency_ms": 100,
+    "description": None,
+    "fallback_endpoint": None,
+    "relay_only": False,
+    "regions": [],
+    "checkpoint_interval_s": None,
+    "status": "enabled",
+    "total_sessions": 0,
+    "active_sessions": 0,
+    "total_players_served": 0,
+    "created_at": NOW,
+    "updated_at": NOW,
+}
+
+
+@pytest.fixture
+async def client(nats_url):
+    """Plain NATS, as any other program would use it; the coordinator's streams are there."""
+    connection = await nats.connect(nats_url, max_reconnect_attempts=-1, reconnect_time_wait=0.1)
+    for stream in (EVENTS, NPC):
+        await connection.jetstream().add_stream(
+            StreamConfig(name=stream.name, subjects=[*stream.subjects], max_msgs_per_subject=stream.max_per_subject)
+        )
+    yield connection
+    await connection.close()
+
+
+async def announce(client, revision, **more):
+    fact = {"event_id": f"event-{revision}", "occurred_at": NOW, "revision": revision, "zone_id": "1@tower"}
+    subject = ZONE_CHANGED.of(zone_id="1@tower")
+    await client.jetstream().publish(subject, json.dumps(fact | {"zone": ZONE}).encode(), **more)
+
+
+async def test_a_heartbeat_carries_what_was_measured_and_nothing_else(client, nats_url):
+    beats = await client.subscribe("p2p.heartbeat.*")
+    await client.flush()
+    async with GameServer(nats_url) as server:
+        await server.heartbeat("host.1", Heartbeat(latency_ms=12.5))
+    beat = await beats.next_msg()
+    assert (beat.subject, json.loads(beat.data)) == ("p2p.heartbeat.host%2E1", {"latency_ms": 12.5})
+
+
+async def test_facts_are_typed_and_carry_their_trace(client, nats_url):
+    traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    async with GameServer(nats_url) as server, server.zones() as events:
+        await announce(client, 1, headers={"traceparent": traceparent})
+        event = await anext(events)
+    assert (event.what, event.fact.zone.max_players, event.traceparent) == ("changed", 100, traceparent)
+
+
+async def test_facts_of_before_are_not_heard_unless_asked_for(client, nats_url):
+    await announce(client, 1)
+    async with GameServer(nats_url) as server:
+        async with server.zones() as events:
+            await announce(client, 2)
+            assert (await anext(events)).fact.revision == 2
+        async with server.zones(since=datetime.now(UTC) - timedelta(hours=1)) as events:
+            assert [(await anext(events)).fact.revision for _ in range(2)] == [1, 2]
+
+
+async def test_a_fact_that_cannot_be_read_is_passed_over(client, nats_url):
+    async with GameServer(nats_url) as server, server.zones() as events:
+        await client.jetstream().publish(ZONE_CHANGED.of(zone_id="x"), b"[]")
+        await announce(client, 7)
+        assert (await anext(events)).fact.revision == 7
+
+
+async def test_no_fact_is_missing_and_none_comes_twice_when_nats_restarts(client, nats_server):
+    async with GameServer(nats_server.url) as server, server.zones() as events:
+        await announce(client, 1)
+        assert (await anext(events)).fact.revision == 1
+        await nats_server.restart()
+        for revision in (2, 3):
+            await announce(client, revision)
+        async with asyncio.timeout(20):
+            assert [(await anext(events)).fact.revision for _ in range(2)] == [2, 3]
+
+
+async def test_a_question_is_answered_typed(client, nats_url):
+    async def found(msg):
+        assert json.loads(msg.data) == {"seats": 2}
+        assert int(msg.headers["p2p-deadline"]) > datetime.now(UTC).timestamp() * 1000
+        await msg.respond(json.dumps({"candidates": []}).encode())
+
+    await client.subscribe(FIND_HOSTS.subject, cb=found)
+    await client.flush()
+    async with GameServer(nats_url) as server:
+        answer = await server.ask(FIND_HOSTS, FindHosts(seats=2))
+    assert answer.candidates == ()
+
+
+async def test_a_refusal_comes_with_its_code(client, nats_url):
+    async def refuse(msg):
+        refusal = json.dumps({"code": "host_not_found", "detail": "There is no such host."}).encode()
+        await client.publish(msg.reply, refusal, headers={"Nats-Service-Error": "host_not_found"})
+
+    await client.subscribe(FIND_HOSTS.subject, cb=refuse)
+    await client.flush()
+    async with GameServer(nats_url) as server:
+        with pytest.raises(RefusedError, match="no such host") as refused:
+            await server.ask(FIND_HOSTS, FindHosts())
+    assert refused.value.code is Code.HOST_NOT_FOUND
+
+
+async def test_nobody_to_answer_is_said_at_once(client, nats_url):
+    async with GameServer(nats_url) as server:
+        with pytest.raises(UnreachableError, match=r"p2p\.hosts\.find.*nobody answers"):
+            await server.ask(FIND_HOSTS, FindHosts())
+
+
+async def test_no_answer_in_time_is_said_when_the_time_is_over(client, nats_url):
+    await client.subscribe(FIND_HOSTS.subject)
+    await client.flush()
+    async with GameServer(nats_url) as server:
+        with pytest.raises(UnreachableError, match="no answer within"):
+            await server.ask(FIND_HOSTS, FindHosts(), within=timedelta(milliseconds=50))
+
+
+async def test_npc_state_is_stored_as_one_last_value_per_npc(client, nats_url):
+    async with AiServer(nats_url) as server:
+        await server.publish("1@tower", NpcState(npc_id="smith", x=1), NpcState(npc_id="guard", urgent=True))
+        await server.publish("1@tower", NpcState(npc_id="smith", x=2))
+        await server.remove("1@tower", "guard")
+        await server.set_environment("1@tower", Environment.model_validate({"weather": "rain", "moon": "full"}))
+    smith = await stored(client, "p2p.npc.1%40tower.smith")
+    guard = await stored(client, "p2p.npc.1%40tower.guard")
+    assert (smith["x"], guard["removed"]) == (2, True)
+    assert await stored(client, "p2p.environment.1%40tower") == {"weather": "rain", "moon": "full"}
+
+
+async def test_a_publish_during_an_outage_is_stored_once_when_nats_is_back(client, nats_server):
+    async with AiServer(nats_server.url) as server:
+        await nats_server.stop()
+        publishing = asyncio.create_task(server.publish("prontera", NpcState(npc_id="smith", x=1)))
+        await nats_server.start()
+        await publishing
+    state = (await client.jetstream().stream_info("NPC")).state
+    assert (state.messages, state.last_seq) == (1, 1)
+
+
+async def test_npc_events_of_a_zone_are_heard(client, nats_url):
+    event = {"npc_id": "smith", "event": "greeted", "data": {"by": "anna"}, "session_id": "s", "host_id": "h"}
+    async with AiServer(nats_url) as server, server.npc_events("1@tower") as events:
+        for zone, subject in (("prontera", "prontera"), ("1@tower", "1%40tower")):
+            body = json.dumps(event | {"zone_id": zone}).encode()
+            await client.publish(f"p2p.npcevents.{subject}.smith", body)
+        heard = await anext(events)
+    assert (heard.zone_id, heard.event, heard.data) == ("1@tower", "greeted", {"by": "anna"})
+
+
+async def stored(client, subject):
+    return json.loads((await client.jetstream().get_last_msg("NPC", subject)).data)
