@@ -224,8 +224,13 @@ async def open_database(
     migrations: Traversable,
     pool_size: int = POOL_SIZE,
     statement_timeout: timedelta = STATEMENT_TIMEOUT,
+    plan_once: bool = False,
 ) -> AsyncIterator[Database]:
-    """Wait until PostgreSQL is there, migrate, and hold a pool until the block ends."""
+    """Wait until PostgreSQL is there, migrate, and hold a pool until the block ends.
+
+    `plan_once`: PostgreSQL plans a statement once a connection, never for its arguments. Planning costs more than
+    running a short statement; only one with optional conditions (`$1 IS NULL OR …`) is worth it.
+    """
     await _migrate_when_there(url, name, migrations)
     pool = await asyncpg.create_pool(
         url,
@@ -238,6 +243,7 @@ async def open_database(
             "application_name": name,
             "timezone": "UTC",
             "jit": "off",
+            "plan_cache_mode": "force_generic_plan" if plan_once else "auto",
             "statement_timeout": str(int(statement_timeout.total_seconds() * 1000)),
         },
     )

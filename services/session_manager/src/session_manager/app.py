@@ -44,6 +44,7 @@ async def service(settings: Settings) -> AsyncIterator[None]:
             name=NAME,
             migrations=files(NAME) / "migrations",
             pool_size=settings.pool_size,
+            plan_once=True,
         ) as database,
     ):
         await declare_streams(bus)
