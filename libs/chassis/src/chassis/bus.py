@@ -190,7 +190,10 @@ class Bus:
                 await self.client.flush(timeout=FLUSH_WITHIN_S)
             except NatsError as error:
                 log.warning("bus.not_flushed", error=str(error))
-        await self.client.close()
+        try:
+            await self.client.close()
+        except OSError as error:  # what was buffered in an outage goes with us
+            log.warning("bus.closed_offline", error=str(error))
 
     @property
     def _server(self) -> str | None:

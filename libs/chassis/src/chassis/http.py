@@ -30,10 +30,13 @@ async def serve_http(
     host: str,
     port: int,
     *,
-    websockets: Literal["none", "websockets-sansio"] = "none",
+    websockets: Literal["none", "websockets-sansio"] | type[asyncio.Protocol] = "none",
     **uvicorn_options: Any,
 ) -> AsyncIterator[int]:
-    """Serve `app` and yield the port, which is a free one if `port` is 0; finish open requests at the end."""
+    """Serve `app` and yield the port, which is a free one if `port` is 0; finish open requests at the end.
+
+    `websockets` may be a protocol class of the caller's own, as uvicorn takes one.
+    """
     listening = _bound(host, port)
     config = uvicorn.Config(
         app,

@@ -160,13 +160,16 @@ class OutboxRelay:
         published = await asyncio.gather(*(self._publish_in_order(of_one) for of_one in things.values()))
         done = [seq for of_one in published for seq in of_one]
         if done:
-            await connection.execute(_DELETE, done)
-            OUTBOX_RELAYED.inc(len(done))
+            await self._forget(connection, done)
         if len(done) < len(rows):
             await self._pause()
         else:
             self._back_off_s = BACK_OFF_FIRST_S
         return True
+
+    async def _forget(self, connection: asyncpg.Connection, published: list[int]) -> None:
+        await connection.execute(_DELETE, published)
+        OUTBOX_RELAYED.inc(len(published))
 
     async def _publish_in_order(self, rows: list[asyncpg.Record]) -> list[int]:
         """Publish the rows of one thing; the first that fails holds up those behind it, till the next round."""

@@ -79,6 +79,7 @@ async def _live(service: Callable[[S], AbstractAsyncContextManager[None]], setti
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told_to_stop)
+    log.info("service.starting")
     return await _ending(life, stop, settings.drain_seconds)
 
 

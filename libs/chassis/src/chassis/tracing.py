@@ -78,7 +78,7 @@ class _EdgeDecides(Sampler):
     def __init__(self) -> None:
         self._followed = ParentBased(ALWAYS_OFF)
 
-    def should_sample(  # noqa: PLR0917 -- OpenTelemetry's signature
+    def should_sample(
         self,
         parent_context: Context | None,
         trace_id: int,

@@ -1,0 +1,227 @@
+"""Facts reach their consumers: at least once, in order for each thing, through everything that may happen."""
+
+import asyncio
+import resource
+import time
+from contextlib import asynccontextmanager
+
+import pytest
+from chassis.bus import Bus, connect_bus
+from chassis.events import Consumers, Delivery, UnusableError
+from chassis.jetstream import publish
+from chassis.refusals import UnavailableError
+from contracts.streams import DEAD_LETTERS, EVENTS
+from testkit.eventually import eventually
+
+from libs.chassis.tests.messages import MOVED, Moved, moved
+
+QUICKLY = (0.01, 0.01)
+
+
+@asynccontextmanager
+async def consuming(bus: Bus, handler, *, instance="one", durable=True):
+    consumers = Consumers(bus, "listener", instance=instance, retry_after_s=QUICKLY)
+    consumers.consume(EVENTS, MOVED.wildcard, Moved, handler, name="moves", durable=durable)
+    async with consumers:
+        yield consumers
+
+
+async def announce(bus: Bus, host: str, revision: int) -> None:
+    fact = moved(revision)
+    await publish(bus, MOVED.of(host_id=host), fact.model_dump_json().encode(), message_id=fact.event_id)
+
+
+async def dead_letters(bus: Bus):
+    streams = bus.client.jsm()
+    state = (await streams.stream_info(DEAD_LETTERS.name)).state
+    stored = [await streams.get_msg(DEAD_LETTERS.name, seq) for seq in range(1, state.last_seq + 1)]
+    return [(msg.subject, (msg.headers or {})["p2p-reason"], msg.data) for msg in stored]
+
+
+class Heard:
+    """A handler that takes down what it hears."""
+
+    def __init__(self) -> None:
+        self.revisions: dict[str, list[int]] = {}
+        self.number = 0
+
+    async def __call__(self, fact: Moved, delivery: Delivery) -> None:
+        self.number += 1
+        host = MOVED.parse(delivery.subject)["host_id"]
+        self.revisions.setdefault(host, []).append(fact.revision)
+
+
+async def test_each_things_facts_come_in_order_and_things_side_by_side(bus):
+    order: list[str] = []
+    at_once = 0
+    most = 0
+
+    async def handler(fact: Moved, delivery: Delivery) -> None:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        await asyncio.sleep(0.001)
+        at_once -= 1
+        order.append(f"{MOVED.parse(delivery.subject)['host_id']}{fact.revision}")
+
+    for revision in range(1, 11):
+        for host in "abc":
+            await announce(bus, host, revision)
+    async with consuming(bus, handler):
+        await eventually(lambda: len(order) == 30)
+    for host in "abc":
+        assert [seen for seen in order if seen[0] == host] == [f"{host}{revision}" for revision in range(1, 11)]
+    assert most == 3
+
+
+async def test_instances_of_a_service_share_the_facts(bus, nats_url):
+    one, two = Heard(), Heard()
+    async with connect_bus(nats_url, "two") as other, consuming(bus, one), consuming(other, two, instance="two"):
+        for number in range(500):
+            await announce(bus, f"host-{number}", 1)
+        await eventually(lambda: one.number + two.number == 500)
+    assert one.number
+    assert two.number
+
+
+async def test_a_consumer_that_is_not_durable_hears_what_comes_from_now_on(bus, nats_url):
+    one, two = Heard(), Heard()
+    await announce(bus, "before", 1)
+    async with (
+        connect_bus(nats_url, "two") as other,
+        consuming(bus, one, durable=False),
+        consuming(other, two, instance="two", durable=False),
+    ):
+        await announce(bus, "after", 1)
+        await eventually(lambda: one.number == 1)
+        await eventually(lambda: two.number == 1)
+    assert one.revisions == two.revisions == {"after": [1]}
+
+
+async def test_a_fact_that_fails_is_tried_again_and_then_kept_among_the_dead_letters(bus):
+    attempts: list[int] = []
+
+    async def handler(fact: Moved, delivery: Delivery) -> None:
+        attempts.append(delivery.attempt)
+        raise KeyError("nowhere")
+
+    async with consuming(bus, handler):
+        await announce(bus, "a", 1)
+        await eventually(lambda: dead_letters(bus))
+    assert attempts == [1, 2, 3]
+    ((subject, reason, body),) = await dead_letters(bus)
+    assert (subject, reason) == ("p2p.dlq.EVENTS.listener-moves", "KeyError: 'nowhere'")
+    assert Moved.model_validate_json(body).revision == 1
+
+
+@pytest.mark.parametrize("body", [b"no json", b"{}", b"[1]"])
+async def test_what_is_no_such_fact_goes_to_the_dead_letters_at_once(bus, body):
+    heard = Heard()
+    async with consuming(bus, heard):
+        await publish(bus, MOVED.of(host_id="a"), body, message_id="1")
+        await announce(bus, "a", 1)
+        await eventually(lambda: heard.number)
+    assert [letter[2] for letter in await dead_letters(bus)] == [body]
+
+
+async def test_a_handler_may_call_a_fact_unusable(bus):
+    async def handler(fact: Moved) -> None:
+        raise UnusableError("host_id in the body is another one")
+
+    async with consuming(bus, handler):
+        await announce(bus, "a", 1)
+        await eventually(lambda: dead_letters(bus))
+    assert (await dead_letters(bus))[0][1] == "host_id in the body is another one"
+
+
+async def test_while_what_a_handler_needs_is_away_facts_wait_however_often_they_are_tried(bus, monkeypatch):
+    monkeypatch.setattr("chassis.consumer.WHILE_AWAY_S", 0.01)
+    away = True
+    tried = 0
+    heard = Heard()
+
+    async def handler(fact: Moved, delivery: Delivery) -> None:
+        nonlocal tried
+        tried += 1
+        if away:
+            raise UnavailableError("The database does not answer.")
+        await heard(fact, delivery)
+
+    async with consuming(bus, handler):
+        await announce(bus, "a", 1)
+        await eventually(lambda: tried > 3 * len(QUICKLY))
+        away = False
+        await eventually(lambda: heard.number == 1)
+    assert await dead_letters(bus) == []
+
+
+async def test_a_restart_of_nats_loses_and_doubles_nothing_that_was_acknowledged(bus, nats_server):
+    heard = Heard()
+    async with consuming(bus, heard):
+        for revision in range(1, 51):
+            await announce(bus, "a", revision)
+        await nats_server.restart()
+        await eventually(lambda: bus.connected)
+        for revision in range(51, 101):
+            await announce(bus, "a", revision)
+        await eventually(lambda: heard.number >= 100)
+    assert sorted(set(heard.revisions["a"])) == list(range(1, 101))
+
+
+async def test_a_consumer_that_vanished_is_made_again_and_goes_on_where_it_was(bus):
+    heard = Heard()
+    async with consuming(bus, heard):
+        await announce(bus, "a", 1)
+        await eventually(lambda: heard.number == 1)
+        await bus.client.jsm().delete_consumer(EVENTS.name, "listener-moves")
+        await announce(bus, "a", 2)
+        await eventually(lambda: heard.number == 2)
+    assert heard.revisions == {"a": [1, 2]}
+
+
+async def test_a_stream_that_vanished_is_declared_again(bus):
+    heard = Heard()
+    async with consuming(bus, heard):
+        await announce(bus, "a", 1)
+        await eventually(lambda: heard.number == 1)
+        await bus.client.jsm().delete_stream(EVENTS.name)
+
+        async def there_again() -> bool:
+            return EVENTS.name in [stream.config.name for stream in await bus.client.jsm().streams_info()]
+
+        await eventually(there_again)
+        await announce(bus, "a", 1)
+        await eventually(lambda: heard.number == 2)
+
+
+async def test_waiting_for_facts_and_for_jetstream_itself_costs_no_processor_time(bus, nats_server):
+    async with consuming(bus, Heard()):
+        await nats_server.stop()
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_utime
+        deadline = time.monotonic() + 1
+        await eventually(lambda: time.monotonic() > deadline)
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_utime - before < 0.3
+        await nats_server.start()
+
+
+async def test_a_fact_at_work_when_the_drain_begins_is_finished_and_the_rest_goes_to_others_at_once(bus, nats_url):
+    started = asyncio.Event()
+    release = asyncio.Event()
+    done: list[int] = []
+
+    async def slow(fact: Moved) -> None:
+        started.set()
+        await release.wait()
+        done.append(fact.revision)
+
+    for revision in range(1, 201):
+        await announce(bus, "a", revision)
+    heard = Heard()
+    async with connect_bus(nats_url, "two") as other:
+        async with consuming(bus, slow):
+            await started.wait()
+            asyncio.get_running_loop().call_soon(release.set)
+        async with consuming(other, heard, instance="two"):
+            await eventually(lambda: len(set(done) | set(heard.revisions.get("a", ()))) == 200)
+    assert done[0] == 1
+    assert not set(done) & set(heard.revisions["a"])

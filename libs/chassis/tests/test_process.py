@@ -1,0 +1,110 @@
+"""The life of a real process, ended by real signals."""
+
+import os
+import signal
+import sys
+from asyncio import subprocess
+from contextlib import asynccontextmanager
+
+import pytest
+
+PROGRAM = """
+import asyncio, sys
+from contextlib import asynccontextmanager
+from pydantic_settings import SettingsConfigDict
+from chassis.process import run
+from chassis.settings import ServiceSettings
+
+class Settings(ServiceSettings):
+    model_config = SettingsConfigDict(env_prefix="SAMPLE_")
+    way: str = "well"
+    number: int = 1
+
+@asynccontextmanager
+async def service(settings):
+    if settings.way == "never starts":
+        await asyncio.Event().wait()
+    if settings.way == "breaks":
+        raise KeyError("broken")
+    try:
+        yield
+    finally:
+        if settings.way == "hangs":
+            await asyncio.Event().wait()
+        print("drained", flush=True)
+
+run(service, Settings)
+"""
+
+
+@asynccontextmanager
+async def process(**variables: str):
+    program = await subprocess.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        PROGRAM,
+        env={"PATH": os.environ["PATH"], "LOG_FORMAT": "json", **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        yield program
+    finally:
+        if program.returncode is None:
+            program.kill()
+            await program.wait()
+
+
+async def said(program: subprocess.Process, words: str) -> None:
+    assert program.stdout is not None
+    async for line in program.stdout:
+        if words in line.decode():
+            return
+    raise AssertionError(f"it ended without saying {words!r}")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_drains_the_process_and_ends_it_with_0(number):
+    async with process() as program:
+        await said(program, "service.started")
+        program.send_signal(number)
+        await said(program, "drained")
+        await said(program, "service.stopped")
+        assert await program.wait() == 0
+
+
+async def test_a_process_told_to_stop_while_it_starts_ends_at_once():
+    async with process(SAMPLE_WAY="never starts", LOG_LEVEL="DEBUG") as program:
+        await said(program, "service.starting")
+        program.terminate()
+        assert await program.wait() == 0
+
+
+async def test_a_drain_that_hangs_is_ended_with_1():
+    async with process(SAMPLE_WAY="hangs", DRAIN_SECONDS="0.1") as program:
+        await said(program, "service.started")
+        program.terminate()
+        await said(program, "service.drain_took_too_long")
+        assert await program.wait() == 1
+
+
+async def test_a_defect_at_the_start_is_logged_and_ends_with_1():
+    async with process(SAMPLE_WAY="breaks") as program:
+        await said(program, "KeyError")
+        assert await program.wait() == 1
+
+
+async def test_a_bad_setting_is_one_clear_line_and_ends_with_2():
+    async with process(SAMPLE_NUMBER="many") as program:
+        out, err = await program.communicate()
+        assert program.returncode == 2
+        assert out == b""
+        (line,) = err.decode().splitlines()
+        assert line.startswith("sample: ")
+        assert "valid integer" in line
+
+
+async def test_a_misspelt_setting_names_the_nearest():
+    async with process(SAMPLE_NUMBR="3") as program:
+        _, err = await program.communicate()
+        assert err.decode() == "sample: SAMPLE_NUMBR is no setting; did you mean SAMPLE_NUMBER?\n"

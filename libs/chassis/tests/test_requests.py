@@ -1,0 +1,214 @@
+"""Asking and answering over NATS."""
+
+import asyncio
+import json
+import time
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import pytest
+from chassis.bus import Bus
+from chassis.refusals import DeadlineExceededError, RefusedError, UnavailableError
+from chassis.requests import DEADLINE, Asked, Caller, call, call_raw
+from chassis.responder import Responder
+from contracts.refusals import Code, Refusal
+from testkit.eventually import eventually
+
+from libs.chassis.tests.messages import DOUBLE, OTHER, Double, Doubled, FullError
+
+
+@asynccontextmanager
+async def answering(bus: Bus, handler, *, instance="one", limit=256, rpc=DOUBLE):
+    responder = Responder(bus, "doubler", "1.2.3", instance=instance, limit=limit)
+    responder.answer(rpc, handler)
+    async with responder:
+        yield responder
+
+
+async def double(question: Double) -> Doubled:
+    return Doubled(number=2 * question.number)
+
+
+async def refused(bus: Bus, question: bytes = b'{"number":1}') -> Refusal:
+    with pytest.raises(RefusedError) as caught:
+        await call_raw(bus, DOUBLE, question)
+    return caught.value.refusal
+
+
+async def test_an_answer_arrives_typed(bus):
+    async with answering(bus, double):
+        assert await call(bus, DOUBLE, Double(number=21)) == Doubled(number=42)
+
+
+async def test_an_answer_given_as_json_passes_through(bus):
+    async def handler(question: Double) -> bytes:
+        return b'{"number":5,"by":"me"}'
+
+    async with answering(bus, handler):
+        assert await call_raw(bus, DOUBLE, b'{"number":1}') == b'{"number":5,"by":"me"}'
+
+
+async def test_a_refusal_arrives_typed_with_its_fields(bus):
+    async def handler(question: Double) -> Doubled:
+        raise FullError("No seat is left.", retry_after_s=2.5, fields={"max_players": 20})
+
+    async with answering(bus, handler):
+        assert await refused(bus) == Refusal(
+            code=Code.SESSION_FULL, detail="No seat is left.", retry_after_s=2.5, fields={"max_players": 20}
+        )
+
+
+async def test_a_refusal_carries_the_headers_of_natss_services(bus):
+    async def handler(question: Double) -> Doubled:
+        raise FullError("No seat is left.")
+
+    async with answering(bus, handler):
+        reply = await bus.client.request(DOUBLE.subject, b'{"number":1}')
+        assert reply.headers == {"Nats-Service-Error": "session_full", "Nats-Service-Error-Code": "409"}
+
+
+async def test_a_malformed_question_is_refused_with_what_is_wrong_where(bus):
+    async with answering(bus, double):
+        refusal = await refused(bus, b'{"number":"many"}')
+        assert refusal.code is Code.INVALID
+        assert refusal.fields["errors"] == [
+            {
+                "loc": ["number"],
+                "msg": "Input should be a valid integer, unable to parse string as an integer",
+                "type": "int_parsing",
+            }
+        ]
+
+
+async def test_what_is_no_json_is_refused_and_the_next_request_answered(bus):
+    async with answering(bus, double):
+        assert (await refused(bus, b"\xff{")).code is Code.INVALID
+        assert (await call(bus, DOUBLE, Double(number=1))).number == 2
+
+
+async def test_a_handlers_defect_is_internal_at_once_and_tells_nothing_of_the_inside(bus):
+    async def handler(question: Double) -> Doubled:
+        raise KeyError("password=hunter2")
+
+    async with answering(bus, handler):
+        began_at = time.monotonic()
+        refusal = await refused(bus)
+        assert time.monotonic() - began_at < 1
+        assert refusal == Refusal(code=Code.INTERNAL, detail="Something went wrong on our side.")
+
+
+async def test_an_answer_larger_than_nats_carries_is_internal(bus):
+    async def handler(question: Double) -> Doubled:
+        return Doubled(number=1, by="x" * 2_000_000)
+
+    async with answering(bus, handler):
+        assert (await refused(bus)).code is Code.INTERNAL
+
+
+async def test_a_request_nobody_answers_is_unavailable_at_once(bus):
+    began_at = time.monotonic()
+    with pytest.raises(UnavailableError):
+        await call(bus, DOUBLE, Double(number=1))
+    assert time.monotonic() - began_at < 0.5
+
+
+async def test_no_answer_in_time_is_a_deadline_exceeded(bus):
+    async def handler(question: Double) -> Doubled:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async with answering(bus, handler) as responder:
+        with pytest.raises(DeadlineExceededError):
+            await call(bus, DOUBLE, Double(number=1), deadline=timedelta(seconds=0.1))
+        for task in responder._in_flight:
+            task.cancel()
+
+
+async def test_a_request_whose_deadline_has_passed_is_dropped(bus):
+    asked = []
+
+    async def handler(question: Double) -> Doubled:
+        asked.append(question.number)
+        return Doubled(number=0)
+
+    async with answering(bus, handler):
+        for number, seconds in ((1, -0.001), (2, 5)):
+            headers = {DEADLINE: str(int((time.time() + seconds) * 1000))}
+            await bus.client.publish(DOUBLE.subject, Double(number=number).model_dump_json().encode(), headers=headers)
+        await eventually(lambda: asked)
+        assert asked == [2]
+
+
+async def test_what_a_handler_asks_does_not_outlive_what_it_was_asked(bus):
+    remaining = []
+
+    async def handler(question: Double) -> Doubled:
+        return await call(bus, OTHER, question, deadline=timedelta(hours=1))
+
+    async def other(question: Double, asked: Asked) -> Doubled:
+        assert asked.deadline is not None
+        remaining.append(asked.deadline.timestamp() - time.time())
+        return Doubled(number=0)
+
+    async with answering(bus, handler), answering(bus, other, rpc=OTHER):
+        await call(bus, DOUBLE, Double(number=1), deadline=timedelta(seconds=2))
+    assert 0 < remaining[0] <= 2
+
+
+async def test_a_handler_is_told_the_caller_and_the_key(bus):
+    told = []
+
+    async def handler(question: Double, asked: Asked) -> Doubled:
+        told.append(asked)
+        return Doubled(number=0)
+
+    caller = Caller("player", "Zoë with spaces\nand lines")
+    async with answering(bus, handler):
+        await call(bus, DOUBLE, Double(number=1), caller=caller, idempotency_key="ключ 1")
+    assert (told[0].subject, told[0].caller, told[0].idempotency_key) == (DOUBLE.subject, caller, "ключ 1")
+
+
+async def test_requests_beyond_the_limit_wait_their_turn(bus):
+    at_work, most = 0, 0
+
+    async def handler(question: Double) -> Doubled:
+        nonlocal at_work, most
+        at_work += 1
+        most = max(most, at_work)
+        await asyncio.sleep(0.001)
+        at_work -= 1
+        return Doubled(number=question.number)
+
+    async with answering(bus, handler, limit=5):
+        answers = await asyncio.gather(*(call(bus, DOUBLE, Double(number=number)) for number in range(100)))
+    assert [answer.number for answer in answers] == list(range(100))
+    assert most == 5
+
+
+async def test_each_request_is_answered_by_one_instance(bus):
+    answered = {"one": 0, "two": 0}
+
+    def handler(name: str):
+        async def handle(question: Double) -> Doubled:
+            answered[name] += 1
+            return Doubled(number=0)
+
+        return handle
+
+    async with answering(bus, handler("one")), answering(bus, handler("two"), instance="two"):
+        await asyncio.gather(*(call(bus, DOUBLE, Double(number=1)) for _ in range(200)))
+    assert sum(answered.values()) == 200
+    assert all(answered.values())
+
+
+@pytest.mark.parametrize("address", ["", ".doubler", ".doubler.one"])
+async def test_the_services_api_of_nats_is_answered(bus, address):
+    async with answering(bus, double):
+        await call(bus, DOUBLE, Double(number=1))
+        ping = json.loads((await bus.client.request(f"$SRV.PING{address}")).data)
+        stats = json.loads((await bus.client.request(f"$SRV.STATS{address}")).data)
+        about = json.loads((await bus.client.request(f"$SRV.INFO{address}")).data)
+    assert (ping["name"], ping["id"], ping["version"]) == ("doubler", "one", "1.2.3")
+    assert ping["type"] == "io.nats.micro.v1.ping_response"
+    assert stats["endpoints"][0]["num_requests"] == 1
+    assert about["endpoints"][0]["subject"] == DOUBLE.subject
