@@ -30,12 +30,12 @@ def hung():
         process.kill()
 
 
-async def test_a_service_starts_when_those_it_asks_are_ready_and_all_drain_when_it_is_down(run, log):
+async def test_the_gateway_opens_when_the_others_are_ready_and_all_drain_when_it_is_down(run, log):
     async with run() as suite:
         started = log.order({f"{service.name}-1" for service in STANDINS})
         pids = suite.record.pids()
-    assert set(started[:2]) == {"host_registry-1", "scheduler-1"}
-    assert started[2:] == ["zone_manager-1", "session_manager-1", "signaling_gateway-1"]
+    assert len(started) == len(STANDINS)
+    assert started[-1] == "signaling_gateway-1"
     assert all(log.lines[f"{service.name}-1"][-1] == "drained" for service in STANDINS)
     assert [pid for pid in pids if pid.process()] == []
     assert suite.record.pids() == []
@@ -69,7 +69,6 @@ async def test_a_service_that_cannot_start_ends_the_suite_with_its_last_words(ru
     with pytest.raises(EndedEarlyError, match=r"zone_manager-1 ended with status 3 .*did you mean ZONE_MANAGER_X"):
         async with run(services=broken):
             pass
-    assert log.lines["host_registry-1"][-1] == "drained"
     assert "signaling_gateway-1" not in log.lines
 
 

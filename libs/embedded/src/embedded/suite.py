@@ -74,7 +74,7 @@ class Suite:
         self._data_dir.write(self.record)
 
     async def bring_up(self) -> None:
-        """Servers first, side by side; then the services, each when those it asks are ready."""
+        """Servers first, side by side; then the services, wave after wave."""
         self._data_dir.write(self.record)
         await self._bring_up(Keeper(server.name, server.start, self) for server in self._servers)
         for wave in waves(self._plan.services):
