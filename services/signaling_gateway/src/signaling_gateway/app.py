@@ -13,9 +13,8 @@ from chassis.loops import every
 from chassis.process import release_of
 from chassis.redis import open_redis
 from chassis.responder import Responder
-from starlette.types import Receive, Scope, Send
+from chassis.sampling import Sampling
 
-from signaling_gateway.dashboard import JoinsPart, SignalingPart, SocketsSeen
 from signaling_gateway.http.application import application
 from signaling_gateway.http.edge import edge
 from signaling_gateway.http.hosts import host_routes
@@ -28,21 +27,13 @@ from signaling_gateway.ice import IceServers
 from signaling_gateway.roster import Roster
 from signaling_gateway.sampling import edge_sampling
 from signaling_gateway.settings import Settings
+from signaling_gateway.signaling import open_signaling
+from signaling_gateway.sockets import sampling_of_frames
+from signaling_gateway.wire import UVICORN_OPTIONS, Wire
 
 NAME = "signaling_gateway"
 
 PING_EVERY = timedelta(seconds=5)
-
-
-async def _no_sockets() -> SocketsSeen:
-    return SocketsSeen(
-        signaling=SignalingPart(active_connections=0, active_sessions=0),
-        joins=JoinsPart(begun=0, direct=0, relayed=0, failed=0, p50_ms=None, p95_ms=None),
-    )
-
-
-async def _closed(_scope: Scope, _receive: Receive, send: Send) -> None:
-    await send({"type": "websocket.close"})
 
 
 @asynccontextmanager
@@ -51,17 +42,25 @@ async def service(settings: Settings) -> AsyncIterator[None]:
     web = Path(str(files(NAME) / "web"))
     version = release_of(NAME)
     health = Health()
+    ice_servers = IceServers(settings.stun_servers, settings.turn_servers, settings.turn_secret)
     async with (
         connect_bus(settings.nats_url, settings.instance) as bus,
         open_redis(settings.redis_url) as redis,
+        open_signaling(
+            bus=bus,
+            redis=redis,
+            health=health,
+            ice=ice_servers,
+            sampling=Sampling(sampling_of_frames()),
+            origins=settings.cors_origins,
+        ) as signaling,
     ):
         health.watch("nats", lambda: bus.connected)
         health.watch("redis", redis.answers)
-        ice_servers = IceServers(settings.stun_servers, settings.turn_servers, settings.turn_secret)
         roster = Roster(bus)
         await roster.listen()
         monitoring = Monitoring(
-            bus=bus, redis=redis, roster=roster, health=health, sockets=_no_sockets, version=version
+            bus=bus, redis=redis, roster=roster, health=health, sockets=signaling.figures.all, version=version
         )
         routes = [
             *host_routes(bus),
@@ -73,8 +72,8 @@ async def service(settings: Settings) -> AsyncIterator[None]:
         app = edge(
             application(routes, version, web),
             Routes(routes),
-            _closed,
-            edge_sampling(routes, frames={}),
+            signaling.sockets,
+            edge_sampling(routes),
             settings.cors_origins,
         )
         async with (
@@ -84,10 +83,12 @@ async def service(settings: Settings) -> AsyncIterator[None]:
                 app,
                 settings.http_host,
                 settings.http_port,
-                websockets="websockets-sansio",
+                websockets=Wire,
                 http="httptools",
                 timeout_keep_alive=75,
+                **UVICORN_OPTIONS,
             ),
+            signaling.serving(),
         ):
             with health.serving():
                 yield

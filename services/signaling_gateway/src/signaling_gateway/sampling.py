@@ -1,6 +1,6 @@
 """Which arriving messages leave a trace: changes do, up to a bound; what comes in floods hardly ever does."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from chassis.sampling import NEVER, Policy, Rate, Sampling, UpTo
 
@@ -29,10 +29,10 @@ _FLOODS = frozenset(
 )
 
 
-def edge_sampling(routes: Iterable[Route], frames: Mapping[str, Policy]) -> Sampling:
-    """Decide for every kind of message: REST by its route, signaling by its frame's `type`."""
+def edge_sampling(routes: Iterable[Route]) -> Sampling:
+    """Decide for every kind of request, by its route."""
     changes = UpTo(ENTRIES_PER_S, then=0.01)
-    return Sampling({route.kind: _policy(route, changes) for route in routes} | dict(frames), otherwise=NEVER)
+    return Sampling({route.kind: _policy(route, changes) for route in routes}, otherwise=NEVER)
 
 
 def _policy(route: Route, changes: Policy) -> Policy:

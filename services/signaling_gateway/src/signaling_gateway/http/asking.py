@@ -3,17 +3,15 @@
 from datetime import timedelta
 
 from chassis.bus import Bus
+from chassis.refusals import DeadlineExceededError, UnavailableError
 from chassis.requests import Answer as Reply
 from chassis.requests import Question, call_raw
 from contracts.subjects import Rpc
 
-from signaling_gateway.http.exchange import Request
+from signaling_gateway.http.exchange import KEY_LENGTH, Request
 from signaling_gateway.http.reading import malformed
 
 IDEMPOTENCY_KEY = b"idempotency-key"
-
-KEY_LENGTH = 255
-"""A UUID has 36; owners keep each key for a day."""
 
 ASK_WITHIN = timedelta(seconds=3.5)
 """The longest that anything is asked for; what is left of the answer's time may be less."""
@@ -22,7 +20,18 @@ ASK_WITHIN = timedelta(seconds=3.5)
 async def ask(bus: Bus, rpc: Rpc[Question, Reply], question: Question, request: Request) -> bytes:
     """Ask with what was set, and no more: what a client left out is not a wish."""
     payload = question.__pydantic_serializer__.to_json(question, exclude_unset=True)
-    return await call_raw(bus, rpc, payload, deadline=ASK_WITHIN, idempotency_key=_key(request))
+    try:
+        return await call_raw(bus, rpc, payload, deadline=ASK_WITHIN, idempotency_key=_key(request))
+    except UnavailableError as error:
+        raise UnavailableError(f"{_owned(rpc)} cannot be asked at the moment.") from error
+    except DeadlineExceededError as error:
+        raise DeadlineExceededError(
+            f"{_owned(rpc)} did not answer in time; whether the work was done is not known.", retry_after_s=1
+        ) from error
+
+
+def _owned(rpc: Rpc[Question, Reply]) -> str:
+    return f"The owner of {rpc.subject.split('.')[1]}"
 
 
 def _key(request: Request) -> str | None:

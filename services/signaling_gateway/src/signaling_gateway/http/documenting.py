@@ -3,18 +3,34 @@
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from inspect import Parameter, Signature
-from typing import Annotated, Any
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from chassis.refusals import HTTP_STATUS
 from contracts.refusals import Code
 from contracts.subjects import Message
-from fastapi import Body, Path, Query
+from fastapi import Body, Header, Path, Query
 from pydantic import BaseModel, Field, JsonValue, create_model
 from pydantic.fields import FieldInfo
 
+from signaling_gateway.http.exchange import KEY_LENGTH
 from signaling_gateway.http.reading import Reading
 
-_EVERYWHERE = (Code.INVALID, Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.INTERNAL)
+OWNERS = (Code.INVALID, Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED)
+"""The refusals of every route that asks somebody something."""
+
+_RETRY_AFTER = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
+
+LINK = {"Link": {"description": 'The next page, `rel="next"`, if there is one.', "schema": {"type": "string"}}}
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        max_length=KEY_LENGTH,
+        description="Repeat a request with the same key and it takes effect once.",
+    ),
+]
 
 
 class Finding(BaseModel):
@@ -34,23 +50,28 @@ class Error(BaseModel):
     fields: dict[str, JsonValue] | None = Field(default=None, description="What the refusal is about, typed.")
 
 
-def refusals(codes: Iterable[Code]) -> dict[int | str, dict[str, Any]]:
+def refusals(codes: Iterable[Code], *, takes_body: bool) -> dict[int | str, dict[str, Any]]:
     """The answers to expect beside success, by status, each with its codes."""
-    by_status: dict[int, list[Code]] = {HTTPStatus.REQUEST_ENTITY_TOO_LARGE: [Code.INVALID]}
-    for code in dict.fromkeys((*codes, *_EVERYWHERE)):
+    by_status: dict[int, list[Code]] = {}
+    for code in dict.fromkeys((*codes, Code.INTERNAL)):
         by_status.setdefault(HTTP_STATUS[code], []).append(code)
-    return {
-        int(status): {"model": Error, "description": " or ".join(f"`{code}`" for code in sorted(found))}
-        for status, found in sorted(by_status.items())
-    }
+    if takes_body:
+        by_status[HTTPStatus.REQUEST_ENTITY_TOO_LARGE] = [Code.INVALID]
+    return {int(status): _described(status, found) for status, found in sorted(by_status.items())}
 
 
-def signed(reading: Reading[Any]) -> Callable[[], None]:
+def _described(status: int, codes: Iterable[Code]) -> dict[str, Any]:
+    about = {"model": Error, "description": " or ".join(f"`{code}`" for code in sorted(codes))}
+    return about | {"headers": _RETRY_AFTER} if status >= HTTPStatus.BAD_GATEWAY else about
+
+
+def signed(reading: Reading[Any], *, keyed: bool = False) -> Callable[[], None]:
     """Make a function for FastAPI to read the signature of: it says where each field stands; nobody calls it."""
 
     def documented() -> None: ...
 
-    documented.__signature__ = Signature([*_parameters(reading)])  # type: ignore[attr-defined]
+    key = Parameter("idempotency_key", Parameter.KEYWORD_ONLY, annotation=IdempotencyKey, default=None)
+    documented.__signature__ = Signature([*_parameters(reading), *([key] if keyed else [])])  # type: ignore[attr-defined]
     return documented
 
 
@@ -64,23 +85,31 @@ def _parameters(reading: Reading[Any]) -> Iterator[Parameter]:
         if name in reading.in_query:
             yield _parameter(alias, fields[name], Query(description=f"The same as `{name}`."), optional=True)
     if reading.in_body:
-        yield _body(reading.question, {name: fields[name] for name in reading.in_body})
+        required = any(fields[name].is_required() for name in reading.in_body if name not in reading.in_query)
+        yield _body(reading.question, {name: fields[name] for name in reading.in_body}, required=required)
 
 
 def _parameter(name: str, about: FieldInfo, place: Any, *, optional: bool = False) -> Parameter:
     annotation = about.rebuild_annotation()
-    default = Parameter.empty
+    default: Any = Parameter.empty
     if optional:
         default = None if about.is_required() else about.get_default(call_default_factory=False)
+    else:
+        annotation = _present(annotation)
     return Parameter(name, Parameter.KEYWORD_ONLY, annotation=Annotated[annotation, place], default=default)
 
 
-def _body(question: type[Message], fields: dict[str, FieldInfo]) -> Parameter:
+def _present(annotation: Any) -> Any:
+    """`X | None` as it is when it is there."""
+    given = [choice for choice in get_args(annotation) if choice is not NoneType]
+    return given[0] if get_origin(annotation) in {Union, UnionType} and len(given) == 1 else annotation
+
+
+def _body(question: type[Message], fields: dict[str, FieldInfo], *, required: bool) -> Parameter:
     model: Any = create_model(
         f"{question.__name__}Body",
         __doc__=question.__doc__,
         **{name: (about.rebuild_annotation(), about) for name, about in fields.items()},  # type: ignore[call-overload]
     )
-    if any(about.is_required() for about in fields.values()):
-        return Parameter("body", Parameter.KEYWORD_ONLY, annotation=Annotated[model, Body()])
-    return Parameter("body", Parameter.KEYWORD_ONLY, annotation=Annotated[model | None, Body()], default=None)
+    default = Parameter.empty if required else None
+    return Parameter("body", Parameter.KEYWORD_ONLY, annotation=Annotated[model, Body()], default=default)

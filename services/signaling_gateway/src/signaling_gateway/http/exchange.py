@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 JSON = b"application/json"
 
+KEY_LENGTH = 255
+"""Of an `Idempotency-Key`: a UUID has 36, and owners keep each key for a day."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:

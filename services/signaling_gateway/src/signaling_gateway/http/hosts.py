@@ -66,7 +66,7 @@ def host_routes(bus: Bus) -> list[Route]:
         hosts.pages(
             "/hosts",
             LIST_HOSTS,
-            of=Host,
+            answer=list[Host],
             summary="List hosts, best score first",
             aliases=STATUS_ALIAS,
             hidden=("available",),

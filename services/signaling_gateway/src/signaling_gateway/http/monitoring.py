@@ -169,4 +169,13 @@ def monitoring_routes(monitoring: Monitoring) -> list[Route]:
 def _route(path: str, answering: Answering, summary: str, **about: Any) -> Route:
     def documented() -> None: ...
 
-    return Route("GET", path, answering, documented=documented, summary=summary, tag="monitoring", **about)
+    return Route(
+        "GET",
+        path,
+        answering,
+        documented=documented,
+        codes=(Code.UNAVAILABLE,),
+        summary=summary,
+        tag="monitoring",
+        **about,
+    )

@@ -9,10 +9,9 @@ from chassis.requests import Answer as Reply
 from chassis.requests import Question
 from contracts.refusals import Code
 from contracts.subjects import Rpc
-from pydantic import BaseModel
 
 from signaling_gateway.http.asking import ask
-from signaling_gateway.http.documenting import signed
+from signaling_gateway.http.documenting import LINK, OWNERS, signed
 from signaling_gateway.http.exchange import Answer, Answering, Request
 from signaling_gateway.http.listing import Listed, PageOf, listing
 from signaling_gateway.http.reading import Reading
@@ -43,22 +42,24 @@ class Resource:
         """One request, one reply, and its bytes are the body of the answer."""
         reading = Reading(method, path, rpc.question, query=query, aliases=aliases, fixed=fixed, hidden=hidden)
         answering = passing_on(self._bus, rpc, reading, status)
-        return self.answered(reading, answering, rpc, status=status, summary=summary, **about)
+        keyed = status is HTTPStatus.CREATED
+        return self.answered(reading, answering, rpc, status=status, summary=summary, keyed=keyed, **about)
 
     def pages(
         self,
         path: str,
         rpc: Rpc[Listed, PageOf],
         *,
-        of: type[BaseModel],
+        answer: Any,
         aliases: Mapping[str, str] | None = None,
         fixed: Mapping[str, Any] | None = None,
         hidden: Iterable[str] = (),
         summary: str,
     ) -> Route:
-        """A list of `of`, as one JSON array."""
+        """A list, as one JSON array of what the owner pages."""
         reading = Reading("GET", path, rpc.question, aliases=aliases, fixed=fixed, hidden=hidden)
-        return self.answered(reading, listing(self._bus, rpc, reading), rpc, answer=list[of], summary=summary)  # type: ignore[valid-type]
+        answering = listing(self._bus, rpc, reading)
+        return self.answered(reading, answering, rpc, answer=answer, beside={200: {"headers": LINK}}, summary=summary)
 
     def answered(
         self,
@@ -69,17 +70,18 @@ class Resource:
         answer: Any = None,
         codes: Iterable[Code] = (),
         status: HTTPStatus = HTTPStatus.OK,
+        keyed: bool = False,
         **about: Any,
     ) -> Route:
-        """A route that asks `rpc` in a way of its own."""
+        """A route that asks `rpc` in a way of its own; `keyed`: it creates, so a key makes it safe to repeat."""
         return Route(
             reading.method,
             API + reading.path,
             answering,
-            documented=signed(reading),
+            documented=signed(reading, keyed=keyed),
             answer=None if status is HTTPStatus.NO_CONTENT else answer or rpc.answer,
             status=status,
-            codes=(*rpc.refusals, *codes),
+            codes=(*rpc.refusals, *codes, *OWNERS),
             tag=self._tag,
             **about,
         )

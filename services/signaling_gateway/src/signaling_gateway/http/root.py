@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from importlib.resources.abc import Traversable
-from typing import Literal
+from typing import Any, Literal
 
 from chassis.bus import Bus
 from chassis.refusals import ServiceError
@@ -54,7 +54,9 @@ def root_route(bus: Bus, page: Traversable, version: str, *, p2p_enabled: bool) 
 
     def documented() -> None: ...
 
-    page_too = {200: {"content": {"text/html": {"schema": {"type": "string"}}}, "description": "A page for people."}}
+    page_too: dict[int | str, Any] = {
+        200: {"content": {"text/html": {"schema": {"type": "string"}}}, "description": "A page for people."}
+    }
     return Route(
         "GET",
         "/",

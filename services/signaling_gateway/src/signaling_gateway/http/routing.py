@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from signaling_gateway.http.documenting import refusals
 from signaling_gateway.http.exchange import Answering
+from signaling_gateway.http.reading import WITHOUT_BODY
 from signaling_gateway.http.serving import serve
 
 API = "/api/v1"
@@ -49,7 +50,7 @@ class Route(APIRoute):
             methods=[method],
             response_model=answer,
             status_code=status,
-            responses=refusals(codes) | dict(beside or {}),
+            responses=refusals(codes, takes_body=method not in WITHOUT_BODY) | dict(beside or {}),
             summary=summary,
             description=description,
             response_description=status.phrase,

@@ -98,7 +98,7 @@ def session_routes(bus: Bus, ice_servers: IceServers) -> list[Route]:
         sessions.pages(
             "/sessions",
             LIST_SESSIONS,
-            of=Session,
+            answer=list[Session],
             aliases={"status_filter": "status"},
             hidden=("live",),
             summary="List sessions, newest first",
@@ -131,14 +131,18 @@ def session_routes(bus: Bus, ice_servers: IceServers) -> list[Route]:
             "POST", f"{one}/players", JOIN_SESSION, hidden=("socket",), examples=examples.SEAT, summary="Seat a player"
         ),
         sessions.route("DELETE", f"{one}/players/{{player_id}}", LEAVE_SESSION, summary="Free a player's seat"),
-        sessions.pages(f"{one}/events", LIST_SESSION_EVENTS, of=SessionEvent, summary="Tell a session's history"),
+        sessions.pages(
+            f"{one}/events", LIST_SESSION_EVENTS, answer=list[SessionEvent], summary="Tell a session's history"
+        ),
         _peers(bus),
     ]
 
 
 def _live(sessions: Resource, path: str, summary: str) -> Route:
     hidden = {"status", "zone_id", "host_id", "player_id"} - {name for name in ("zone_id", "host_id") if name in path}
-    return sessions.pages(path, LIST_SESSIONS, of=Session, fixed={"live": True}, hidden=hidden, summary=summary)
+    return sessions.pages(
+        path, LIST_SESSIONS, answer=list[Session], fixed={"live": True}, hidden=hidden, summary=summary
+    )
 
 
 def _enter(bus: Bus, sessions: Resource, ice_servers: IceServers) -> Route:
@@ -164,6 +168,7 @@ def _enter(bus: Bus, sessions: Resource, ice_servers: IceServers) -> Route:
         enter,
         ENTER_ZONE,
         answer=Entered,
+        keyed=True,
         examples=examples.ENTER,
         summary="Enter a zone: find a session or start one",
     )

@@ -35,12 +35,16 @@ def zone_routes(bus: Bus) -> list[Route]:
         zones.pages(
             "/zones",
             LIST_ZONES,
-            of=Zone,
+            answer=list[Zone],
             aliases={"status_filter": "status"},
             summary="List zones, by priority descending, then by name",
         ),
         zones.pages(
-            "/zones/p2p/enabled", LIST_ZONES, of=Zone, fixed={"p2p_enabled": True}, summary="List zones with P2P on"
+            "/zones/p2p/enabled",
+            LIST_ZONES,
+            answer=list[Zone],
+            fixed={"p2p_enabled": True},
+            summary="List zones with P2P on",
         ),
         zones.route("GET", "/zones/{zone_id}", GET_ZONE, summary="Show a zone"),
         zones.route("PATCH", "/zones/{zone_id}", CHANGE_ZONE, summary="Change what is set, leave the rest"),
