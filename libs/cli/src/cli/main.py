@@ -5,6 +5,7 @@ import sys
 import typer
 from embedded.errors import EmbeddedError
 
+from cli.demo import demo
 from cli.down import down
 from cli.status import status
 from cli.up import up
@@ -21,6 +22,7 @@ app = typer.Typer(
 app.command()(up)
 app.command()(down)
 app.command()(status)
+app.command()(demo)
 
 
 def main() -> None:

@@ -1,0 +1,91 @@
+"""The demo host's game: whatever a player says, everybody in the session hears."""
+
+import asyncio
+import json
+from collections.abc import Callable
+
+from contracts.frames import SessionAssigned, SessionReleased
+from sdk import (
+    AgentEvent,
+    BeatFailed,
+    BeatStored,
+    HostAgent,
+    PlayerArriving,
+    PlayerChannel,
+    PlayerConnected,
+    PlayerFailed,
+    PlayerGone,
+    Registered,
+    SignalingConnected,
+    SignalingLost,
+)
+
+
+class Chat:
+    """Lines in from players, lines out to all of their session, and what happens in words."""
+
+    def __init__(self, name: str, say: Callable[[str], None]) -> None:
+        self._name = name
+        self._say = say
+        self._lines: asyncio.Queue[tuple[str, dict[str, object]]] = asyncio.Queue()
+
+    async def tell(self, agent: HostAgent) -> None:
+        """Send what was said, for as long as this runs."""
+        while True:
+            session_id, line = await self._lines.get()
+            await agent.broadcast(json.dumps(line), session_id)
+
+    async def on_message(self, channel: PlayerChannel, message: str | bytes) -> None:
+        line = _line(message)
+        self._say(f"{channel.player_id}: {line['text']}")
+        # Whoever the page says it is, the connection knows better.
+        self._lines.put_nowait((channel.session_id, {**line, "from": channel.player_id}))
+
+    def on_event(self, event: AgentEvent) -> None:
+        if words := _words(event):
+            self._say(words)
+        match event:
+            case PlayerConnected():
+                self._tell_session(event.session_id, f"Welcome, {event.player_id}.")
+            case PlayerGone():
+                self._tell_session(event.session_id, f"{event.player_id} is gone.")
+
+    def _tell_session(self, session_id: str, text: str) -> None:
+        self._lines.put_nowait((session_id, {"from": self._name, "text": text}))
+
+
+def _line(message: str | bytes) -> dict[str, object]:
+    """Read what the demo page sends; anything else is a line as it stands."""
+    try:
+        said = json.loads(message)
+    except ValueError:
+        said = None
+    if isinstance(said, dict) and isinstance(said.get("text"), str):
+        return {"text": said["text"], "id": said.get("id")}
+    return {"text": message if isinstance(message, str) else f"{len(message)} bytes"}
+
+
+def _words(event: AgentEvent) -> str | None:  # noqa: C901, PLR0911 -- one line for each thing that can happen
+    match event:
+        case Registered():
+            return f"registered as {event.host.host_id}, score {event.host.quality_score:.1f} of 100"
+        case SignalingConnected():
+            return "signaling connected: players can reach this host"
+        case SignalingLost():
+            return f"signaling lost: {event.reason}; again in {event.retry_in.total_seconds():.1f} s"
+        case BeatFailed():
+            return f"the beat was not stored: {event.reason}"
+        case SessionAssigned():
+            return f"we host {event.zone_id} now ({event.session_id})"
+        case SessionReleased():
+            return f"we host {event.session_id} no longer: {event.reason}"
+        case PlayerArriving():
+            return f"{event.player_id} offers a connection"
+        case PlayerConnected():
+            return f"{event.player_id} is connected, {event.elapsed.total_seconds() * 1000:.0f} ms after the offer"
+        case PlayerFailed():
+            return f"{event.player_id} could not be connected: {event.reason}"
+        case PlayerGone():
+            return f"{event.player_id} is gone: {event.reason}"
+        case BeatStored():
+            return None

@@ -1,0 +1,104 @@
+"""`p2p demo` as a person starts it, and what its host does with what players say."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+
+import pytest
+from cli.chat import Chat
+from contracts.hosts import RegisterHost
+from embedded.ports import free_port
+from sdk import HostAgent
+
+from libs.sdk.tests.aiortc_player import aiortc_player
+from libs.sdk.tests.conftest import stand_in, webrtc_stays_here
+
+__all__ = ["stand_in", "webrtc_stays_here"]
+
+
+async def started(*arguments):
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "cli", "demo", *arguments),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+
+
+async def line_with(process, word):
+    async with asyncio.timeout(20):
+        while word not in (line := (await process.stdout.readline()).decode()):
+            assert line, await process.stderr.read()
+    return line.strip()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_it_prints_the_page_to_open_and_ends_cleanly(stand_in, number):
+    process = await started("--url", stand_in.url, "--zone", "geffen")
+    assert await line_with(process, "open ") == f"open        {stand_in.url}/demo/?zone=geffen"
+    (host_id,) = stand_in.hosts
+    assert host_id.startswith("demo-")
+    process.send_signal(number)
+    out, err = await process.communicate()
+    assert (process.returncode, err.decode()) == (0, "")
+    assert "forgotten this host" in out.decode()
+    assert stand_in.hosts == {}
+
+
+async def test_it_says_what_to_do_when_nothing_runs_there(tmp_path):
+    process = await started("--data-dir", str(tmp_path))
+    _, err = await process.communicate()
+    assert process.returncode == 1
+    assert err.decode().startswith(f"error: nothing runs on {tmp_path}; start it with `p2p up --data-dir {tmp_path}`")
+
+
+async def test_it_says_what_to_do_when_nobody_answers():
+    process = await started("--url", f"http://127.0.0.1:{free_port()}")
+    _, err = await process.communicate()
+    assert process.returncode == 1
+    assert err.decode().strip().endswith("is the suite running? `p2p up` starts it")
+
+
+async def test_it_says_so_when_a_second_demo_takes_over(stand_in):
+    process = await started("--url", stand_in.url)
+    await line_with(process, "stop ")
+    (host_id,) = stand_in.hosts
+    await stand_in.close(host_id, 4001)
+    _, err = await process.communicate()
+    assert process.returncode == 1
+    assert "is the program running twice?" in err.decode()
+
+
+@pytest.fixture
+async def chat(stand_in):
+    """The demo's host in this process; gives the lines it wrote to the console."""
+    said: list[str] = []
+    chat = Chat("demo", said.append)
+    host = RegisterHost(host_id="demo", player_id="demo", player_name="Demo")
+    async with HostAgent(stand_in.url, host, on_message=chat.on_message, on_event=chat.on_event) as agent:
+        telling = asyncio.create_task(chat.tell(agent))
+        yield said
+        telling.cancel()
+
+
+async def test_everybody_hears_what_one_says_under_the_name_of_who_said_it(stand_in, chat):
+    async with aiortc_player(stand_in.url, "anna") as anna, aiortc_player(stand_in.url, "ben") as ben:
+        channel = await anna.enter("prontera")
+        await ben.enter("prontera")
+        channel.send(json.dumps({"from": "ben", "text": "hello", "id": 3}))
+        for player in (anna, ben):
+            while (line := json.loads(await player.heard.get()))["text"] != "hello":
+                assert line["from"] == "demo"
+            assert line == {"text": "hello", "id": 3, "from": "anna"}
+    assert "anna: hello" in chat
+
+
+async def test_what_is_no_line_of_the_page_is_passed_on_as_text(stand_in, chat):
+    async with aiortc_player(stand_in.url, "anna") as anna:
+        channel = await anna.enter("prontera")
+        assert json.loads(await anna.heard.get())["text"] == "Welcome, anna."
+        for odd in ("hello", "[1]", b"\x00\xff"):
+            channel.send(odd)
+        assert [json.loads(await anna.heard.get())["text"] for _ in range(3)] == ["hello", "[1]", "2 bytes"]
