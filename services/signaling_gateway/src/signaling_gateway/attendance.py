@@ -1,0 +1,232 @@
+"""A peer says its name, goes into sessions and rooms, moves between them, and goes.
+
+One connection does one of these at a time, in the order of its frames; connections side by side.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+import structlog
+from chassis.bus import Bus
+from chassis.refusals import RefusedError, UnavailableError
+from chassis.requests import call
+from contracts.frames import SessionJoined, SessionLeft
+from contracts.gateway import Replaced
+from contracts.refusals import Code
+from contracts.sessions import (
+    ENTER_ZONE,
+    JOIN_SESSION,
+    LEAVE_SESSION,
+    EnterZone,
+    JoinSession,
+    LeaveSession,
+    Session,
+)
+
+from signaling_gateway.announcer import Announcer
+from signaling_gateway.codec import FrameRefusedError
+from signaling_gateway.connections import Connection, Connections
+from signaling_gateway.conversation import Place, may_be_session
+from signaling_gateway.funnel import Funnel
+from signaling_gateway.hosting import Hosting, place_of
+from signaling_gateway.ice import IceServers
+from signaling_gateway.neighbours import Neighbours
+from signaling_gateway.presence import PLAYER, Listing, Mark, Presence
+from signaling_gateway.rooms import Rooms
+
+log = structlog.stdlib.get_logger()
+
+Evict = Callable[[], None]
+
+
+class Attendance:
+    """Who is where, and what that makes the others hear."""
+
+    def __init__(
+        self,
+        *,
+        bus: Bus,
+        connections: Connections,
+        rooms: Rooms,
+        presence: Presence,
+        hosting: Hosting,
+        announcer: Announcer,
+        neighbours: Neighbours,
+        funnel: Funnel,
+        ice: IceServers,
+    ) -> None:
+        self._bus = bus
+        self._connections = connections
+        self._rooms = rooms
+        self._presence = presence
+        self._hosting = hosting
+        self._announcer = announcer
+        self._neighbours = neighbours
+        self._funnel = funnel
+        self._ice = ice
+
+    async def name(self, connection: Connection, peer_id: str) -> Evict:
+        """Give the connection its peer's name; the call given back ends the peer's older connection.
+
+        It is for the caller to say when: after the new one has joined what it came to join, so that the others in
+        there see one peer that stays and not one that goes and comes.
+        """
+        connection.standing = replace(connection.standing, peer_id=peer_id)
+        older = self._connections.name(connection)
+        if older is not None and older.connection_id > connection.connection_id:
+            connection.renew_after(older.connection_id)
+        held = await self._claim(connection)
+        self._announcer.connected(connection)
+        await self._hosting.identify(connection)
+
+        def evict() -> None:
+            if older is not None:
+                older.give_way()
+            if held is not None and held.gateway_id != self._presence.gateway_id:
+                self.replace_elsewhere(connection, held)
+
+        return evict
+
+    def replace_elsewhere(self, connection: Connection, held: Mark) -> None:
+        """Tell the gateway of the peer's older connection to close it."""
+        word = Replaced(peer_id=connection.peer_id, connection_id=connection.connection_id)
+        self._neighbours.replaced(held.gateway_id, word)
+
+    def replaced(self, peer_id: str, connection_id: str) -> None:
+        """A newer connection of the peer lives elsewhere."""
+        connection = self._connections.of(peer_id)
+        if connection is not None and connection.connection_id < connection_id:
+            connection.give_way()
+
+    async def enter(self, connection: Connection, session_id: str) -> None:
+        """Go into a session, by taking a seat, or into the ad-hoc room of that name when there is no such session."""
+        if may_be_session(session_id):
+            with connection.moving():
+                question = JoinSession(session=session_id, player_id=connection.peer_id, socket=True)
+                try:
+                    session = await call(self._bus, JOIN_SESSION, question)
+                except RefusedError as error:
+                    if error.refusal.code is not Code.SESSION_NOT_FOUND:
+                        raise
+                else:
+                    await self._into_session(connection, session)
+                    return
+        with connection.moving():
+            await self._into_room(connection, session_id)
+
+    async def enter_zone(self, connection: Connection, zone_id: str) -> None:
+        """Go into a session of the zone that has room, or into a new one."""
+        with connection.moving():
+            question = EnterZone(zone_id=zone_id, player_id=connection.peer_id, socket=True)
+            session = await call(self._bus, ENTER_ZONE, question)
+            await self._into_session(connection, session)
+
+    async def go_out(self, connection: Connection, place: Place) -> None:
+        """Leave, giving the seat up."""
+        with connection.moving():
+            await self._give_seat_up(connection, place)
+            await self.let_out(connection, "left")
+            connection.say(SessionLeft(session_id=place.session_id))
+
+    def show(self, connection: Connection, place: Place) -> None:
+        """Tell the socket where it is and who else is there."""
+        room = self._rooms.get(place.session_id)
+        peers = tuple(peer for peer in room.members if peer != connection.peer_id) if room is not None else ()
+        connection.say(
+            SessionJoined(
+                session_id=place.session_id,
+                peers=peers,
+                host_id=place.host_id,
+                host_peer_id=place.host_peer_id,
+                epoch=place.epoch,
+                ice_servers=self._ice.of(connection.peer_id),
+            )
+        )
+
+    async def let_out(self, connection: Connection, reason: str, *, seat_kept: bool = False) -> bool:
+        """Take the socket out of where it is; False when a newer one of the same peer stays in there."""
+        place = connection.standing.place
+        if place is None:
+            return False
+        connection.standing = replace(connection.standing, place=None)
+        room = self._rooms.get(place.session_id)
+        left = room is not None and self._rooms.leave(room, connection, reason)
+        mark = self._presence.mark(connection.connection_id)
+        await self._presence.leave(
+            place.session_id, PLAYER + connection.peer_id, mark, seat_kept=seat_kept and place.is_session
+        )
+        return left
+
+    async def depart(self, connection: Connection) -> None:
+        """The socket is closed: the others hear it at once, session_manager starts the seat's clock."""
+        self._connections.remove(connection)
+        if connection.standing.peer_id is None:
+            return
+        place = connection.standing.place
+        left = await self.let_out(connection, connection.left_because, seat_kept=True)
+        seat = place.session_id if left and place is not None and place.is_session else None
+        self._announcer.disconnected(connection, seat)
+        await self._hosting.depart(connection)
+        await self._presence.release(connection.peer_id, self._presence.mark(connection.connection_id))
+
+    async def _claim(self, connection: Connection) -> Mark | None:
+        """Tell Redis that the peer is here; whoever held it before is older, whatever the clocks say."""
+        try:
+            held = await self._presence.claim(connection.peer_id, self._presence.mark(connection.connection_id))
+            if held is not None and held.connection_id > connection.connection_id:
+                connection.renew_after(held.connection_id)
+                await self._presence.claim(connection.peer_id, self._presence.mark(connection.connection_id))
+        except UnavailableError:
+            return None  # told when Redis is back
+        return held
+
+    async def _into_session(self, connection: Connection, session: Session) -> None:
+        place = place_of(session)
+        if connection.standing.place is not None and connection.standing.place.session_id != place.session_id:
+            await self.let_out(connection, "moved")
+        connection.seated_at = session.updated_at
+        self._announcer.entered(connection, place.session_id)
+        host = self._connections.of(session.host_peer_id)
+        if host is not None and host is not connection:
+            await self._hosting.assign(host, session)
+        await self._settle(connection, place, session.connected_players)
+        self._funnel.entered()
+
+    async def _into_room(self, connection: Connection, session_id: str) -> None:
+        before = connection.standing.place
+        if before is not None and before.session_id != session_id:
+            await self._give_seat_up(connection, before)
+            await self.let_out(connection, "moved")
+        await self._settle(connection, Place(session_id, is_session=False), ())
+
+    async def _settle(self, connection: Connection, place: Place, seated: Iterable[str]) -> None:
+        """Be in the room: first the peer itself is told, then the others."""
+        room = self._rooms.open(place)
+        room.opening()
+        listing: Listing | None = None
+        mark = self._presence.mark(connection.connection_id)
+        try:
+            listing = await self._presence.enter(
+                place.session_id, PLAYER + connection.peer_id, mark, limited=not place.is_session
+            )
+        except UnavailableError:
+            log.info("attendance.entered_unseen", session_id=place.session_id)  # others learn when Redis is back
+        except FrameRefusedError:
+            room.opened(None, (), self._presence.gateway_id)
+            self._rooms.close_if_empty(room)
+            raise
+        room.opened(listing, seated, self._presence.gateway_id)
+        connection.standing = replace(connection.standing, place=place)
+        tell_the_others = self._rooms.enter(room, connection, listing)
+        self.show(connection, place)
+        tell_the_others()
+
+    async def _give_seat_up(self, connection: Connection, place: Place) -> None:
+        if not place.is_session:
+            return
+        question = LeaveSession(session=place.session_id, player_id=connection.peer_id)
+        try:
+            await call(self._bus, LEAVE_SESSION, question)
+        except RefusedError as error:
+            if error.refusal.code not in {Code.PLAYER_NOT_FOUND, Code.SESSION_NOT_FOUND, Code.WRONG_STATE}:
+                raise

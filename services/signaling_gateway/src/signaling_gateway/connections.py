@@ -1,0 +1,103 @@
+"""The sockets of this gateway, by peer: of two connections of one peer the newer is the peer's."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from chassis.ids import new_event_id
+from contracts.frames import FrameOut
+
+from signaling_gateway.codec import written
+from signaling_gateway.conversation import Standing
+from signaling_gateway.wire import Wire
+
+REPLACED = 4001
+"""Close code: a newer connection of the same peer took over."""
+
+
+class Connection:
+    """One socket and where its peer stands."""
+
+    __slots__ = ("connection_id", "is_moving", "left_because", "seated_at", "standing", "unidentified", "wire")
+
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
+        self.connection_id = new_event_id()
+        self.standing = Standing()
+        self.seated_at: datetime | None = None
+        """State of the session when the present seat was taken; what is told of it from before is stale."""
+        self.left_because = "disconnected"
+        """What the others are told when it closes."""
+        self.is_moving = False
+        """Whether a move is under way: what facts say of its seat meanwhile, the move itself will settle."""
+        self.unidentified = False
+        """Whether nobody could say yet if the peer is a host."""
+
+    @property
+    def peer_id(self) -> str:
+        """The peer's name; only asked of those who have said it."""
+        return self.standing.peer_id or ""
+
+    def say(self, frame: FrameOut) -> None:
+        self.wire.write(written(frame))
+
+    @contextmanager
+    def moving(self) -> Iterator[None]:
+        self.is_moving = True
+        try:
+            yield
+        finally:
+            self.is_moving = False
+
+    def renew_after(self, connection_id: str) -> None:
+        """Take a later name than another connection's: whoever comes last is the newest, whatever clocks say."""
+        self.connection_id = later_than(connection_id)
+
+    def give_way(self) -> None:
+        """Close, because a newer connection of the peer is there."""
+        self.left_because = "replaced"
+        self.wire.hang_up(REPLACED, "replaced by a newer connection")
+
+
+def later_than(connection_id: str) -> str:
+    """A UUIDv7 just greater than this one."""
+    number = int(connection_id.replace("-", ""), 16) + (1 << 80)  # one millisecond
+    digits = f"{number:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+class Connections:
+    """All of them, and those whose peer is known by its name."""
+
+    def __init__(self) -> None:
+        self._all: set[Connection] = set()
+        self._of_peer: dict[str, Connection] = {}
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def __iter__(self) -> Iterator[Connection]:
+        return iter(list(self._all))
+
+    def of(self, peer_id: str) -> Connection | None:
+        """The peer's connection, if it is here."""
+        return self._of_peer.get(peer_id)
+
+    def named(self) -> list[Connection]:
+        return list(self._of_peer.values())
+
+    def add(self, connection: Connection) -> None:
+        self._all.add(connection)
+
+    def name(self, connection: Connection) -> Connection | None:
+        """Make it its peer's connection; the one that was, if any."""
+        before = self._of_peer.get(connection.peer_id)
+        self._of_peer[connection.peer_id] = connection
+        return before
+
+    def remove(self, connection: Connection) -> None:
+        """Forget it; a newer connection of its peer stays."""
+        self._all.discard(connection)
+        peer_id = connection.standing.peer_id
+        if peer_id is not None and self._of_peer.get(peer_id) is connection:
+            del self._of_peer[peer_id]

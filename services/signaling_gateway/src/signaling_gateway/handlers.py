@@ -1,0 +1,96 @@
+"""What comes in over NATS: signals and news from other gateways, facts from the owners."""
+
+from functools import partial
+
+import structlog
+from chassis.bus import Bus
+from chassis.events import Consumers
+from contracts.gateway import BOUNCE, DELIVER, Replaced, RoomPresence
+from contracts.hosts import HOST_DELETED, HOST_REGISTERED, HostFact
+from contracts.sessions import SessionFact
+from contracts.streams import EVENTS
+from nats.aio.msg import Msg
+
+from signaling_gateway.attendance import Attendance
+from signaling_gateway.connections import Connections
+from signaling_gateway.hosting import Doubts
+from signaling_gateway.membership import Membership
+from signaling_gateway.relay import Relay
+from signaling_gateway.rooms import Rooms
+
+log = structlog.stdlib.get_logger()
+
+_KIND = 3
+"""The token of p2p.gateway.<id>.<kind>.… that says what comes."""
+
+
+class Inbox:
+    """All that other gateways send to this one: one subscription, so that it comes in the order it was sent."""
+
+    def __init__(
+        self,
+        *,
+        bus: Bus,
+        connections: Connections,
+        rooms: Rooms,
+        relay: Relay,
+        attendance: Attendance,
+        doubts: Doubts,
+    ) -> None:
+        self._bus = bus
+        self._connections = connections
+        self._rooms = rooms
+        self._relay = relay
+        self._attendance = attendance
+        self._doubts = doubts
+
+    async def take(self, msg: Msg) -> None:
+        match msg.subject.split(".")[_KIND]:
+            case "deliver":
+                await self._deliver(msg)
+            case "bounce":
+                bounced = BOUNCE.parse(msg.subject)
+                await self._relay.bounced(bounced["sender"], bounced["type"], bounced["peer_id"])
+            case "room":
+                self._rooms.hear(RoomPresence.model_validate_json(msg.data))
+            case "replaced":
+                word = Replaced.model_validate_json(msg.data)
+                self._attendance.replaced(word.peer_id, word.connection_id)
+            case "alive":
+                await self._bus.publish(msg.reply, b"{}")
+            case unknown:
+                log.warning("inbox.unknown", kind=unknown)
+
+    async def _deliver(self, msg: Msg) -> None:
+        named = DELIVER.parse(msg.subject)
+        peer_id, session_id = named["peer_id"], named["session_id"]
+        if self._doubts.holds(peer_id, session_id):
+            self._doubts.hold(peer_id, session_id, partial(self._hand_over, msg, peer_id, session_id))
+            return
+        receiver = self._relay.receiver_here(peer_id, session_id)
+        if receiver is not None:
+            receiver.wire.write(msg.data)
+            return
+        peer = self._connections.of(peer_id)
+        if peer is not None and peer.standing.host_id is not None:
+            self._doubts.hold(peer_id, session_id, partial(self._hand_over, msg, peer_id, session_id))
+        elif msg.reply:
+            await self._bus.publish(msg.reply)
+
+    async def _hand_over(self, msg: Msg, peer_id: str, session_id: str) -> None:
+        receiver = self._relay.receiver_here(peer_id, session_id)
+        if receiver is not None:
+            receiver.wire.write(msg.data)
+        elif msg.reply:
+            await self._bus.publish(msg.reply)
+
+
+def hear_facts(consumers: Consumers, membership: Membership) -> None:
+    """Every gateway hears them all, from now on: each knows which of its sockets they are about."""
+    consumers.consume(
+        EVENTS, "p2p.events.sessions.>", SessionFact, membership.session_changed, name="sessions", durable=False
+    )
+    consumers.consume(
+        EVENTS, HOST_REGISTERED.wildcard, HostFact, membership.host_registered, name="registered", durable=False
+    )
+    consumers.consume(EVENTS, HOST_DELETED.wildcard, HostFact, membership.host_deleted, name="deleted", durable=False)

@@ -1,0 +1,197 @@
+"""What hosts' sockets are told: which sessions are theirs, from session_manager's answers and facts."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from types import MappingProxyType
+
+import structlog
+from chassis.bus import Bus
+from chassis.refusals import RefusedError, ServiceError, UnavailableError
+from chassis.requests import call
+from contracts.frames import PeerJoined, SessionAssigned, SessionReleased
+from contracts.hosts import FIND_PEER_HOST, NamePeer
+from contracts.refusals import Code
+from contracts.sessions import GET_SESSION, LIST_SESSIONS, ListSessions, NameSession, Session, SessionStatus
+
+from signaling_gateway.announcer import Announcer
+from signaling_gateway.connections import Connection, Connections
+from signaling_gateway.conversation import Place
+from signaling_gateway.presence import HOST, Listing, Presence
+from signaling_gateway.rooms import Rooms
+
+log = structlog.stdlib.get_logger()
+
+FINAL = frozenset({SessionStatus.ENDED, SessionStatus.FAILED})
+
+
+def place_of(session: Session) -> Place:
+    return Place(
+        session.session_id,
+        is_session=True,
+        host_id=session.host_id,
+        host_peer_id=session.host_peer_id,
+        epoch=session.epoch,
+    )
+
+
+class Hosting:
+    """Hosts and the sessions they host."""
+
+    def __init__(
+        self, *, bus: Bus, connections: Connections, rooms: Rooms, presence: Presence, announcer: Announcer
+    ) -> None:
+        self._bus = bus
+        self._connections = connections
+        self._rooms = rooms
+        self._presence = presence
+        self._announcer = announcer
+
+    async def identify(self, connection: Connection) -> None:
+        """Find out if the peer is a host; if nobody can say now, `unidentified` has it asked again."""
+        connection.unidentified = True
+        try:
+            host = (await call(self._bus, FIND_PEER_HOST, NamePeer(peer_id=connection.peer_id))).host
+            if host is not None:
+                await self.recognise(connection, host.host_id)
+        except ServiceError as error:
+            log.debug("hosting.not_identified", peer_id=connection.peer_id, code=error.refusal.code)
+            return
+        connection.unidentified = False
+
+    async def recognise(self, connection: Connection, host_id: str) -> None:
+        """Treat the socket as this host's, and tell it of its sessions."""
+        self._name(connection, host_id)
+        async for session in self._live_sessions(host_id):
+            await self.assign(connection, session)
+
+    def forget(self, host_id: str, peer_id: str) -> None:
+        """The host is no more: its socket is nobody's in particular."""
+        connection = self._connections.of(peer_id)
+        if connection is not None and connection.standing.host_id == host_id:
+            connection.standing = replace(connection.standing, host_id=None)
+
+    async def assign(self, host: Connection, session: Session) -> None:
+        """Tell the host that the session is its, once in each epoch."""
+        place = place_of(session)
+        if host.standing.hosted.get(place.session_id) == place:
+            return
+        self._name(host, session.host_id)
+        room = self._rooms.open(place)
+        room.host = host
+        room.host_gateway = None
+        hosted = {**host.standing.hosted, place.session_id: place}
+        host.standing = replace(host.standing, hosted=MappingProxyType(hosted))
+        host.say(
+            SessionAssigned(
+                session_id=place.session_id,
+                zone_id=session.zone_id,
+                epoch=session.epoch,
+                players=session.connected_players,
+            )
+        )
+        room.opening()
+        listing = await self._enter(host, place)
+        room.opened(listing, session.connected_players, self._presence.gateway_id)
+        if room.host is not host:  # it closed, or lost the session, while Redis was asked
+            await self._leave(host, place)
+            self._rooms.close_if_empty(room)
+            return
+        self._rooms.tell_of_host(room, host, listing)
+        for peer in room.members.keys() - set(session.connected_players):
+            host.say(PeerJoined(peer_id=peer, session_id=place.session_id))
+
+    async def release(self, host: Connection, session_id: str, reason: str) -> None:
+        """Tell the host that the session is its no longer."""
+        place = host.standing.hosted.get(session_id)
+        if place is None:
+            return
+        hosted = {name: kept for name, kept in host.standing.hosted.items() if name != session_id}
+        host.standing = replace(host.standing, hosted=MappingProxyType(hosted))
+        host.say(SessionReleased(session_id=session_id, reason=reason))
+        room = self._rooms.get(session_id)
+        if room is not None:
+            self._rooms.unseat_host(room, host)
+        await self._leave(host, place)
+
+    async def depart(self, host: Connection) -> None:
+        """The host's socket closed."""
+        for place in host.standing.hosted.values():
+            room = self._rooms.get(place.session_id)
+            if room is not None:
+                self._rooms.unseat_host(room, host)
+        for place in host.standing.hosted.values():
+            await self._leave(host, place)
+
+    async def confirm(self, peer_id: str, session_id: str) -> None:
+        """Ask whether a session we have not heard of yet is hosted by a socket of ours; then that is told."""
+        connection = self._connections.of(peer_id)
+        if connection is None:
+            return
+        try:
+            session = await call(self._bus, GET_SESSION, NameSession(session=session_id))
+        except RefusedError as error:
+            if error.refusal.code is not Code.SESSION_NOT_FOUND:
+                raise
+            return
+        if session.host_peer_id == peer_id and session.status not in FINAL:
+            await self.assign(connection, session)
+
+    def _name(self, connection: Connection, host_id: str) -> None:
+        if connection.standing.host_id != host_id:
+            connection.standing = replace(connection.standing, host_id=host_id)
+            self._announcer.connected(connection)
+
+    async def _live_sessions(self, host_id: str) -> AsyncIterator[Session]:
+        cursor: str | None = None
+        while True:
+            page = await call(self._bus, LIST_SESSIONS, ListSessions(host_id=host_id, live=True, cursor=cursor))
+            for session in page.items:
+                yield session
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    async def _enter(self, host: Connection, place: Place) -> Listing | None:
+        mark = self._presence.mark(host.connection_id)
+        try:
+            return await self._presence.enter(place.session_id, HOST + host.peer_id, mark, limited=False)
+        except UnavailableError:
+            return None  # other gateways learn of it when Redis is back
+
+    async def _leave(self, host: Connection, place: Place) -> None:
+        mark = self._presence.mark(host.connection_id)
+        await self._presence.leave(place.session_id, HOST + host.peer_id, mark, seat_kept=False)
+
+
+class Doubts:
+    """Messages for a host about a session it has not been told of: held, in order, while session_manager is asked.
+
+    A player may know its session, and send an offer, before the fact of its creation has come to the host's gateway.
+    """
+
+    def __init__(self, hosting: Hosting, tasks: asyncio.TaskGroup) -> None:
+        self._hosting = hosting
+        self._tasks = tasks
+        self._held: dict[tuple[str, str], list[Callable[[], Awaitable[None]]]] = {}
+
+    def hold(self, peer_id: str, session_id: str, deliver: Callable[[], Awaitable[None]]) -> None:
+        """Ask about the session, unless that is under way, and `deliver` when there is an answer."""
+        key = (peer_id, session_id)
+        if key in self._held:
+            self._held[key].append(deliver)
+            return
+        self._held[key] = [deliver]
+        self._tasks.create_task(self._settle(key))
+
+    def holds(self, peer_id: str, session_id: str) -> bool:
+        """Whether messages wait that later ones must not overtake."""
+        return (peer_id, session_id) in self._held
+
+    async def _settle(self, key: tuple[str, str]) -> None:
+        try:
+            await self._hosting.confirm(*key)
+        except ServiceError as error:
+            log.info("hosting.not_confirmed", session_id=key[1], code=error.refusal.code)
+        for deliver in self._held.pop(key):
+            await deliver()

@@ -1,0 +1,104 @@
+"""What session_manager's and host_registry's facts change for the sockets here."""
+
+import structlog
+from chassis.refusals import UnavailableError
+from contracts.frames import SessionEnded, SessionLeft
+from contracts.hosts import HostFact
+from contracts.sessions import SessionFact
+
+from signaling_gateway.attendance import Attendance
+from signaling_gateway.connections import Connection, Connections
+from signaling_gateway.hosting import FINAL, Hosting
+from signaling_gateway.presence import Presence
+from signaling_gateway.rooms import Room, Rooms
+
+log = structlog.stdlib.get_logger()
+
+
+class Membership:
+    """One session's facts come in order, sessions side by side; a fact that says what is known changes nothing."""
+
+    def __init__(
+        self, *, connections: Connections, rooms: Rooms, presence: Presence, hosting: Hosting, attendance: Attendance
+    ) -> None:
+        self._connections = connections
+        self._rooms = rooms
+        self._presence = presence
+        self._hosting = hosting
+        self._attendance = attendance
+
+    async def session_changed(self, fact: SessionFact) -> None:
+        """A session was created, joined, left, ended and so on."""
+        host = self._connections.of(fact.session.host_peer_id)
+        if fact.session.status in FINAL:
+            await self._over(fact, host)
+            return
+        if host is not None:
+            await self._hosting.assign(host, fact.session)
+        for player in fact.players_joined:
+            await self._seat_taken(fact.session_id, player)
+        for player in fact.players_left:
+            await self._seat_freed(fact, player)
+
+    async def host_registered(self, fact: HostFact) -> None:
+        """A machine was made a host, or renewed itself; its socket may have been here before."""
+        connection = self._connections.of(fact.host.peer_id)
+        if connection is not None and connection.standing.host_id != fact.host_id:
+            await self._hosting.recognise(connection, fact.host_id)
+
+    async def host_deleted(self, fact: HostFact) -> None:
+        """A host is no more; what it hosted ends by facts of its own."""
+        self._hosting.forget(fact.host_id, fact.host.peer_id)
+
+    async def _seat_taken(self, session_id: str, player: str) -> None:
+        """Tell of a player that joined without a socket; of one that has one, the gateway that holds it tells.
+
+        Only so does a joiner's own `session-joined` come before the others' `peer-joined`.
+        """
+        room = self._rooms.get(session_id)
+        if room is None or player in room.members or self._connections.of(player) is not None:
+            return
+        try:
+            if await self._presence.where(player) is not None:
+                return
+        except UnavailableError:
+            log.info("membership.presence_unknown", session_id=session_id)
+        room = self._rooms.get(session_id)
+        if room is not None and player not in room.members:
+            self._rooms.came(room, player, None)
+
+    async def _seat_freed(self, fact: SessionFact, player: str) -> None:
+        connection = self._connections.of(player)
+        if connection is not None and _is_in(connection, fact.session_id):
+            stale = connection.seated_at is not None and fact.session.updated_at <= connection.seated_at
+            if not stale and not connection.is_moving:
+                connection.say(SessionLeft(session_id=fact.session_id))
+                await self._attendance.let_out(connection, fact.reason or "left")
+            return
+        room = self._rooms.get(fact.session_id)
+        if room is not None:
+            self._rooms.seat_freed(room, player, fact.reason or "left")
+
+    async def _over(self, fact: SessionFact, host: Connection | None) -> None:
+        """Everybody out: nobody is told of the others' going any more."""
+        reason = fact.reason or fact.session.end_reason or fact.session.status
+        if host is not None:
+            await self._hosting.release(host, fact.session_id, reason)
+        room = self._rooms.get(fact.session_id)
+        if room is None:
+            return
+        going = [connection for connection in room.sockets.values() if _is_in(connection, fact.session_id)]
+        self._empty(room)
+        for connection in going:
+            connection.say(SessionEnded(session_id=fact.session_id, reason=reason))
+            await self._attendance.let_out(connection, reason)
+
+    def _empty(self, room: Room) -> None:
+        room.sockets.clear()
+        room.members.clear()
+        self._rooms.close_if_empty(room)
+
+
+def _is_in(connection: Connection, session_id: str) -> bool:
+    place = connection.standing.place
+    return place is not None and place.session_id == session_id

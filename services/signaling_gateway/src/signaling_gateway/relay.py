@@ -1,0 +1,132 @@
+"""Taking signals to their receivers: by a look-up when they are here, through NATS to the gateway that holds them.
+
+Nothing is remembered of a signal on its way. It carries a reply subject of ours, on which comes a word only if nobody
+got it: from the other gateway, or from NATS itself ("no responders") when that gateway is gone.
+"""
+
+import time
+
+from chassis import tracing
+from chassis.bus import Bus
+from chassis.refusals import UnavailableError
+from contracts.frames import ErrorFrame
+from contracts.gateway import BOUNCE, DELIVER
+from contracts.refusals import Code
+
+from signaling_gateway.codec import signal_out
+from signaling_gateway.connections import Connection, Connections
+from signaling_gateway.conversation import Carry, undelivered
+from signaling_gateway.mailbox import Letter, Mailbox
+from signaling_gateway.presence import Presence
+from signaling_gateway.rooms import Room, Rooms
+
+LOOK_AGAIN_AFTER_S = 1.0
+"""How often at most Redis is asked who is in a room because somebody signals a peer that we do not know."""
+
+
+class Relay:
+    """Signals between members of one session or room."""
+
+    def __init__(
+        self,
+        *,
+        bus: Bus,
+        gateway_id: str,
+        connections: Connections,
+        rooms: Rooms,
+        presence: Presence,
+        mailbox: Mailbox,
+    ) -> None:
+        self._bus = bus
+        self._gateway_id = gateway_id
+        self._connections = connections
+        self._rooms = rooms
+        self._presence = presence
+        self._mailbox = mailbox
+        self.relayed = 0
+
+    async def carry(self, sender: Connection, carry: Carry) -> None:
+        """Deliver, or FrameRefusedError; one that another gateway can't deliver comes back later, as a bounce."""
+        room = self._rooms.get(carry.place.session_id)
+        if room is None:
+            raise undelivered(carry.signal.type, carry.signal.to)
+        receiver = room.receiver(carry.to) or await self._look_again(room, carry.to)
+        self.relayed += 1
+        if receiver is None:
+            await self._keep(sender, carry, room)
+            return
+        signal = carry.signal
+        frame = signal_out(
+            signal.type,
+            sender.peer_id,
+            signal.content,
+            session_id=carry.place.session_id if carry.named else None,
+            traceparent=tracing.current_traceparent() if tracing.recording() else None,
+        )
+        if isinstance(receiver, Connection):
+            receiver.wire.write(frame)
+        else:
+            await self.send(
+                receiver,
+                frame,
+                kind=signal.type,
+                sender=sender.peer_id,
+                to=carry.to,
+                session_id=carry.place.session_id,
+            )
+
+    async def send(self, gateway_id: str, frame: bytes, *, kind: str, sender: str, to: str, session_id: str) -> None:
+        """Hand a frame to the gateway that holds the receiver."""
+        subject = DELIVER.of(gateway_id=gateway_id, peer_id=to, session_id=session_id)
+        bounce = BOUNCE.of(gateway_id=self._gateway_id, sender=sender, type=kind, peer_id=to)
+        try:
+            await self._bus.publish(subject, frame, reply=bounce)
+        except UnavailableError as error:
+            raise undelivered(kind, to, Code.UNAVAILABLE) from error
+
+    def receiver_here(self, peer_id: str, session_id: str) -> Connection | None:
+        """The socket that may take what another gateway sends: the peer's, in this session or hosting it."""
+        room = self._rooms.get(session_id)
+        if room is None:
+            return None
+        here = room.sockets.get(peer_id)
+        if here is None and room.host is not None and room.host.peer_id == peer_id:
+            return room.host
+        return here
+
+    async def bounced(self, sender: str, kind: str, to: str) -> None:
+        """Nobody got a signal: its sender is told, and what we thought of where the receiver is, is looked up again."""
+        connection = self._connections.of(sender)
+        if connection is None:
+            return
+        refused = undelivered(kind, to)
+        connection.say(ErrorFrame(message=refused.message, code=refused.code, in_reply_to=kind))
+        standing = connection.standing
+        for place in (standing.place, *standing.hosted.values()):
+            room = self._rooms.get(place.session_id) if place is not None else None
+            if room is not None and isinstance(room.receiver(to), str):
+                await self._look_again(room, to)
+
+    async def _look_again(self, room: Room, to: str) -> Connection | str | None:
+        now = time.monotonic()
+        if now - room.looked_at < LOOK_AGAIN_AFTER_S:
+            return None
+        room.looked_at = now
+        try:
+            listing = await self._presence.look(room.place.session_id)
+        except UnavailableError:
+            return None
+        self._rooms.reconcile(room, listing)
+        return room.receiver(to)
+
+    async def _keep(self, sender: Connection, carry: Carry, room: Room) -> None:
+        """Keep the signal for a member that has no socket and signals over HTTP; else nobody gets it."""
+        signal = carry.signal
+        session_id = carry.place.session_id
+        try:
+            if carry.to in room.members or await self._mailbox.is_read_by(session_id, carry.to):
+                await self._mailbox.put(signal.type, session_id, Letter(sender.peer_id, carry.to, signal.content))
+                return
+        except UnavailableError as error:
+            raise undelivered(signal.type, signal.to, Code.UNAVAILABLE) from error
+        raise undelivered(signal.type, signal.to)

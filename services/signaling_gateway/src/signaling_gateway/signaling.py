@@ -1,0 +1,137 @@
+"""Signaling, put together: what `app.py` runs beside the REST half."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from chassis.bus import Bus
+from chassis.clock import SystemClock
+from chassis.events import Consumers
+from chassis.health import Health
+from chassis.ids import new_event_id
+from chassis.loops import running
+from chassis.redis import TracedRedis
+from chassis.sampling import Sampling
+
+from signaling_gateway.announcer import announcing
+from signaling_gateway.attendance import Attendance
+from signaling_gateway.connections import Connections
+from signaling_gateway.figures import Figures
+from signaling_gateway.funnel import Funnel
+from signaling_gateway.handlers import Inbox, hear_facts
+from signaling_gateway.hosting import Doubts, Hosting
+from signaling_gateway.ice import IceServers
+from signaling_gateway.mailbox import Mailbox
+from signaling_gateway.membership import Membership
+from signaling_gateway.neighbours import telling
+from signaling_gateway.presence import Presence
+from signaling_gateway.relay import Relay
+from signaling_gateway.rooms import Rooms
+from signaling_gateway.sockets import Sockets
+from signaling_gateway.upkeep import Upkeep
+
+DRAIN_WITHIN = timedelta(seconds=4)
+"""Closing handshakes take milliseconds; whoever doesn't answer is cut off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signaling:
+    """What the rest of the gateway uses of it."""
+
+    sockets: Sockets
+    figures: Figures
+    relay: Relay
+    presence: Presence
+    mailbox: Mailbox
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        """Be there for clients for the length of the block; then they are sent away."""
+        try:
+            yield
+        finally:
+            await self.sockets.drain(DRAIN_WITHIN)
+
+
+@asynccontextmanager
+async def open_signaling(
+    *,
+    bus: Bus,
+    redis: TracedRedis,
+    health: Health,
+    ice: IceServers,
+    sampling: Sampling,
+    origins: Collection[str],
+) -> AsyncIterator[Signaling]:
+    """Hear other gateways and the owners' facts, and keep true what was told, until the block ends."""
+    gateway_id = f"gw-{new_event_id().replace('-', '')}"
+    connections = Connections()
+    presence = Presence(redis, gateway_id)
+    mailbox = Mailbox(redis)
+    funnel = Funnel()
+    async with (
+        announcing(bus, gateway_id, SystemClock()) as announcer,
+        telling(bus) as neighbours,
+        asyncio.TaskGroup() as tasks,
+    ):
+        rooms = Rooms(gateway_id, neighbours.tell)
+        figures = Figures(connections, rooms, funnel, presence)
+        relay = Relay(
+            bus=bus, gateway_id=gateway_id, connections=connections, rooms=rooms, presence=presence, mailbox=mailbox
+        )
+        hosting = Hosting(bus=bus, connections=connections, rooms=rooms, presence=presence, announcer=announcer)
+        attendance = Attendance(
+            bus=bus,
+            connections=connections,
+            rooms=rooms,
+            presence=presence,
+            hosting=hosting,
+            announcer=announcer,
+            neighbours=neighbours,
+            funnel=funnel,
+            ice=ice,
+        )
+        inbox = Inbox(
+            bus=bus,
+            connections=connections,
+            rooms=rooms,
+            relay=relay,
+            attendance=attendance,
+            doubts=Doubts(hosting, tasks),
+        )
+        consumers = Consumers(bus, "signaling_gateway", instance=gateway_id)
+        hear_facts(
+            consumers,
+            Membership(connections=connections, rooms=rooms, presence=presence, hosting=hosting, attendance=attendance),
+        )
+        upkeep = Upkeep(
+            bus=bus,
+            connections=connections,
+            rooms=rooms,
+            presence=presence,
+            hosting=hosting,
+            attendance=attendance,
+            announcer=announcer,
+            figures=figures,
+        )
+        loops = upkeep.loops()
+        for loop in loops:
+            health.watch_loop(loop)
+        sockets = Sockets(
+            connections=connections,
+            attendance=attendance,
+            relay=relay,
+            announcer=announcer,
+            funnel=funnel,
+            sampling=sampling,
+            origins=origins,
+        )
+        hearing = await bus.subscribe(f"p2p.gateway.{gateway_id}.>", inbox.take)
+        try:
+            async with consumers, running(*loops):
+                yield Signaling(sockets, figures, relay, presence, mailbox)
+        finally:
+            await hearing.unsubscribe()
+            await presence.end()

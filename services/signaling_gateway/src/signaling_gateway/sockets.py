@@ -1,0 +1,256 @@
+"""The signaling WebSocket: who may open one, what is read from it and done about it, and how it ends."""
+
+import asyncio
+import random
+from collections.abc import Collection
+from datetime import timedelta
+from typing import assert_never
+from urllib.parse import parse_qsl, urlsplit
+
+import structlog
+from chassis import tracing
+from chassis.refusals import ServiceError
+from chassis.sampling import Policy, Rate, Sampling, UpTo
+from contracts.frames import ErrorFrame, Join, Reconnect
+from contracts.refusals import Code
+from starlette.types import Receive, Scope, Send
+
+from signaling_gateway.announcer import Announcer
+from signaling_gateway.attendance import Attendance
+from signaling_gateway.codec import FrameRefusedError, Heard, Signal, UnreadableError, read
+from signaling_gateway.connections import Connection, Connections
+from signaling_gateway.conversation import (
+    BAD_FRAMES,
+    Carry,
+    Deed,
+    Enter,
+    EnterZone,
+    GoOut,
+    Reply,
+    Report,
+    Show,
+    hear,
+    peer_name,
+)
+from signaling_gateway.funnel import Funnel
+from signaling_gateway.relay import Relay
+from signaling_gateway.wire import WIRE
+
+log = structlog.stdlib.get_logger()
+
+NOT_READABLE = 1003
+NOT_ALLOWED = 1008
+DEFECT = 1011
+RESTARTING = 1012
+
+RECONNECT_WITHIN = timedelta(seconds=3)
+"""A gateway's clients come back spread over this; a seat is kept for ten times as long."""
+
+TURNS = 64
+"""Frames read from one socket before others have theirs: a full read buffer holds hundreds."""
+
+ENTRIES = "entry"
+RELAYED = "relay"
+OTHER = "other"
+
+
+def sampling_of_frames() -> dict[str, Policy]:
+    """Which frames leave a trace: every entry up to 20 a second, a relayed signal hardly ever."""
+    return {ENTRIES: UpTo(20, then=0.01), RELAYED: Rate(0.001), OTHER: Rate(0.001)}
+
+
+class Sockets:
+    """The ASGI application behind the signaling paths."""
+
+    def __init__(
+        self,
+        *,
+        connections: Connections,
+        attendance: Attendance,
+        relay: Relay,
+        announcer: Announcer,
+        funnel: Funnel,
+        sampling: Sampling,
+        origins: Collection[str],
+    ) -> None:
+        self._connections = connections
+        self._attendance = attendance
+        self._relay = relay
+        self._announcer = announcer
+        self._funnel = funnel
+        self._sampling = sampling
+        self._origins = frozenset(origins)
+        self._draining = False
+        self._closed = asyncio.Condition()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()  # websocket.connect
+        headers = dict(scope["headers"])
+        if not self._allows(headers):
+            await send({"type": "websocket.close"})  # before the handshake: the client sees 403
+            return
+        if self._draining:
+            await send({"type": "websocket.http.response.start", "status": 503, "headers": [(b"retry-after", b"1")]})
+            await send({"type": "websocket.http.response.body", "body": b""})
+            return
+        await send({"type": "websocket.accept"})
+        connection = Connection(scope["extensions"][WIRE])
+        self._connections.add(connection)
+        try:
+            await self._begin(connection, scope["query_string"].decode("latin-1"), headers)
+            await self._listen(connection, receive)
+        finally:
+            await self._end(connection)
+
+    async def drain(self, within: timedelta) -> None:
+        """Send everybody away, to come back to any gateway; return when they are gone or the time is up."""
+        self._draining = True
+        longest_ms = int(RECONNECT_WITHIN.total_seconds() * 1000)
+        for connection in self._connections:
+            connection.left_because = "restarting"
+            connection.say(Reconnect(after_ms=random.randrange(longest_ms)))  # noqa: S311 -- spreads load
+            connection.wire.hang_up(RESTARTING, "restarting")
+        try:
+            async with asyncio.timeout(within.total_seconds()), self._closed:
+                await self._closed.wait_for(lambda: len(self._connections) == 0)
+        except TimeoutError:
+            log.warning("sockets.not_drained", left=len(self._connections))
+
+    def _allows(self, headers: dict[bytes, bytes]) -> bool:
+        """Whether the page that opens the socket, if it is one, is ours or may call us."""
+        origin = headers.get(b"origin", b"").decode("latin-1")
+        if not origin or origin in self._origins or "*" in self._origins:
+            return True
+        return urlsplit(origin).netloc == headers.get(b"host", b"").decode("latin-1")
+
+    async def _begin(self, connection: Connection, query: str, headers: dict[bytes, bytes]) -> None:
+        """Do what the URL says: a name, and a session to join."""
+        asked = dict(parse_qsl(query, encoding="utf-8", errors="strict"))
+        if "peer_id" not in asked:
+            return
+        traceparent = headers.get(b"traceparent", b"").decode("latin-1") or None
+        try:
+            peer_id = peer_name(asked["peer_id"])
+        except FrameRefusedError as error:
+            _refuse(connection, error)
+            connection.wire.hang_up(NOT_ALLOWED, error.message)
+            return
+        if "session_id" in asked:
+            join = Join(session_id=asked["session_id"], peer_id=peer_id, traceparent=traceparent)
+            await self._answer(connection, join)
+        else:
+            (await self._attendance.name(connection, peer_id))()
+
+    async def _listen(self, connection: Connection, receive: Receive) -> None:
+        bad_in_a_row = 0
+        turn = 0
+        while True:
+            message = await receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            turn += 1
+            if turn % TURNS == 0:
+                await asyncio.sleep(0)
+            try:
+                frame = _readable(message.get("text"))
+            except UnreadableError as error:
+                bad_in_a_row += 1
+                connection.say(ErrorFrame(message=str(error), code=Code.INVALID))
+                if bad_in_a_row == BAD_FRAMES:
+                    connection.wire.hang_up(NOT_READABLE, "no readable frames")
+                continue
+            except FrameRefusedError as error:
+                bad_in_a_row = 0
+                _refuse(connection, error)
+                continue
+            bad_in_a_row = 0
+            await self._answer(connection, frame)
+
+    async def _answer(self, connection: Connection, frame: Heard) -> None:
+        """Do what a frame asks for; whatever comes of it, the socket lives."""
+        if type(frame) is Signal and frame.traceparent is None and not self._sampling.keeps(RELAYED):
+            await self._guarded(connection, frame)  # an edge's span, unsampled, costs as much as the rest of a relay
+            return
+        kind = (
+            RELAYED
+            if type(frame) is Signal
+            else ENTRIES
+            if frame.type in {"join", "enter", "create_session"}
+            else OTHER
+        )
+        with tracing.edge(self._sampling, kind, f"ws {frame.type}", traceparent=frame.traceparent) as span:
+            refused = await self._guarded(connection, frame)
+            if refused is not None:
+                span.set_attribute(tracing.REFUSAL, refused)
+
+    async def _guarded(self, connection: Connection, frame: Heard) -> Code | None:
+        try:
+            deed = hear(connection.standing, frame)
+            if isinstance(deed, Enter | EnterZone) and connection.standing.peer_id is None:
+                await self._name_first(connection, deed.peer_id, frame)
+            else:
+                await self._do(connection, deed)
+        except FrameRefusedError as error:
+            _refuse(connection, error, frame.type)
+            return error.code
+        except ServiceError as error:
+            refusal = error.refusal
+            connection.say(ErrorFrame(message=refusal.detail, code=refusal.code, in_reply_to=frame.type))
+            return refusal.code
+        except Exception:
+            log.exception("sockets.frame_failed", type=frame.type)
+            connection.say(ErrorFrame(message="Internal error", code=Code.INTERNAL, in_reply_to=frame.type))
+            return Code.INTERNAL
+        return None
+
+    async def _do(self, connection: Connection, deed: Deed) -> None:
+        match deed:
+            case Carry():
+                await self._relay.carry(connection, deed)
+            case Enter():
+                await self._attendance.enter(connection, deed.session_id)
+            case EnterZone():
+                await self._attendance.enter_zone(connection, deed.zone_id)
+            case Show():
+                self._attendance.show(connection, deed.place)
+            case GoOut():
+                await self._attendance.go_out(connection, deed.place)
+            case Report():
+                self._report(connection, deed)
+            case Reply():
+                connection.say(deed.frame)
+            case _:
+                assert_never(deed)
+
+    async def _name_first(self, connection: Connection, peer_id: str, frame: Heard) -> None:
+        """Name the peer, then hear the frame again: it may be a host, and the session its own."""
+        evict = await self._attendance.name(connection, peer_id)
+        try:
+            await self._do(connection, hear(connection.standing, frame))
+        finally:
+            evict()
+
+    def _report(self, connection: Connection, deed: Report) -> None:
+        if deed.place.is_session:
+            self._announcer.ice_reported(deed.place.session_id, connection.peer_id, deed.result)
+        if connection.standing.host_id is None:  # a host's word on the same connection would count it twice
+            self._funnel.reported(deed.result)
+
+    async def _end(self, connection: Connection) -> None:
+        connection.wire.hang_up(DEFECT, "internal error")  # does nothing unless a defect brought us here
+        try:
+            await self._attendance.depart(connection)
+        finally:
+            self._connections.remove(connection)
+            async with self._closed:
+                self._closed.notify_all()
+
+
+def _readable(text: str | None) -> Heard:
+    if text is None:
+        raise UnreadableError("Frames are text")
+    return read(text)
+
+
+def _refuse(connection: Connection, error: FrameRefusedError, in_reply_to: str | None = None) -> None:
+    connection.say(ErrorFrame(message=error.message, code=error.code, in_reply_to=error.in_reply_to or in_reply_to))

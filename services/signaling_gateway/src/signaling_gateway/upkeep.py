@@ -1,0 +1,167 @@
+"""What a gateway does by the clock: keep true what it told Redis, notice dead gateways, say which sessions live."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+
+import orjson
+import structlog
+from chassis.bus import Bus
+from chassis.loops import Loop
+from chassis.refusals import DeadlineExceededError, ServiceError, UnavailableError
+from contracts.gateway import ALIVE
+
+from signaling_gateway.announcer import Announcer
+from signaling_gateway.attendance import Attendance
+from signaling_gateway.connections import Connection, Connections
+from signaling_gateway.figures import Figures
+from signaling_gateway.hosting import Hosting
+from signaling_gateway.presence import ENTRY_LIVES, GATEWAY_LIVES, HOST, PLAYER, Mark, Presence
+from signaling_gateway.rooms import Rooms
+
+log = structlog.stdlib.get_logger()
+
+BEAT_EVERY = GATEWAY_LIVES / 3
+
+SLICES = int(ENTRY_LIVES.total_seconds() / 3)
+"""Each second a slice of the sockets is renewed, so that each comes up in a third of what its entry lives."""
+
+BATCH = 500
+"""Entries told in one round trip to Redis; others are served between two."""
+
+ANSWERS_WITHIN_S = 2.0
+
+ACTIVE_AGAIN_AFTER_S = 29.0
+"""A session is named at most every 30 s; a little less, as rounds are not exact."""
+
+ASK_AGAIN = 100
+"""Unidentified sockets asked about in one round."""
+
+
+class Upkeep:
+    """The periodic work of signaling."""
+
+    def __init__(
+        self,
+        *,
+        bus: Bus,
+        connections: Connections,
+        rooms: Rooms,
+        presence: Presence,
+        hosting: Hosting,
+        attendance: Attendance,
+        announcer: Announcer,
+        figures: Figures,
+    ) -> None:
+        self._bus = bus
+        self._connections = connections
+        self._rooms = rooms
+        self._presence = presence
+        self._hosting = hosting
+        self._attendance = attendance
+        self._announcer = announcer
+        self._figures = figures
+        self._slice = 0
+
+    def loops(self) -> Sequence[Loop]:
+        return (
+            Loop("presence-beat", BEAT_EVERY, self.beat),
+            Loop("presence-renewal", timedelta(seconds=1), self.renew_slice),
+            Loop("gateway-watch", timedelta(seconds=2), self.watch_gateways),
+            Loop("sessions-active", timedelta(seconds=10), self.tell_active),
+            Loop("identification", timedelta(seconds=2), self.identify),
+        )
+
+    async def beat(self) -> None:
+        """Renew this gateway's life; tell everything again if Redis had forgotten it."""
+        try:
+            known = await self._presence.beat(orjson.dumps(self._figures.own()).decode())
+        except UnavailableError:
+            log.info("upkeep.redis_away")
+            return
+        if not known:
+            await self.tell_all()
+
+    async def tell_all(self) -> None:
+        """Tell Redis again of every socket, and learn from it what the others have told."""
+        named = self._connections.named()
+        log.info("upkeep.telling_all", connections=len(named))
+        for start in range(0, len(named), BATCH):
+            await self._renew(named[start : start + BATCH])
+            await asyncio.sleep(0)
+        for room in self._rooms:
+            self._rooms.reconcile(room, await self._presence.look(room.place.session_id))
+
+    async def renew_slice(self) -> None:
+        """Tell Redis again of a part of the sockets, so that their entries go on living."""
+        self._slice = (self._slice + 1) % SLICES
+        due = [peer for peer in self._connections.named() if hash(peer.connection_id) % SLICES == self._slice]
+        try:
+            for start in range(0, len(due), BATCH):
+                await self._renew(due[start : start + BATCH])
+        except UnavailableError:
+            return  # the beat notices when it is back
+
+    async def watch_gateways(self) -> None:
+        """Let go of the peers of gateways that neither renewed their lives nor answer."""
+        gateways = {gateway for room in self._rooms for gateway in room.gateways()} - {self._presence.gateway_id}
+        try:
+            missing = await self._presence.missing(gateways)
+        except UnavailableError:
+            return
+        for gateway in missing:
+            if not await self._answers(gateway):
+                log.info("upkeep.gateway_died", gateway_id=gateway)
+                self._rooms.gateway_died(gateway)
+
+    async def tell_active(self) -> None:
+        """Name the sessions that have a socket here; an announcement without any still says that we live."""
+        now = time.monotonic()
+        due = [
+            room for room in self._rooms if room.place.is_session and now - room.told_active_at > ACTIVE_AGAIN_AFTER_S
+        ]
+        try:
+            await self._announcer.sessions_active([room.place.session_id for room in due])
+        except ServiceError as error:
+            log.info("upkeep.not_told", error=str(error))
+            return
+        for room in due:
+            room.told_active_at = now
+
+    async def identify(self) -> None:
+        """Ask again about peers of whom nobody could say whether they are hosts."""
+        unidentified = [connection for connection in self._connections.named() if connection.unidentified]
+        for connection in unidentified[:ASK_AGAIN]:
+            await self._hosting.identify(connection)
+            if connection.unidentified:
+                return
+
+    async def _renew(self, connections: Sequence[Connection]) -> None:
+        marks = [(connection, self._presence.mark(connection.connection_id)) for connection in connections]
+        held = await self._presence.renew(
+            [(connection.peer_id, mark) for connection, mark in marks],
+            [entry for connection, mark in marks for entry in _entries(connection, mark)],
+        )
+        for connection, other in zip(connections, held, strict=True):
+            if other is None:
+                continue
+            if other.connection_id > connection.connection_id:
+                self._attendance.replaced(connection.peer_id, other.connection_id)
+            elif other.gateway_id != self._presence.gateway_id:
+                self._attendance.replace_elsewhere(connection, other)
+
+    async def _answers(self, gateway_id: str) -> bool:
+        try:
+            await self._bus.request(ALIVE.of(gateway_id=gateway_id), b"{}", timeout_s=ANSWERS_WITHIN_S)
+        except UnavailableError:
+            return not self._bus.connected  # while NATS is away, nobody is dead for it
+        except DeadlineExceededError:
+            return False
+        return True
+
+
+def _entries(connection: Connection, mark: Mark) -> list[tuple[str, str, Mark]]:
+    standing = connection.standing
+    here = [(standing.place.session_id, PLAYER + connection.peer_id, mark)] if standing.place is not None else []
+    return here + [(session_id, HOST + connection.peer_id, mark) for session_id in standing.hosted]
