@@ -1,0 +1,126 @@
+"""host_registry, put together."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from importlib.resources import files
+
+from chassis.bus import Bus, connect_bus
+from chassis.clock import Clock, SystemClock
+from chassis.database import open_database
+from chassis.events import Consumers
+from chassis.health import serve_health
+from chassis.loops import running
+from chassis.outbox import OutboxRelay
+from chassis.process import release_of
+from chassis.responder import Responder
+from chassis.streams import declare_streams
+
+from host_registry.announcer import Announcer
+from host_registry.beats import Beats
+from host_registry.dead_beats import DeadBeats
+from host_registry.deadlines import Silence
+from host_registry.handlers import (
+    answer_beats,
+    answer_questions,
+    answer_registration,
+    answer_slots,
+    hear_beats,
+    hear_gateways,
+    hear_sessions,
+)
+from host_registry.hearing import Hearing
+from host_registry.heartbeats import Heartbeats
+from host_registry.loops import forgetting, judging, keeping_beats
+from host_registry.occupancy import Occupancy
+from host_registry.presence import Presence
+from host_registry.registration import Registration
+from host_registry.selection import Selection
+from host_registry.settings import Settings
+from host_registry.store.beats import BeatStore
+from host_registry.store.liveness import LivenessStore
+from host_registry.store.reading import HostReader
+from host_registry.store.registrations import RegistrationStore
+from host_registry.store.slots import SlotStore
+
+NAME = "host_registry"
+
+
+@asynccontextmanager
+async def service(settings: Settings, clock: Clock | None = None) -> AsyncIterator[None]:
+    """Run host_registry for the length of the block."""
+    clock = clock or SystemClock()
+    patience = settings.patience
+    async with (
+        serve_health(settings.http_host, settings.http_port) as health,
+        connect_bus(settings.nats_url, settings.instance) as bus,
+        open_database(
+            settings.postgres_url,
+            name=NAME,
+            migrations=files(NAME) / "migrations",
+            pool_size=settings.database_connections,
+        ) as database,
+    ):
+        await declare_streams(bus)
+        health.watch("nats", lambda: bus.connected)
+        health.watch("postgres", database.ping)
+
+        hearing = Hearing(clock, lambda: bus.connected)
+        reader = HostReader(database)
+        slots = SlotStore(database)
+        liveness = LivenessStore(database)
+        announcer = Announcer(bus)
+        beats = Beats(
+            BeatStore(database, settings.score_told_from, timedelta(seconds=settings.score_told_every_s)),
+            announcer,
+            clock,
+        )
+        heartbeats = Heartbeats(beats, DeadBeats(announcer, clock), hearing, clock)
+        silence = Silence(heartbeats, liveness, slots, hearing, patience=patience, clock=clock)
+        registration = Registration(database, RegistrationStore(database), reader, clock)
+        selection = Selection(reader, hearing, patience.suspect_after)
+        occupancy = Occupancy(
+            slots,
+            reader,
+            hearing,
+            stale_after=patience.suspect_after,
+            held_for=patience.slot_held_for,
+            clock=clock,
+        )
+
+        responder = Responder(bus, NAME, release_of(NAME), instance=settings.instance)
+        answer_registration(responder, registration)
+        answer_beats(responder, beats, clock)
+        answer_questions(responder, reader, selection)
+        answer_slots(responder, occupancy)
+        consumers = Consumers(bus, NAME, instance=settings.instance)
+        hear_sessions(consumers, occupancy)
+        hear_gateways(consumers, Presence(liveness, clock))
+
+        ticking = keeping_beats(heartbeats, timedelta(seconds=settings.beat_tick_s))
+        deadlines = judging(silence, timedelta(seconds=settings.judge_every_s))
+        health.watch_loop(ticking)
+        health.watch_loop(deadlines)
+
+        async with (
+            OutboxRelay(database, bus),
+            beats,
+            occupancy,
+            consumers,
+            responder,
+            _hearing_beats(bus, heartbeats),
+            running(ticking, deadlines, forgetting(database)),
+        ):
+            hearing.interrupted()  # from here on we hear
+            with health.serving():
+                yield
+
+
+@asynccontextmanager
+async def _hearing_beats(bus: Bus, heartbeats: Heartbeats) -> AsyncIterator[None]:
+    """Hear beats for the length of the block; then take none any more, and write those that came."""
+    subscription = await hear_beats(bus, heartbeats, NAME)
+    try:
+        yield
+    finally:
+        await heartbeats.stop(subscription)

@@ -1,0 +1,90 @@
+"""Silence and its consequences: suspect, then offline; reservations lapse, and silent gateways are not believed."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import structlog
+from chassis.clock import Clock
+from chassis.refusals import UnavailableError
+
+from host_registry.hearing import Hearing
+from host_registry.store.liveness import Deadlines, Verdict
+
+log = structlog.stdlib.get_logger()
+
+AT_ONCE = 2000
+"""Hosts judged by one statement: if a whole region falls silent, its facts are written in bites of 0.2 s."""
+
+
+class Heard(Protocol):
+    async def keep(self) -> None: ...
+
+
+class Hosts(Protocol):
+    async def judge(self, deadlines: Deadlines, now: datetime, limit: int) -> list[Verdict]: ...
+
+    async def disbelieve_gateways(self, silent_since: datetime) -> None: ...
+
+
+class Slots(Protocol):
+    async def expire(self, now: datetime) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long silence is borne."""
+
+    suspect_after: timedelta
+    offline_after: timedelta
+    cut_off_after: timedelta
+    gateway_silent_after: timedelta
+    slot_held_for: timedelta
+
+
+class Silence:
+    """Judges, every round, whoever has been silent for too long while we could hear."""
+
+    def __init__(
+        self, heard: Heard, hosts: Hosts, slots: Slots, hearing: Hearing, *, patience: Patience, clock: Clock
+    ) -> None:
+        self._heard = heard
+        self._hosts = hosts
+        self._slots = slots
+        self._hearing = hearing
+        self._patience = patience
+        self._clock = clock
+
+    async def judge(self) -> None:
+        """Judge all that is due; while we hear nothing, nobody is."""
+        if not self._hearing.check():
+            return
+        try:
+            await self._heard.keep()  # what came in before the deadline counts
+            await self._judge_hosts()
+            await self._lapse()
+        except UnavailableError:
+            self._hearing.interrupted()
+            raise
+
+    async def _judge_hosts(self) -> None:
+        now = self._clock.now()
+        deadlines = Deadlines(
+            hearing_since=self._hearing.since,
+            suspect_before=now - self._patience.suspect_after,
+            offline_before=now - self._patience.offline_after,
+            cut_off_before=now - self._patience.cut_off_after,
+        )
+        judged = AT_ONCE
+        while judged == AT_ONCE:
+            verdicts = await self._hosts.judge(deadlines, now, AT_ONCE)
+            for host_id, verdict, reason in verdicts:
+                log.info("host.lost", host_id=host_id, verdict=verdict, reason=reason)
+            judged = len(verdicts)
+
+    async def _lapse(self) -> None:
+        now = self._clock.now()
+        if now - self._hearing.since >= self._patience.gateway_silent_after:
+            await self._hosts.disbelieve_gateways(now - self._patience.gateway_silent_after)
+        if now - self._hearing.since >= self._patience.slot_held_for:
+            await self._slots.expire(now)

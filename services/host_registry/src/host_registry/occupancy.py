@@ -1,0 +1,119 @@
+"""Who is using a host: zone slots, which we give out, and seats, which sessions tell of."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Protocol, Self
+
+from chassis.clock import Clock
+from contracts.hosts import ReleaseSlot, ReserveSlot
+from contracts.sessions import SessionFact, SessionStatus
+
+from host_registry.batching import Batch
+from host_registry.eligibility import Bounds, reasons_against
+from host_registry.errors import HostNotEligibleError
+from host_registry.hearing import Hearing
+from host_registry.store.reading import Candidate
+from host_registry.store.slots import SeatNews, SlotNews
+
+OVER = frozenset({SessionStatus.ENDED, SessionStatus.FAILED})
+
+REMEMBER_OVER = timedelta(hours=1)
+"""A fact delivered twice must not bring an ended session's slot back; nothing is delivered again after so long."""
+
+
+class Slots(Protocol):
+    async def reserve(
+        self, host_id: str, session_id: str, zone_id: str, *, seats: int, until: datetime, heard_after: datetime
+    ) -> bytes | None: ...
+
+    async def release(self, host_id: str, session_id: str) -> None: ...
+
+    async def hear(self, slots: Sequence[SlotNews], seats: Sequence[SeatNews], forget_at: datetime) -> None: ...
+
+
+class Directory(Protocol):
+    async def one(self, host_id: str) -> Candidate: ...
+
+
+class Occupancy:
+    """Gives out slots, and hears of sessions from `async with` until that ends."""
+
+    def __init__(
+        self,
+        slots: Slots,
+        directory: Directory,
+        hearing: Hearing,
+        *,
+        stale_after: timedelta,
+        held_for: timedelta,
+        clock: Clock,
+    ) -> None:
+        self._slots = slots
+        self._directory = directory
+        self._hearing = hearing
+        self._stale_after = stale_after
+        self._held_for = held_for
+        self._clock = clock
+        self._rounds: Batch[SessionFact, None] = Batch(self._hear)
+
+    async def __aenter__(self) -> Self:
+        await self._rounds.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._rounds.__aexit__(kind, error, traceback)
+
+    async def reserve(self, question: ReserveSlot) -> bytes:
+        """Hold a slot until the session's facts confirm it, or say why this host gives none."""
+        bounds = Bounds(seats=question.seats, heard_after=self._hearing.stale_before(self._stale_after))
+        host = await self._slots.reserve(
+            question.host_id,
+            question.session_id,
+            question.zone_id,
+            seats=bounds.seats_wanted,
+            until=self._clock.now() + self._held_for,
+            heard_after=bounds.heard_after,
+        )
+        if host is None:
+            candidate = await self._directory.one(question.host_id)
+            raise HostNotEligibleError(question.host_id, reasons_against(candidate.standing, bounds))
+        return host
+
+    async def release(self, question: ReleaseSlot) -> None:
+        await self._slots.release(question.host_id, question.session_id)
+
+    async def session_changed(self, fact: SessionFact) -> None:
+        await self._rounds.add(fact)
+
+    async def _hear(self, facts: list[SessionFact]) -> list[None]:
+        slots: dict[tuple[str, str], SlotNews] = {}
+        seats: dict[str, SeatNews] = {}
+        for fact in sorted(facts, key=lambda fact: fact.revision):
+            session = fact.session
+            live = session.status not in OVER
+            slots[session.host_id, fact.session_id] = SlotNews(
+                session.host_id, fact.session_id, session.zone_id, fact.revision, live
+            )
+            seats[session.host_id] = _newer(seats.get(session.host_id), fact)
+        await self._slots.hear(list(slots.values()), list(seats.values()), self._clock.now() + REMEMBER_OVER)
+        return [None] * len(facts)
+
+
+def _newer(known: SeatNews | None, fact: SessionFact) -> SeatNews:
+    """What this fact says of its host, on top of what is known; seats by the host's own revision."""
+    session = fact.session
+    newest = known is None or fact.host_revision > known.revision
+    return SeatNews(
+        host_id=session.host_id,
+        taken=fact.host_players if newest or known is None else known.taken,
+        revision=fact.host_revision if newest or known is None else known.revision,
+        latency_ms=_or_known(session.average_latency_ms, known and known.latency_ms),
+        packet_loss_percent=_or_known(session.average_packet_loss_percent, known and known.packet_loss_percent),
+    )
+
+
+def _or_known(said: float | None, known: float | None) -> float | None:
+    return known if said is None else said

@@ -1,0 +1,115 @@
+"""Hosts that fall silent, and sockets that come and go."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from chassis.database import Database
+from contracts.hosts import HOST_OFFLINE, HOST_SUSPECT
+
+from host_registry.store.rows import subject_of, tell
+
+_CUT_OFF = "NOT connected AND greatest(socket_gone_at, $2) <= $5 AND last_beat <= socket_gone_at"
+_LOST = "greatest(last_beat, $2) <= $4"
+_LATE = "liveness = 'alive' AND greatest(last_beat, $2) <= $3"
+_VERDICT = f"CASE s.liveness WHEN 'suspect' THEN {subject_of(HOST_SUSPECT)} ELSE {subject_of(HOST_OFFLINE)} END"
+
+_JUDGE = f"""
+WITH due AS (
+    SELECT
+        host_id,
+        CASE WHEN ({_CUT_OFF}) OR {_LOST} THEN 'offline' ELSE 'suspect' END AS verdict,
+        CASE WHEN {_CUT_OFF} THEN 'socket_gone' ELSE 'silent' END AS reason
+    FROM standings
+    WHERE standing NOT IN ('offline', 'draining') AND (({_CUT_OFF}) OR {_LOST} OR ({_LATE}))
+    ORDER BY host_id
+    LIMIT $6
+    FOR UPDATE SKIP LOCKED
+), s AS (
+    UPDATE standings AS kept
+    SET liveness = due.verdict, revision = nextval('revisions'), updated_at = $1, socket_gone_at = NULL
+    FROM due
+    WHERE kept.host_id = due.host_id
+    RETURNING kept.*, due.reason
+), told AS (
+    {tell(_VERDICT, "s.reason", now="$1", traceparent="NULL", where="s JOIN hosts AS h USING (host_id)")}
+)
+SELECT host_id, liveness AS verdict, reason FROM s
+"""  # noqa: S608 -- made of constants
+"""A row that somebody else is writing is skipped: it may well be a beat, and the next round comes soon."""
+
+_CONNECTED = """
+UPDATE standings SET connected = true, connection_id = $2, gateway_id = $3, socket_gone_at = NULL
+WHERE host_id = coalesce($4, (SELECT host_id FROM hosts WHERE peer_id = $1))
+  AND (connection_id IS NULL OR connection_id < $2)
+"""
+
+_DISCONNECTED = """
+UPDATE standings SET connected = false, connection_id = $2, gateway_id = $3, socket_gone_at = $5
+WHERE host_id = coalesce($4, (SELECT host_id FROM hosts WHERE peer_id = $1))
+  AND (connection_id IS NULL OR connection_id < $2 OR (connection_id = $2 AND connected))
+"""
+"""The newest connection counts: an older one's end says nothing, and no end is undone by its own late beginning."""
+
+_HEARD = """
+INSERT INTO gateways AS kept (gateway_id, heard_at) VALUES ($1, $2)
+ON CONFLICT (gateway_id) DO UPDATE SET heard_at = excluded.heard_at WHERE kept.heard_at < excluded.heard_at
+"""
+
+_DISBELIEVE = """
+WITH silent AS (
+    DELETE FROM gateways WHERE heard_at <= $1 RETURNING gateway_id
+)
+UPDATE standings SET connected = false FROM silent
+WHERE standings.gateway_id = silent.gateway_id AND standings.connected
+"""
+
+
+class Deadlines(NamedTuple):
+    """Before when a host must have been heard last for each verdict, and since when it could have been heard."""
+
+    hearing_since: datetime
+    suspect_before: datetime
+    offline_before: datetime
+    cut_off_before: datetime
+
+
+class Verdict(NamedTuple):
+    """What a host has become, and why."""
+
+    host_id: str
+    verdict: str
+    reason: str
+
+
+class Socket(NamedTuple):
+    """A connection of a peer, which may be a host."""
+
+    peer_id: str
+    connection_id: str
+    gateway_id: str
+    host_id: str | None
+
+
+class LivenessStore:
+    """Who is there."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def judge(self, deadlines: Deadlines, now: datetime, limit: int) -> list[Verdict]:
+        """Declare up to `limit` silent hosts suspect or offline."""
+        rows = await self._database.fetch("standings.judge", _JUDGE, now, *deadlines, limit)
+        return [Verdict(row["host_id"], row["verdict"], row["reason"]) for row in rows]
+
+    async def connected(self, socket: Socket) -> None:
+        await self._database.execute("standings.connected", _CONNECTED, *socket)
+
+    async def disconnected(self, socket: Socket, now: datetime) -> None:
+        await self._database.execute("standings.disconnected", _DISCONNECTED, *socket, now)
+
+    async def gateway_heard(self, gateway_id: str, now: datetime) -> None:
+        await self._database.execute("gateways.heard", _HEARD, gateway_id, now)
+
+    async def disbelieve_gateways(self, silent_since: datetime) -> None:
+        """Take no gateway's word any more that has been silent for so long."""
+        await self._database.execute("gateways.disbelieve", _DISBELIEVE, silent_since)

@@ -1,0 +1,185 @@
+"""Hosts as they come, change, drain and go."""
+
+from datetime import datetime
+
+import asyncpg
+from chassis.database import Database, Transaction
+from chassis.tracing import current_traceparent
+from contracts.hosts import (
+    HOST_CHANGED,
+    HOST_DELETED,
+    HOST_DRAINING,
+    HOST_ONLINE,
+    HOST_REGISTERED,
+    ChangeHost,
+    RegisterHost,
+)
+
+from host_registry.errors import PeerTakenError
+from host_registry.store.rows import HOST_JSON, subject_of, tell
+
+_REGISTER = f"""
+WITH asked AS (
+    SELECT *, coalesce(peer_id, host_id) AS peer FROM json_populate_record(NULL::hosts, $1::json)
+), h AS (
+    INSERT INTO hosts AS kept (
+        host_id, token, peer_id, player_id, player_name, ip_address, port, public_ip, cpu_frequency_mhz,
+        ice_servers, metadata, created_at
+    )
+    SELECT
+        host_id, $2, peer, player_id, player_name, ip_address, port, public_ip, cpu_frequency_mhz,
+        ice_servers, metadata, $3
+    FROM asked
+    ON CONFLICT (host_id) DO UPDATE SET
+        peer_id = excluded.peer_id, player_id = excluded.player_id, player_name = excluded.player_name,
+        ip_address = excluded.ip_address, port = excluded.port, public_ip = excluded.public_ip,
+        cpu_frequency_mhz = excluded.cpu_frequency_mhz, ice_servers = excluded.ice_servers,
+        metadata = excluded.metadata
+    RETURNING kept.*
+), s AS (
+    INSERT INTO standings AS kept (
+        host_id, no, cpu_cores, memory_mb, network_speed_mbps, region, max_players, max_zones,
+        last_beat, told_at, updated_at
+    )
+    SELECT
+        h.host_id, h.id, asked.cpu_cores, asked.memory_mb, asked.network_speed_mbps, asked.region,
+        asked.max_players, asked.max_zones, $3, $3, $3
+    FROM h, json_populate_record(NULL::standings, $1::json) AS asked
+    ON CONFLICT (host_id) DO UPDATE SET
+        cpu_cores = excluded.cpu_cores, memory_mb = excluded.memory_mb,
+        network_speed_mbps = excluded.network_speed_mbps, region = excluded.region,
+        max_players = excluded.max_players, max_zones = excluded.max_zones,
+        duty = 'online', liveness = 'alive', last_beat = greatest(kept.last_beat, excluded.last_beat),
+        revision = nextval('revisions'), updated_at = excluded.updated_at
+    RETURNING WITH (OLD AS was, NEW AS stands) stands.*, was.standing AS stood
+), registered AS (
+    {tell(subject_of(HOST_REGISTERED), "NULL", now="$3", traceparent="$4", where="h CROSS JOIN s")}
+), back AS (
+    {
+    tell(
+        subject_of(HOST_ONLINE),
+        "'registered'",
+        now="$3",
+        traceparent="$4",
+        where="h JOIN s ON s.stood NOT IN ('open', 'online')",
+    )
+}
+)
+SELECT {HOST_JSON} AS host FROM h CROSS JOIN s
+"""  # noqa: S608 -- made of constants
+
+_HOST_OF_PEER = "SELECT host_id FROM hosts WHERE peer_id = $1"
+
+_CHANGE = f"""
+WITH h AS (
+    UPDATE hosts AS kept
+    SET (player_name, ip_address, port, public_ip, cpu_frequency_mhz, ice_servers, metadata) = (
+        SELECT player_name, ip_address, port, public_ip, cpu_frequency_mhz, ice_servers, metadata
+        FROM json_populate_record(kept, $2::json)
+    )
+    FROM standings AS s
+    WHERE kept.host_id = $1 AND s.host_id = $1 AND ($3::text IS DISTINCT FROM 'online' OR s.liveness = 'alive')
+    RETURNING kept.*
+), s AS (
+    UPDATE standings AS kept
+    SET (cpu_cores, memory_mb, network_speed_mbps, region, max_players, max_zones) = (
+            SELECT cpu_cores, memory_mb, network_speed_mbps, region, max_players, max_zones
+            FROM json_populate_record(kept, $2::json)
+        ),
+        duty = coalesce($3, kept.duty), revision = nextval('revisions'), updated_at = $4
+    FROM h
+    WHERE kept.host_id = h.host_id
+    RETURNING WITH (OLD AS was, NEW AS stands) stands.*, was.standing AS stood
+), changed AS (
+    {tell(subject_of(HOST_CHANGED), "NULL", now="$4", traceparent="$5", where="h CROSS JOIN s")}
+), back AS (
+    {
+    tell(
+        subject_of(HOST_ONLINE),
+        "'set'",
+        now="$4",
+        traceparent="$5",
+        where="h JOIN s ON s.stood NOT IN ('open', 'online') AND s.standing IN ('open', 'online')",
+    )
+}
+)
+SELECT {HOST_JSON} AS host FROM h CROSS JOIN s
+"""  # noqa: S608 -- made of constants
+"""A key that the JSON lacks keeps the row's value; nothing is changed if a silent host is to be set online."""
+
+_DRAIN = f"""
+WITH s AS (
+    UPDATE standings AS kept SET duty = 'draining', revision = nextval('revisions'), updated_at = $2
+    WHERE kept.host_id = $1 AND kept.duty <> 'draining'
+    RETURNING kept.*
+), draining AS (
+    {tell(subject_of(HOST_DRAINING), "NULL", now="$2", traceparent="$3", where="s JOIN hosts AS h USING (host_id)")}
+)
+SELECT {HOST_JSON} AS host FROM s JOIN hosts AS h USING (host_id)
+"""  # noqa: S608 -- made of constants
+
+_SAY_GOODBYE = f"""
+WITH h AS (
+    SELECT * FROM hosts WHERE host_id = $1 FOR UPDATE
+), s AS (
+    UPDATE standings AS kept
+    SET duty = 'online', liveness = 'offline', revision = nextval('revisions'), updated_at = $2
+    FROM h
+    WHERE kept.host_id = h.host_id
+    RETURNING kept.*
+), deleted AS (
+    {tell(subject_of(HOST_DELETED), "NULL", now="$2", traceparent="$3", where="h CROSS JOIN s")}
+)
+SELECT true FROM s
+"""  # noqa: S608 -- made of constants
+_DELETE = "DELETE FROM hosts WHERE host_id = $1"
+
+
+class RegistrationStore:
+    """What hosts say of themselves, and what people want of them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def register(
+        self, statements: Database | Transaction, asked: RegisterHost, token: str, now: datetime
+    ) -> bytes:
+        """Insert or renew a host; PeerTakenError also when it came twice at once for the first time."""
+        try:
+            host: str = await statements.fetchval(
+                "hosts.register", _REGISTER, asked.model_dump_json(), token, now, current_traceparent()
+            )
+        except asyncpg.UniqueViolationError as error:
+            raise PeerTakenError(asked.peer_id or asked.host_id) from error
+        return host.encode()
+
+    async def host_of_peer(self, peer_id: str) -> str | None:
+        host_id: str | None = await self._database.fetchval("hosts.of_peer", _HOST_OF_PEER, peer_id)
+        return host_id
+
+    async def change(self, asked: ChangeHost, duty: str | None, now: datetime) -> bytes | None:
+        """Set the fields that are set; None when there is no such host, or it is silent and was to be online."""
+        fields = asked.model_dump_json(exclude_unset=True)
+        return _encoded(
+            await self._database.fetchval(
+                "hosts.change", _CHANGE, asked.host_id, fields, duty, now, current_traceparent()
+            )
+        )
+
+    async def drain(self, host_id: str, now: datetime) -> bytes | None:
+        """None when there is no such host, or it is draining already."""
+        return _encoded(await self._database.fetchval("hosts.drain", _DRAIN, host_id, now, current_traceparent()))
+
+    async def delete(self, host_id: str, now: datetime) -> bool:
+        """Give whether there was such a host."""
+
+        async def work(transaction: Transaction) -> bool:
+            told = await transaction.fetchval("hosts.say_goodbye", _SAY_GOODBYE, host_id, now, current_traceparent())
+            await transaction.execute("hosts.delete", _DELETE, host_id)
+            return bool(told)
+
+        return await self._database.transact(work)
+
+
+def _encoded(host: str | None) -> bytes | None:
+    return None if host is None else host.encode()

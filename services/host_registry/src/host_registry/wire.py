@@ -1,0 +1,47 @@
+"""Answers around hosts that are JSON already, so that none is decoded only to be encoded again."""
+
+import json
+from collections.abc import Iterable
+
+from host_registry.pages import cursor_at
+from host_registry.score import points, score_parts
+from host_registry.selection import Judged, Selected
+from host_registry.store.reading import LIST_BYTES, Listing
+
+
+def host_page(listing: Listing) -> bytes:
+    """contracts.hosts.HostPage."""
+    cursor = None if listing.end is None else cursor_at(listing.end)
+    return b'{"items":[%b],"next_cursor":%b}' % (b",".join(listing.hosts), json.dumps(cursor).encode())
+
+
+def hosts_found(selected: Selected) -> bytes:
+    """contracts.hosts.HostsFound; candidates beyond what one reply may hold are left out."""
+    candidates = b",".join(_that_fit(_candidate(judged) for judged in selected.judged))
+    counts = json.dumps(dict(selected.rejected_counts)).encode()
+    return b'{"candidates":[%b],"rejected_counts":%b}' % (candidates, counts)
+
+
+def peer_host(host: bytes | None) -> bytes:
+    """contracts.hosts.PeerHost."""
+    return b'{"host":%b}' % (b"null" if host is None else host)
+
+
+def _candidate(judged: Judged) -> bytes:
+    standing = judged.candidate.standing
+    about = {
+        "rejections": judged.rejections,
+        "seats_taken": standing.seats_taken,
+        "slots_taken": standing.slots_taken,
+        "score_parts": score_parts(points(standing.quality)),
+    }
+    return b'{"host":%b,%b' % (judged.candidate.host, json.dumps(about)[1:].encode())
+
+
+def _that_fit(candidates: Iterable[bytes]) -> Iterable[bytes]:
+    room = LIST_BYTES
+    for candidate in candidates:
+        room -= len(candidate)
+        if room < 0:
+            return
+        yield candidate
