@@ -22,6 +22,7 @@ from signaling_gateway.http.monitoring import Monitoring, monitoring_routes
 from signaling_gateway.http.root import root_route
 from signaling_gateway.http.routing import Routes
 from signaling_gateway.http.sessions import session_routes
+from signaling_gateway.http.signaling import signaling_routes
 from signaling_gateway.http.zones import zone_routes
 from signaling_gateway.ice import IceServers
 from signaling_gateway.roster import Roster
@@ -66,6 +67,7 @@ async def service(settings: Settings) -> AsyncIterator[None]:
             *host_routes(bus),
             *zone_routes(bus),
             *session_routes(bus, ice_servers),
+            *signaling_routes(signaling.correspondence, signaling.figures, ice_servers),
             *monitoring_routes(monitoring),
             root_route(bus, web / "index.html", version, p2p_enabled=settings.enable_p2p),
         ]

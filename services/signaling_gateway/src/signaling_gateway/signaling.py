@@ -18,6 +18,7 @@ from chassis.sampling import Sampling
 from signaling_gateway.announcer import announcing
 from signaling_gateway.attendance import Attendance
 from signaling_gateway.connections import Connections
+from signaling_gateway.correspondence import Correspondence
 from signaling_gateway.figures import Figures
 from signaling_gateway.funnel import Funnel
 from signaling_gateway.handlers import Inbox, hear_facts
@@ -42,9 +43,7 @@ class Signaling:
 
     sockets: Sockets
     figures: Figures
-    relay: Relay
-    presence: Presence
-    mailbox: Mailbox
+    correspondence: Correspondence
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
@@ -131,7 +130,7 @@ async def open_signaling(
         hearing = await bus.subscribe(f"p2p.gateway.{gateway_id}.>", inbox.take)
         try:
             async with consumers, running(*loops):
-                yield Signaling(sockets, figures, relay, presence, mailbox)
+                yield Signaling(sockets, figures, Correspondence(bus, presence, relay, mailbox))
         finally:
             await hearing.unsubscribe()
             await presence.end()
