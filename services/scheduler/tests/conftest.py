@@ -65,7 +65,9 @@ class Fleet:
                 return None
             return jobs.leader if jobs.leader != other_than else None
 
-        return await eventually(named, within=20, of="a leader")
+        leader = await eventually(named, within=20, of="a leader")
+        assert leader is not None
+        return leader
 
     def signal(self, instance: str, number: signal.Signals) -> None:
         self.processes[instance].send_signal(number)

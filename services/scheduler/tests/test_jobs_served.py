@@ -1,5 +1,6 @@
 """scheduler as others meet it: over NATS, with PostgreSQL behind it."""
 
+import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
@@ -9,6 +10,7 @@ from chassis.ids import new_event_id
 from chassis.jetstream import publish
 from chassis.refusals import RefusedError
 from chassis.requests import call
+from contracts import jobs
 from contracts.jobs import (
     JOB_DONE,
     JOB_FAILED,
@@ -22,7 +24,7 @@ from contracts.jobs import (
     RunJob,
 )
 from contracts.refusals import Code
-from contracts.subjects import Nothing
+from contracts.subjects import Nothing, Rpc
 from scheduler.app import service
 from scheduler.settings import Settings
 from testkit.eventually import eventually
@@ -47,8 +49,8 @@ async def leads(bus: Bus) -> bool:
 
 
 async def job(bus: Bus, name: JobName) -> Job:
-    jobs = await call(bus, LIST_JOBS, Nothing())
-    (found,) = (job for job in jobs.items if job.name is name)
+    listed = await call(bus, LIST_JOBS, Nothing())
+    (found,) = (job for job in listed.items if job.name is name)
     return found
 
 
@@ -70,10 +72,10 @@ async def tell(bus: Bus, due_at: datetime, outcome: JobOutcome, detail: str | No
 @pytest.mark.usefixtures("scheduler")
 async def test_jobs_are_listed_with_interval_next_due_time_and_leader(bus: Bus):
     await eventually(lambda: leads(bus))
-    jobs = await call(bus, LIST_JOBS, Nothing())
-    assert jobs.leader == "scheduler-1"
-    assert [(job.name, job.interval_s) for job in jobs.items] == [(HEALTH, 30.0), (JobName.SESSION_CLEANUP, 300.0)]
-    assert all(job.next_due_at is not None and job.next_due_at > datetime.now(UTC) for job in jobs.items)
+    listed = await call(bus, LIST_JOBS, Nothing())
+    assert listed.leader == "scheduler-1"
+    assert [(job.name, job.interval_s) for job in listed.items] == [(HEALTH, 30.0), (JobName.SESSION_CLEANUP, 300.0)]
+    assert all(job.next_due_at is not None and job.next_due_at > datetime.now(UTC) for job in listed.items)
 
 
 @pytest.mark.usefixtures("scheduler")
@@ -122,3 +124,10 @@ async def test_runs_outlive_a_restart(bus: Bus, settings: Settings):
         await eventually(heard)
     async with service(settings):
         assert (await job(bus, HEALTH)).last_due_at == NOON
+
+
+@pytest.mark.usefixtures("scheduler")
+async def test_it_serves_exactly_what_its_contract_publishes(bus: Bus):
+    described = json.loads((await bus.request("$SRV.INFO.scheduler", b"", timeout_s=5)).data)
+    published = [rpc.subject for rpc in vars(jobs).values() if isinstance(rpc, Rpc)]
+    assert sorted(endpoint["subject"] for endpoint in described["endpoints"]) == sorted(published)
