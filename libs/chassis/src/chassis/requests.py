@@ -95,7 +95,7 @@ async def call_raw(
     idempotency_key: str | None = None,
 ) -> bytes:
     """Ask and return the answer's JSON as it came."""
-    payload = question if isinstance(question, bytes) else question.__pydantic_serializer__.to_json(question)
+    payload = question if isinstance(question, bytes) else _encoded(question)
     until = time.time() + deadline.total_seconds()
     bound = ANSWERED_UNTIL.get()
     if bound is not None and bound < until:
@@ -114,6 +114,11 @@ async def call_raw(
         if reply.headers is not None and (word := reply.headers.get(ERROR)) is not None:
             raise RefusedError(_refusal(word, reply.data))
     return reply.data
+
+
+def _encoded(question: Message) -> bytes:
+    # What the asker left unset stays unset on the other side, where a change touches only what was set.
+    return question.__pydantic_serializer__.to_json(question, exclude_unset=True)
 
 
 def _refusal(word: str, body: bytes) -> Refusal:
