@@ -40,7 +40,7 @@ class PutZone(Message):
     fallback_endpoint: Text | None = None
     """Where players go when no host can serve; host:port or URL of the central server."""
     relay_only: bool = False
-    regions: tuple[Text, ...] = ()
+    regions: tuple[Text, ...] = Field(default=(), max_length=64)
     """Regions whose hosts may serve; empty allows all."""
     checkpoint_interval_s: int | None = Field(default=None, ge=1, le=3600)
 
@@ -63,7 +63,7 @@ class ChangeZone(Message):
     description: LongText | None = None
     fallback_endpoint: Text | None = None
     relay_only: bool = False
-    regions: tuple[Text, ...] = ()
+    regions: tuple[Text, ...] = Field(default=(), max_length=64)
     checkpoint_interval_s: int | None = Field(default=None, ge=1, le=3600)
     status: ZoneStatus = ZoneStatus.ENABLED
 

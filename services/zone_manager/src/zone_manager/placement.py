@@ -39,19 +39,20 @@ class Standing:
         return max(0, self.candidate.host.max_zones - self.candidate.slots_taken)
 
     def rank(self, zone: Zone, claims: Claims = NO_CLAIMS) -> tuple[float | int | str, ...]:
-        """Order hosts from best to worst: near, good beyond doubt, roomy, reachable at once.
+        """Order hosts from best to worst: near, good beyond doubt, good as far as one knows, connected, roomy.
 
         A round trip nobody has measured stands for the longest the zone allows: a host known to be near comes before
-        it, one known to be too far after it.
+        it, one known to be too far after it. The registry picks its best in the same order.
         """
         host = self.candidate.host
         round_trip = zone.max_latency_ms if self.worst_round_trip_ms is None else self.worst_round_trip_ms
         return (
             round_trip,
             -host.quality_score * host.confidence,
+            -host.quality_score,
+            not host.connected,
             claims.seats - self.seats_free,
             claims.slots - self.slots_free,
-            not host.connected,
             host.host_id,
         )
 
