@@ -273,15 +273,24 @@ def edge(
 ) -> AbstractContextManager[Span]:
     """Decide, for a message that enters the suite, whether its trace is kept, and begin or continue it."""
     parent = parse(traceparent)
-    if parent is None:
-        if sampling.keeps(kind):
-            context = otel_context.set_value(_KEPT, value=True, context=Context())
-            return _Recording(_TRACER.start_span(name, context, SpanKind.SERVER, attributes))
-        return UnsampledEdge(sampling, name, random.getrandbits(128), random.getrandbits(64))
-    if parent.sampled and sampling.keeps_incoming():
+    begun = _begun(sampling, kind, name, parent, attributes)
+    if begun.is_recording():
+        return _Recording(begun)
+    # Not kept, or nowhere to keep it: logs and error answers carry the trace's id all the same.
+    here = parent or Parent(random.getrandbits(128), random.getrandbits(64), sampled=False)
+    return UnsampledEdge(sampling, name, here.trace_id, here.span_id)
+
+
+def _begun(
+    sampling: Sampling, kind: str, name: str, parent: Parent | None, attributes: Mapping[str, AttributeValue] | None
+) -> Span:
+    if parent is None and sampling.keeps(kind):
+        context = otel_context.set_value(_KEPT, value=True, context=Context())
+    elif parent is not None and parent.sampled and sampling.keeps_incoming():
         context = trace.set_span_in_context(NonRecordingSpan(parent.span_context), Context())
-        return _Recording(_TRACER.start_span(name, context, SpanKind.SERVER, attributes))
-    return UnsampledEdge(sampling, name, parent.trace_id, parent.span_id)
+    else:
+        return trace.INVALID_SPAN
+    return _TRACER.start_span(name, context, SpanKind.SERVER, attributes)
 
 
 class UnsampledEdge(NonRecordingSpan):
