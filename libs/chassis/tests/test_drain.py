@@ -39,8 +39,7 @@ async def test_a_drain_under_load_drops_nothing(bus, nats_url):
             load.create_task(keep_asking())
         for _ in range(5):
             async with connect_bus(nats_url, "goes") as going, doubler(going, "goes"):
-                so_far = answered.count("goes")
-                await eventually(lambda so_far=so_far: answered.count("goes") >= so_far + 200)
+                await answers_of("goes", answered.count("goes") + 200)
         stop.set()
 
 

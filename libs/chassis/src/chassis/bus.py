@@ -9,7 +9,7 @@ from itertools import count
 from typing import Any
 
 import structlog
-from nats.aio.client import Client, Server
+from nats.aio.client import PING_PROTO, Client, Server
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
@@ -48,21 +48,31 @@ FLUSH_WITHIN_S = 2
 NO_RESPONDERS = "503"
 
 
-class _ReconnectingClient(Client):
-    """nats-py gives up for good on most errors the server sends (slow consumer, too many connections); we come back."""
+class _Client(Client):
+    """nats-py, with two things mended that would cost us messages or the process."""
 
     async def _process_err(self, err_msg: str) -> None:
+        """Reconnect after an error the server sends (slow consumer, too many connections); nats-py closes for good."""
         if "permissions violation" in err_msg.lower():
             await super()._process_err(err_msg)
         else:
             await self._process_op_err(NatsError(f"nats: {err_msg}"))
+
+    async def _send_ping(self, future: "asyncio.Future[bool] | None" = None) -> None:
+        """Send PING behind what is buffered; nats-py sends it ahead, so its `flush` and `drain` wait for nothing.
+
+        With it ahead, a drain's UNSUB may follow the PONG, and what the server sends in between is lost.
+        """
+        self._pongs.append(future or asyncio.Future())
+        await self._send_command(PING_PROTO)
+        await self._flush_pending()
 
 
 class Bus:
     """One connection, shared by everything in the process; made by `connect_bus`."""
 
     def __init__(self) -> None:
-        self.client: Client = _ReconnectingClient()
+        self.client: Client = _Client()
         """nats-py's, for JetStream and key-value buckets."""
         self._on_reconnect: list[Callable[[], Awaitable[None]]] = []
         self._up = asyncio.Event()
@@ -116,17 +126,27 @@ class Bus:
             except Exception:
                 log.exception("bus.message_failed", subject=msg.subject)
 
-        return await self.subscribe_raw(subject, heard, queue=queue, pending=pending)
+        subscription = await self.subscribe_raw(subject, heard, queue=queue, pending=pending)
+        await self.settle()
+        return subscription
 
     async def subscribe_raw(
         self, subject: str, callback: Callback, *, queue: str = "", pending: int = PENDING_MESSAGES
     ) -> Subscription:
-        """Hear `subject` without trace context and without a guard: for callbacks that bring their own."""
+        """Hear `subject` without trace context, guard or `settle`: for callers that bring their own."""
         # In a context of its own: the subscription outlives whatever message caused it, and must not carry its trace.
         subscribing = self.client.subscribe(
             subject, queue, callback, pending_msgs_limit=pending, pending_bytes_limit=PENDING_BYTES
         )
         return await asyncio.create_task(subscribing, context=Context())
+
+    async def settle(self) -> None:
+        """Wait until the server has taken all that was sent so far; without a connection, that is its reconnect's."""
+        if self.client.is_connected:
+            try:
+                await self.client.flush(timeout=FLUSH_WITHIN_S)
+            except NatsError as error:
+                log.warning("bus.not_flushed", error=str(error))
 
     async def request(
         self, subject: str, payload: bytes, *, timeout_s: float, headers: dict[str, str] | None = None
@@ -185,11 +205,7 @@ class Bus:
 
     async def close(self) -> None:
         """Send what is still to be sent, and go."""
-        if self.client.is_connected:
-            try:
-                await self.client.flush(timeout=FLUSH_WITHIN_S)
-            except NatsError as error:
-                log.warning("bus.not_flushed", error=str(error))
+        await self.settle()
         try:
             await self.client.close()
         except OSError as error:  # what was buffered in an outage goes with us

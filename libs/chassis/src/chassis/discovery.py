@@ -36,7 +36,7 @@ class Discovery:
                     await self._bus.send(msg.reply, json.dumps(say()).encode(), "", None)
 
             for subject in (f"$SRV.{verb}", f"$SRV.{verb}.{service}", f"$SRV.{verb}.{service}.{instance}"):
-                self._subscriptions.append(await self._bus.subscribe(subject, answer))
+                self._subscriptions.append(await self._bus.subscribe_raw(subject, answer))
 
     async def stop(self) -> None:
         for subscription in self._subscriptions:

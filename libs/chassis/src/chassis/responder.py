@@ -56,6 +56,7 @@ class Responder:
                 await self._bus.subscribe_raw(endpoint.rpc.subject, self._receiver(endpoint), queue=self._queue)
             )
         await self._discovery.start()
+        await self._bus.settle()
         return self
 
     async def __aexit__(
