@@ -7,7 +7,7 @@ import sys
 
 import psutil
 import pytest
-from embedded.errors import AlreadyRunningError, EndedEarlyError, PortTakenError
+from embedded.errors import AlreadyRunningError, EndedEarlyError, JetStreamUnavailableError, PortTakenError
 from embedded.ports import free_port
 from embedded.postgres import Postgres
 from embedded.record import DataDir, Pid
@@ -59,6 +59,14 @@ async def test_a_taken_port_is_named_with_its_holder_and_the_remedy(run):
         with pytest.raises(PortTakenError, match=rf"port {port}, wanted for NATS.*pid {os.getpid()}.*--nats-port"):
             async with run(nats_port=port):
                 pass
+
+
+async def test_a_store_that_jetstream_cannot_use_is_named_with_the_remedy(run, tmp_path):
+    (tmp_path / "nats").mkdir()
+    (tmp_path / "nats" / "store").touch()
+    with pytest.raises(JetStreamUnavailableError, match=rf"{tmp_path}/nats: .*not a directory; make room"):
+        async with run():
+            pass
 
 
 async def test_a_service_that_cannot_start_ends_the_suite_with_its_last_words(run, log):

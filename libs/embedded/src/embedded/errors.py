@@ -10,7 +10,6 @@ class EmbeddedError(Exception):
 class PortTakenError(EmbeddedError):
     def __init__(self, port: int, wanted_for: str, holder: str, remedy: str) -> None:
         super().__init__(f"port {port}, wanted for {wanted_for}, is taken by {holder}; {remedy}")
-        self.port = port
 
 
 class EndedEarlyError(EmbeddedError):
@@ -18,7 +17,7 @@ class EndedEarlyError(EmbeddedError):
 
     def __init__(self, name: str, how: str, last_words: str) -> None:
         super().__init__(f"{name} {how} before it was ready: {last_words or 'it said nothing'}")
-        self.name = name
+        self.last_words = last_words
 
 
 class NotReadyError(EmbeddedError):
@@ -26,14 +25,13 @@ class NotReadyError(EmbeddedError):
 
     def __init__(self, name: str, within_s: float, last_words: str) -> None:
         super().__init__(f"{name} was not ready within {within_s:g} s; its last line: {last_words or 'none'}")
-        self.name = name
 
 
 class JetStreamUnavailableError(EmbeddedError):
-    def __init__(self, url: str, store: Path) -> None:
+    def __init__(self, store: Path, why: str) -> None:
         super().__init__(
-            f"the NATS server at {url} runs without JetStream, which the suite keeps its events in; "
-            f"look for 'JetStream' in its log, and make room and write access at {store}"
+            f"NATS can't have JetStream, which keeps the suite's events, in {store}: {why}; "
+            "make room and write access there, or choose another --data-dir"
         )
 
 

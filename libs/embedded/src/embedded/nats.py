@@ -4,30 +4,29 @@ import json
 import sysconfig
 from pathlib import Path
 
-from embedded.errors import JetStreamUnavailableError
+from embedded.errors import EndedEarlyError, JetStreamUnavailableError
 from embedded.ports import LOOPBACK
 from embedded.probes import nats_greeting
 from embedded.process import Observer, Process, Program
 
 
 async def start_nats(directory: Path, port: int, observer: Observer) -> Process:
-    """Start it on `port`, with its streams in `directory`; refuse one that came up without JetStream."""
+    """Start it on `port`, with its streams in `directory`."""
     directory.mkdir(parents=True, exist_ok=True)
     configuration = directory / "nats.conf"
     configuration.write_text(_configuration(directory / "store", port))
 
     async def probe() -> bool:
-        return await nats_greeting(port) is not None
+        greeting = await nats_greeting(port)
+        return greeting is not None and bool(greeting.get("jetstream"))
 
-    process = await Process.start(
-        Program("nats", (str(_binary()), "--config", str(configuration)), probe),
-        observer,
-    )
-    greeting = await nats_greeting(port)
-    if greeting is None or not greeting.get("jetstream"):
-        await process.stop()
-        raise JetStreamUnavailableError(nats_url(port), directory)
-    return process
+    program = Program("nats", (str(_binary()), "--config", str(configuration)), probe)
+    try:
+        return await Process.start(program, observer)
+    except EndedEarlyError as error:
+        if "JetStream" in error.last_words:
+            raise JetStreamUnavailableError(directory, error.last_words) from error
+        raise
 
 
 def nats_url(port: int) -> str:

@@ -5,6 +5,7 @@ The wheel's Python interface is not used: as root it makes a user, opens every p
 
 import asyncio
 import os
+import shutil
 import signal
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -103,7 +104,8 @@ class Postgres:
                 )
             return
         # Under a name of its own until it is whole: an interrupted first start is simply made again.
-        partial = self.directory.with_name(f"postgres.{os.getpid()}")
+        partial = self.directory.with_name("postgres.partial")
+        shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(mode=0o700, parents=True)
         if self.account is not None:
             os.chown(partial, self.account.user, self.account.group)
@@ -140,7 +142,12 @@ class Postgres:
             extra_groups=[] if account else None,
             pass_fds=descriptors,
         )
-        output, errors = await child.communicate()
+        try:
+            output, errors = await child.communicate()
+        except asyncio.CancelledError:
+            child.kill()
+            await child.communicate()
+            raise
         if child.returncode:
             raise EmbeddedError(f"{program} of PostgreSQL failed: {errors.decode(errors='replace').strip()}")
         return output.decode()
