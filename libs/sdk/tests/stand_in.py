@@ -90,9 +90,10 @@ class StandIn:
             await self._changed.wait_for(condition)
 
     async def assign(self, session_id: str, zone_id: str, host_id: str) -> SessionState:
-        """Give the host a session, as a placement would."""
+        """Give the host a session, as a placement would; it is told if it is connected."""
         session = self.sessions[session_id] = SessionState(session_id, zone_id, host_id)
-        await self.send(host_id, _assigned(session))
+        if host_id in self.sockets:
+            await self.send(host_id, _assigned(session))
         return session
 
     async def send(self, peer_id: str, frame: Mapping[str, Any]) -> None:

@@ -107,7 +107,7 @@ class HostAgent:
         self._sessions: dict[str, SessionAssigned] = {}
         self._players: dict[tuple[str, str], Player] = {}
         self._reachable = asyncio.Event()
-        self._ice_servers: tuple[float, Sequence[IceServer]] | None = None
+        self._ice_servers: tuple[float, Sequence[IceServer]] = -ICE_SERVERS_FOR_S, ()
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
@@ -307,6 +307,14 @@ class HostAgent:
         if self._own_ice_servers is not None:
             return self._own_ice_servers
         now = time.monotonic()
-        if self._ice_servers is None or now - self._ice_servers[0] > ICE_SERVERS_FOR_S:
-            self._ice_servers = now, await self._registration.ice_servers()
-        return self._ice_servers[1]
+        asked_at, servers = self._ice_servers
+        if now - asked_at < ICE_SERVERS_FOR_S:
+            return servers
+        try:
+            servers = await self._registration.ice_servers()
+        except (RefusedError, UnreachableError) as error:
+            # The list of before is most likely right still, and without any a local network works.
+            log.warning("the gateway's STUN and TURN servers are not known: %s", error)
+        else:
+            self._ice_servers = now, servers
+        return servers

@@ -1,0 +1,67 @@
+"""Headless Chromium as a player, and hosts in the test's own process; all WebRTC stays on this machine."""
+
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import aioice.ice
+import pytest
+from playwright.async_api import Browser, async_playwright
+from testkit.suites import RunningSuite, running_suite
+
+from libs.sdk.tests.stand_in import StandIn, running_stand_in
+from tests.browser.demo_page import DemoPage
+
+WEB = Path(__file__).parents[2] / "services" / "signaling_gateway" / "src" / "signaling_gateway" / "web"
+
+FLAGS = (
+    "--disable-features=WebRtcHideLocalIpsWithMdns",  # a name in place of an address takes a second to resolve
+    "--allow-loopback-in-peer-connection",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture(autouse=True)
+def webrtc_stays_here(monkeypatch):
+    """aioice leaves 127.0.0.1 out and binds every other interface; a test's packets stay on this machine."""
+    monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda use_ipv4, use_ipv6: ["127.0.0.1"])
+
+
+@pytest.fixture(scope="module")
+def suite() -> Iterator[RunningSuite]:
+    """The whole suite, with two gateways."""
+    with running_suite({"signaling_gateway": 2}) as running:
+        yield running
+
+
+@pytest.fixture
+async def stand_in() -> AsyncIterator[StandIn]:
+    """A coordinator whose failings a test may choose, serving the same page."""
+    async with running_stand_in(WEB) as running:
+        yield running
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    chromium = shutil.which("chromium")
+    assert chromium, "these tests drive Debian's chromium: apt-get install chromium"
+    async with async_playwright() as playwright:
+        launched = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield launched
+        await launched.close()
+
+
+@pytest.fixture
+async def page(browser: Browser) -> AsyncIterator[DemoPage]:
+    """The demo page in a window of its own; an error in its script fails the test."""
+    context = await browser.new_context()
+    demo = DemoPage(await context.new_page())
+    yield demo
+    await context.close()
+    assert demo.errors == []

@@ -1,0 +1,51 @@
+"""The demo page as a person uses it: keys in, words and colours out."""
+
+from urllib.parse import urlencode
+
+from playwright.async_api import Locator, Page, expect
+
+
+class DemoPage:
+    """Waits for what a person would wait for, ten seconds at most."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.errors: list[str] = []
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.set_default_timeout(10_000)
+
+    async def open(self, gateway: str, name: str = "anna", zone: str = "prontera") -> None:
+        await self.page.goto(f"{gateway}/demo/?{urlencode({'zone': zone, 'name': name})}")
+        await expect(self.page.locator("body[data-ready]")).to_be_visible()
+
+    async def enter(self) -> None:
+        """Press Enter: the button has the focus."""
+        await self.page.keyboard.press("Enter")
+
+    async def connect(self) -> None:
+        """Enter, and wait for the open data channel."""
+        await self.enter()
+        await self.sees("channel", "done")
+
+    async def sees(self, step: str, state: str, words: str = "") -> None:
+        item = self.page.locator(f'[data-step="{step}"]')
+        await expect(item).to_have_attribute("data-state", state, timeout=10_000)
+        await expect(item).to_contain_text(words, timeout=10_000)
+
+    async def say(self, text: str) -> Locator:
+        """Write where the focus is, and send; gives the message as it stands on the page."""
+        await self.page.keyboard.type(text)
+        await self.page.keyboard.press("Enter")
+        return self.page.locator("#messages .mine", has_text=text)
+
+    async def hears(self, text: str) -> None:
+        await expect(self.page.locator("#messages")).to_contain_text(text, timeout=10_000)
+
+    async def fails(self, title: str, words: str) -> None:
+        failure = self.page.locator("#failure")
+        await expect(failure).to_be_visible(timeout=10_000)
+        await expect(failure).to_contain_text(title)
+        await expect(failure).to_contain_text(words)
+
+    async def text_of(self, element_id: str) -> str:
+        return await self.page.locator(f"#{element_id}").inner_text()
