@@ -105,12 +105,12 @@ async def test_a_zone_explains_why_each_host_is_or_is_not_chosen(
     assert sum(judgement["chosen"] for judgement in judged.values()) == 1
     refused = await api.post("/api/v1/sessions/", json={**SESSION, "host_id": "host-slow"})
     assert (refused.status_code, refused.json()["code"]) == (409, "host_not_eligible")
-    assert "bandwidth" in refused.json()["detail"]
+    assert "it has 10 Mbit/s, the zone asks for 100" in refused.json()["detail"]
 
 
 async def test_the_dashboard_counts_what_is_there(api: httpx.AsyncClient, documented_session: dict[str, Any]) -> None:
     before = (await api.get("/api/v1/monitoring/dashboard")).json()
-    assert before["hosts"].keys() == {"total", "online", "offline", "average_quality_score"}
+    assert before["hosts"].keys() >= {"total", "online", "offline", "average_quality_score"}
     assert before["zones"]["total"] >= len(SEEDS)
     assert before["sessions"].keys() >= {"total", "active", "inactive", "total_players", "average_latency_ms"}
     assert before["system"]["redis"]

@@ -72,6 +72,11 @@ class ServiceSettings(BaseSettings):
         """The service's name: its prefix in lower case."""
         return cls.model_config.get("env_prefix", "").rstrip("_").lower()
 
+    @classmethod
+    def variables(cls) -> set[str]:
+        """The environment variables this service reads."""
+        return _known(cls)
+
     @property
     def drain(self) -> timedelta:
         return timedelta(seconds=self.drain_seconds)
