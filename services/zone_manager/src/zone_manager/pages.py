@@ -39,7 +39,7 @@ def page(zones: Sequence[Zone], limit: int) -> ZonePage:
     items: list[Zone] = []
     room = MOST_BYTES
     for zone in zones[:limit]:
-        room -= len(zone.model_dump_json())
+        room -= len(zone.model_dump_json().encode())
         if room < 0 and items:
             break
         items.append(zone)
