@@ -118,7 +118,7 @@ async def test_a_channel_that_the_host_closes_is_made_again(stand_in, page, host
     host.channels()[0].close()
     await page.hears("The host closed the data channel.")
     await page.sees("channel", "done")
-    (await eventually(lambda: host.channels()))
+    await eventually(host.channels)
     await page.say("again")
     await page.hears("again")
 
