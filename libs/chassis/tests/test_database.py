@@ -1,6 +1,7 @@
 """PostgreSQL: what goes wrong there becomes ours, and passes."""
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 
 import asyncpg
@@ -96,7 +97,7 @@ async def test_a_statement_that_takes_too_long_is_unavailable(postgres_url, no_m
 async def test_a_statement_that_finds_no_free_connection_in_time_is_unavailable(
     postgres_url, no_migrations, monkeypatch
 ):
-    monkeypatch.setattr("chassis.database.ACQUIRE_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("chassis.database.LEND_WITHIN_S", 0.1)
     async with open_database(postgres_url, name="small", migrations=no_migrations, pool_size=1) as small:
         async with small.transaction():
             with pytest.raises(UnavailableError):
@@ -124,12 +125,55 @@ async def test_transactions_that_deadlock_are_both_done_in_the_end(rows):
     assert [row["n"] for row in await rows.fetch("rows.n", "SELECT n FROM rows WHERE id < 3")] == [2, 2]
 
 
-async def test_a_used_connection_costs_no_reset_round_trip(postgres_url, no_migrations):
-    async with open_database(postgres_url, name="quick", migrations=no_migrations, pool_size=1) as quick:
-        await quick.fetchval("one", "SELECT 1")
-        last = await quick.fetchval(
-            "last", "SELECT query FROM pg_stat_activity WHERE application_name = 'quick' AND pid <> pg_backend_pid()"
+async def test_a_transaction_whose_failed_statement_was_passed_over_is_no_success(rows):
+    async def careless(transaction) -> None:
+        with suppress(asyncpg.UniqueViolationError):
+            await transaction.execute("rows.add", "INSERT INTO rows (id) VALUES (1)")
+
+    with pytest.raises(asyncpg.InFailedSQLTransactionError):
+        await rows.transact(careless)
+
+
+async def test_a_transaction_that_is_over_takes_no_more_statements(rows):
+    async with rows.transaction() as transaction:
+        pass
+    with pytest.raises(RuntimeError):
+        await transaction.fetchval("one", "SELECT 1")
+
+
+async def test_work_that_is_cancelled_leaves_nothing_and_its_connection_is_replaced(postgres_url, no_migrations):
+    async with open_database(postgres_url, name="small", migrations=no_migrations, pool_size=1) as small:
+        await small.execute("rows.create", "CREATE TABLE rows (id int)")
+        written = asyncio.Event()
+
+        async def work(transaction) -> None:
+            await transaction.execute("rows.add", "INSERT INTO rows VALUES (1)")
+            written.set()
+            await transaction.execute("sleep", "SELECT pg_sleep(2)")
+
+        working = asyncio.create_task(small.transact(work))
+        await written.wait()
+        working.cancel()
+        await asyncio.wait({working})
+        assert await small.fetchval("rows.count", "SELECT count(*) FROM rows") == 0
+
+
+async def test_many_statements_share_few_connections(postgres_url, no_migrations):
+    async with open_database(postgres_url, name="shared", migrations=no_migrations, pool_size=3) as shared:
+        pids = await asyncio.gather(
+            *(shared.fetchval("pid", "SELECT pg_backend_pid() FROM pg_sleep(0.001)") for _ in range(60))
         )
-        assert last is None
-        async with quick._pool.acquire() as connection:
-            assert connection.get_reset_query() == ""
+    assert len(set(pids)) == 3
+
+
+async def test_connections_stay_as_many_as_allowed_through_errors_and_cancellations(postgres_url, no_migrations):
+    async with open_database(postgres_url, name="shared", migrations=no_migrations, pool_size=2) as shared:
+
+        async def use(number: int) -> None:
+            with suppress(asyncpg.PostgresError, TimeoutError):
+                async with asyncio.timeout(0.002 if number % 3 == 0 else 5):
+                    await shared.fetchval("use", "SELECT 1 / ($1::int % 2) FROM pg_sleep(0.001)", number)
+
+        await asyncio.gather(*(use(number) for number in range(100)))
+        async with shared.transaction() as one, shared.transaction() as two:
+            assert await one.fetchval("one", "SELECT 1") == await two.fetchval("one", "SELECT 1")

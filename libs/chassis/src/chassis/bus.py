@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from contextvars import Context
@@ -13,10 +14,11 @@ from nats.aio.client import PING_PROTO, Client, Server
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
+from nats.errors import SlowConsumerError
 from nats.js.api import Header
 
 from chassis import tracing
-from chassis.metrics import BUS_DISCONNECTS
+from chassis.metrics import BUS_DISCONNECTS, BUS_DROPPED
 from chassis.refusals import DeadlineExceededError, UnavailableError
 
 log = structlog.stdlib.get_logger()
@@ -42,6 +44,9 @@ BUFFER_BYTES = 8 * 1024 * 1024
 PENDING_MESSAGES = 65_536
 PENDING_BYTES = 64 * 1024 * 1024
 """What may wait for a slow callback before messages are dropped, with a warning."""
+
+TELL_OF_DROPS_EVERY_S = 1.0
+"""A flood that makes us drop messages must not become a flood of log lines; the metric counts them all."""
 
 FLUSH_WITHIN_S = 2
 
@@ -80,6 +85,7 @@ class Bus:
         self._tokens = count()
         self._inbox = self.client.new_inbox() + "."
         self._tasks: set[asyncio.Task[None]] = set()
+        self._drops_told_at = float("-inf")
 
     @property
     def connected(self) -> bool:
@@ -230,6 +236,11 @@ class Bus:
             task.add_done_callback(self._tasks.discard)
 
     async def _failed(self, error: Exception) -> None:
+        if isinstance(error, SlowConsumerError):
+            BUS_DROPPED.inc()
+            if time.monotonic() < self._drops_told_at + TELL_OF_DROPS_EVERY_S:
+                return
+            self._drops_told_at = time.monotonic()
         if not self.client.is_reconnecting:  # of tries to reconnect one line is enough: that of the disconnect
             log.warning("bus.error", error=str(error) or type(error).__name__)
 

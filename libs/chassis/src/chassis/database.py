@@ -2,24 +2,22 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractContextManager, asynccontextmanager
 from datetime import timedelta
 from importlib.resources.abc import Traversable
 from typing import Any, TypeVar
 
 import asyncpg
-import structlog
-from asyncpg.pool import PoolConnectionProxy
 
 from chassis import tracing
 from chassis.migrations import migrate
+from chassis.pool import Pool
+from chassis.postgres import AWAY, CONNECT_WITHIN_S, connect_when_there, ours
 from chassis.refusals import UnavailableError
 
-log = structlog.stdlib.get_logger()
-
 T = TypeVar("T")
-Statement = Callable[[PoolConnectionProxy], Awaitable[T]]
+Statement = Callable[[asyncpg.Connection], Awaitable[T]]
 
 POOL_SIZE = 8
 """More connections than cores only queue inside PostgreSQL; a few more than that hide the round trip."""
@@ -27,43 +25,21 @@ POOL_SIZE = 8
 STATEMENT_TIMEOUT = timedelta(seconds=3)
 """No statement of ours takes 50 ms; after this long the caller's deadline is over."""
 
-ACQUIRE_TIMEOUT_S = 2.0
+LEND_WITHIN_S = 2.0
 """How long a statement waits for a free connection before it is refused."""
-
-CONNECT_TIMEOUT_S = 5.0
 
 TRIES = 5
 """How often a statement or transaction that lost a race for locks is tried; deadlocks among few rows end soon."""
 
-_AWAY = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.QueryCanceledError,
-    asyncpg.InternalClientError,  # what a statement meets on a connection whose server has just gone
-)
-_LOST = ("connection is closed", "been released back", "pool is clos")
-"""How asyncpg says that a connection went; the class of the error serves for misuse as well."""
-
 _LOST_THE_RACE = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
-
-
-class _Connection(asyncpg.Connection):
-    """Sessions carry no state of their own between uses, so a used connection needs no reset round trip."""
-
-    def get_reset_query(self) -> str:
-        return ""
 
 
 class Transaction:
     """Statements inside one transaction; each has a name, such as `hosts.by_id`, for its span."""
 
-    def __init__(self, connection: PoolConnectionProxy) -> None:
+    def __init__(self, connection: asyncpg.Connection) -> None:
         self._connection = connection
+        self.over = False
         self.tells = False
         """Whether something was written to the outbox."""
 
@@ -80,7 +56,9 @@ class Transaction:
         return await self._run(name, sql, lambda connection: connection.execute(sql, *args))
 
     async def _run(self, name: str, sql: str, statement: Statement[T]) -> T:
-        with _span(name, sql), _ours():
+        if self.over:
+            raise RuntimeError("the transaction is over, its connection somebody else's")
+        with _span(name, sql), ours():
             result = await statement(self._connection)
         self.tells = self.tells or _tells(sql)
         return result
@@ -89,7 +67,7 @@ class Transaction:
 class Database:
     """The pool; each statement outside a transaction commits by itself. Made by `open_database`."""
 
-    def __init__(self, pool: asyncpg.Pool, url: str) -> None:
+    def __init__(self, pool: Pool, url: str) -> None:
         self._pool = pool
         self.url = url
         self.outbox_written = asyncio.Event()
@@ -110,22 +88,24 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """Commit all of the block or nothing; one that lost a race for locks raises, see `transact`."""
-        with _ours():
-            connection = await self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S)
+        with ours():
+            connection = await self._pool.take()
+        transaction = Transaction(connection)
         try:
-            block = connection.transaction()
-            with _ours():
-                await block.start()
-            transaction = Transaction(connection)
-            try:
-                yield transaction
-            except BaseException:
-                await _roll_back(block)
-                raise
-            with tracing.span("COMMIT", tracing.SpanKind.CLIENT, _SYSTEM), _ours():
-                await block.commit()
+            with ours():
+                await connection.execute("BEGIN")
+            yield transaction
+            with tracing.span("COMMIT", tracing.SpanKind.CLIENT, _SYSTEM), ours():
+                await _commit(connection)
+        except Exception:
+            await _roll_back(connection)
+            raise
+        except BaseException:
+            connection.terminate()  # cancelled, perhaps in the middle of a statement; PostgreSQL rolls back
+            raise
         finally:
-            await _release(self._pool, connection)
+            transaction.over = True
+            self._pool.give_back(connection)
         if transaction.tells:
             self.outbox_written.set()
 
@@ -141,15 +121,14 @@ class Database:
     async def ping(self) -> bool:
         """Whether PostgreSQL answers at this moment."""
         try:
-            async with asyncio.timeout(1):
-                return bool(await self._pool.fetchval("SELECT true"))
-        except (*_AWAY, asyncpg.InterfaceError):
+            return bool(await self.fetchval("ping", "SELECT true"))
+        except UnavailableError:
             return False
 
     async def _run(self, name: str, sql: str, statement: Statement[T]) -> T:
         async def once() -> T:
-            with _ours():
-                async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+            with ours():
+                async with self._pool.lent() as connection:
                     return await statement(connection)
 
         with _span(name, sql):
@@ -189,31 +168,18 @@ async def _retrying(once: Callable[[], Awaitable[T]]) -> T:
         raise UnavailableError("Too many changes at once; try again.") from error
 
 
-async def _release(pool: asyncpg.Pool, connection: PoolConnectionProxy) -> None:
+async def _commit(connection: asyncpg.Connection) -> None:
+    ended_in = await connection.execute("COMMIT")
+    if ended_in != "COMMIT":  # PostgreSQL answers ROLLBACK, and no error, when a statement had failed before
+        raise asyncpg.InFailedSQLTransactionError("a statement failed, and its error was not passed on")
+
+
+async def _roll_back(connection: asyncpg.Connection) -> None:
     try:
-        await pool.release(connection)
-    except (*_AWAY, asyncpg.InterfaceError):
-        log.info("database.released_without_connection")  # the pool makes a new one when next asked
-
-
-async def _roll_back(block: asyncpg.transaction.Transaction) -> None:
-    try:
-        await block.rollback()
-    except (*_AWAY, asyncpg.InterfaceError):
-        log.info("database.rollback_without_connection")  # PostgreSQL rolls back whatever it loses
-
-
-@contextmanager
-def _ours() -> Iterator[None]:
-    """Turn "PostgreSQL is away" into our refusal; constraint violations are the store's to understand."""
-    try:
-        yield
-    except _AWAY as error:
-        raise UnavailableError("The database does not answer.") from error
-    except asyncpg.InterfaceError as error:
-        if any(word in str(error) for word in _LOST):
-            raise UnavailableError("The database does not answer.") from error
-        raise
+        if not connection.is_closed():
+            await connection.execute("ROLLBACK")
+    except (*AWAY, asyncpg.InterfaceError):
+        connection.terminate()  # PostgreSQL rolls back whatever it loses
 
 
 @asynccontextmanager
@@ -232,25 +198,26 @@ async def open_database(
     running a short statement; only one with optional conditions (`$1 IS NULL OR …`) is worth it.
     """
     await _migrate_when_there(url, name, migrations)
-    pool = await asyncpg.create_pool(
-        url,
-        min_size=min(2, pool_size),
-        max_size=pool_size,
-        timeout=CONNECT_TIMEOUT_S,
-        command_timeout=statement_timeout.total_seconds() + 1,
-        connection_class=_Connection,
-        server_settings={
-            "application_name": name,
-            "timezone": "UTC",
-            "jit": "off",
-            "plan_cache_mode": "force_generic_plan" if plan_once else "auto",
-            "statement_timeout": str(int(statement_timeout.total_seconds() * 1000)),
-        },
-    )
+
+    async def connect() -> asyncpg.Connection:
+        return await asyncpg.connect(
+            url,
+            timeout=CONNECT_WITHIN_S,
+            command_timeout=statement_timeout.total_seconds() + 1,
+            server_settings={
+                "application_name": name,
+                "timezone": "UTC",
+                "jit": "off",
+                "plan_cache_mode": "force_generic_plan" if plan_once else "auto",
+                "statement_timeout": str(int(statement_timeout.total_seconds() * 1000)),
+            },
+        )
+
+    pool = Pool(connect, size=pool_size, lend_within_s=LEND_WITHIN_S)
     try:
         yield Database(pool, url)
     finally:
-        await _close(pool)
+        await pool.close()
 
 
 async def _migrate_when_there(url: str, name: str, migrations: Traversable) -> None:
@@ -259,28 +226,3 @@ async def _migrate_when_there(url: str, name: str, migrations: Traversable) -> N
         await migrate(connection, migrations)
     finally:
         await connection.close()
-
-
-async def connect_when_there(url: str, name: str, *, answer_within_s: float | None = None) -> asyncpg.Connection:
-    """Open a connection of one's own, waiting for as long as PostgreSQL is away."""
-    pause_s = 0.05
-    while True:
-        try:
-            return await asyncpg.connect(
-                url,
-                timeout=CONNECT_TIMEOUT_S,
-                command_timeout=answer_within_s,
-                server_settings={"application_name": name, "timezone": "UTC"},
-            )
-        except _AWAY as error:
-            log.warning("database.awaited", error=str(error) or type(error).__name__)
-        await asyncio.sleep(pause_s)
-        pause_s = min(2.0, pause_s * 2)
-
-
-async def _close(pool: asyncpg.Pool) -> None:
-    try:
-        async with asyncio.timeout(2):
-            await pool.close()
-    except TimeoutError:
-        pool.terminate()

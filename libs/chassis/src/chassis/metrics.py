@@ -19,3 +19,4 @@ LOOP_ROUNDS = Counter("p2p_loop_rounds", "Rounds of periodic work, by outcome.",
 LOOP_LAST_SUCCESS = Gauge("p2p_loop_last_success_seconds", "When a loop last succeeded, Unix time.", ["loop"])
 
 BUS_DISCONNECTS = Counter("p2p_bus_disconnects", "Times the connection to NATS was lost.")
+BUS_DROPPED = Counter("p2p_bus_dropped", "Messages dropped because a callback was too slow for them.")

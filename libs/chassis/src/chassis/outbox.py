@@ -18,9 +18,10 @@ from nats.errors import Error as NatsError
 
 from chassis import tracing
 from chassis.bus import Bus, kind_of
-from chassis.database import Database, Transaction, connect_when_there
+from chassis.database import Database, Transaction
 from chassis.jetstream import publish
 from chassis.metrics import OUTBOX_RELAYED, OUTBOX_WAITING
+from chassis.postgres import connect_when_there
 from chassis.refusals import ServiceError
 
 log = structlog.stdlib.get_logger()
