@@ -66,6 +66,10 @@ class PortTakenError(Exception):
 def _bound(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=2048)
+        listening = socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
         raise PortTakenError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    # Inherited by each connection. asyncio's own loop leaves it to us where it hasn't made the socket, and an answer of
+    # two writes takes 40 ms longer without it.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
