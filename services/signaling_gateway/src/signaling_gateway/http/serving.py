@@ -17,6 +17,10 @@ log = structlog.stdlib.get_logger()
 BODY_BYTES = 1024 * 1024
 """Sixty times the largest body that can be valid; NATS carries no more."""
 
+DISCARDED_BYTES = 32 * 1024 * 1024
+DISCARDED_WITHIN_S = 2.0
+"""How much of a body that is too large is read into nothing before the answer."""
+
 ASKED_WITHIN_S = 3.5
 """What we ask others for must be back by then, so that a refusal for lateness still arrives within 4 s."""
 
@@ -74,8 +78,10 @@ async def _read(scope: Scope, receive: Receive) -> Request:
 
 
 async def _body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
-    length = headers.get(b"content-length", b"0")
-    if length.isdigit() and int(length) > BODY_BYTES:
+    declared = headers.get(b"content-length", b"0")
+    if declared.isdigit() and int(declared) > BODY_BYTES:
+        if b"expect" not in headers:  # one who asks first has not sent it yet
+            await _discard(receive, more=True)
         raise _too_large()
     message = await receive()
     body: bytes = message.get("body", b"")
@@ -83,10 +89,24 @@ async def _body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
         message = await receive()
         body += message.get("body", b"")
         if len(body) > BODY_BYTES:
+            await _discard(receive, more=message.get("more_body", False))
             raise _too_large()
     if message["type"] == "http.disconnect":
         raise ClientGoneError
     return body
+
+
+async def _discard(receive: Receive, *, more: bool) -> None:
+    # To close while the client still writes makes its kernel drop the answer; a patient moment lets most read it.
+    left = DISCARDED_BYTES
+    try:
+        async with asyncio.timeout(DISCARDED_WITHIN_S):
+            while more and left > 0:
+                message = await receive()
+                left -= len(message.get("body", b""))
+                more = message.get("more_body", False)
+    except TimeoutError:
+        return
 
 
 def _too_large() -> BodyTooLargeError:
