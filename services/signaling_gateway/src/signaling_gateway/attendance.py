@@ -25,7 +25,7 @@ from contracts.sessions import (
 
 from signaling_gateway.announcer import Announcer
 from signaling_gateway.codec import FrameRefusedError
-from signaling_gateway.connections import Connection, Connections
+from signaling_gateway.connections import Connection, Connections, is_far_ahead
 from signaling_gateway.conversation import Place, may_be_session
 from signaling_gateway.funnel import Funnel
 from signaling_gateway.hosting import Hosting, place_of
@@ -73,16 +73,18 @@ class Attendance:
         """
         connection.standing = replace(connection.standing, peer_id=peer_id)
         older = self._connections.name(connection)
-        if older is not None and older.connection_id > connection.connection_id:
-            connection.renew_after(older.connection_id)
+        connection.take_new_id(after=older.connection_id if older is not None else None)
         held = await self._claim(connection)
-        self._announcer.connected(connection)
-        await self._hosting.identify(connection)
+        if held is not None and held.connection_id > connection.connection_id:
+            connection.give_way()  # a still newer one came meanwhile, elsewhere
+        else:
+            self._announcer.connected(connection)
+            await self._hosting.identify(connection)
 
         def evict() -> None:
             if older is not None:
                 older.give_way()
-            if held is not None and held.gateway_id != self._presence.gateway_id:
+            if held is not None and held.gateway_id != self._presence.gateway_id and connection.wire.open:
                 self.replace_elsewhere(connection, held)
 
         return evict
@@ -170,15 +172,15 @@ class Attendance:
         await self._presence.release(connection.peer_id, self._presence.mark(connection.connection_id))
 
     async def _claim(self, connection: Connection) -> Mark | None:
-        """Tell Redis that the peer is here; whoever held it before is older, whatever the clocks say."""
+        """Tell Redis that the peer is here; the other connection that held it, if any."""
         try:
             held = await self._presence.claim(connection.peer_id, self._presence.mark(connection.connection_id))
-            if held is not None and held.connection_id > connection.connection_id:
-                connection.renew_after(held.connection_id)
-                await self._presence.claim(connection.peer_id, self._presence.mark(connection.connection_id))
+            if held is None or not is_far_ahead(held.connection_id, of=connection.connection_id):
+                return held
+            connection.take_new_id(after=held.connection_id)
+            return await self._presence.claim(connection.peer_id, self._presence.mark(connection.connection_id))
         except UnavailableError:
             return None  # told when Redis is back
-        return held
 
     async def _into_session(self, connection: Connection, session: Session) -> None:
         place = place_of(session)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from uuid import UUID
 
 from chassis.ids import new_event_id
 from contracts.frames import FrameOut
@@ -10,6 +11,11 @@ from contracts.frames import FrameOut
 from signaling_gateway.codec import written
 from signaling_gateway.conversation import Standing
 from signaling_gateway.wire import Wire
+
+_RANDOM_BITS = 80
+"""Of a UUIDv7; the 48 before them are its milliseconds."""
+
+RACE_MS = 1000
 
 REPLACED = 4001
 """Close code: a newer connection of the same peer took over."""
@@ -49,9 +55,10 @@ class Connection:
         finally:
             self.is_moving = False
 
-    def renew_after(self, connection_id: str) -> None:
-        """Take a later name than another connection's: whoever comes last is the newest, whatever clocks say."""
-        self.connection_id = later_than(connection_id)
+    def take_new_id(self, after: str | None = None) -> None:
+        """Count as new from now on: its peer has said its name; and newer than another connection."""
+        made = new_event_id()
+        self.connection_id = made if after is None else max(made, _later_than(after))
 
     def give_way(self) -> None:
         """Close, because a newer connection of the peer is there."""
@@ -59,11 +66,17 @@ class Connection:
         self.wire.hang_up(REPLACED, "replaced by a newer connection")
 
 
-def later_than(connection_id: str) -> str:
-    """A UUIDv7 just greater than this one."""
-    number = int(connection_id.replace("-", ""), 16) + (1 << 80)  # one millisecond
-    digits = f"{number:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+def is_far_ahead(connection_id: str, of: str) -> bool:
+    """Whether two connections' names differ by more than a race between their gateways explains: a clock is wrong."""
+    return _milliseconds(connection_id) - _milliseconds(of) > RACE_MS
+
+
+def _milliseconds(connection_id: str) -> int:
+    return UUID(connection_id).int >> _RANDOM_BITS
+
+
+def _later_than(connection_id: str) -> str:
+    return str(UUID(int=UUID(connection_id).int + (1 << _RANDOM_BITS)))
 
 
 class Connections:

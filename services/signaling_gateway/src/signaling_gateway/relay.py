@@ -113,10 +113,13 @@ class Relay:
             return None
         room.looked_at = now
         try:
-            listing = await self._presence.look(room.place.session_id)
+            self._rooms.reconcile(room, await self._presence.look(room.place.session_id))
+            if to == room.place.host_peer_id and room.receiver(to) is None:
+                # Its gateway may not have heard of the session yet: it will ask.
+                holder = await self._presence.where(to)
+                room.host_gateway = holder.gateway_id if holder is not None else None
         except UnavailableError:
             return None
-        self._rooms.reconcile(room, listing)
         return room.receiver(to)
 
     async def _keep(self, sender: Connection, carry: Carry, room: Room) -> None:

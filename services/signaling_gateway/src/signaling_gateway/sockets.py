@@ -226,7 +226,8 @@ class Sockets:
         """Name the peer, then hear the frame again: it may be a host, and the session its own."""
         evict = await self._attendance.name(connection, peer_id)
         try:
-            await self._do(connection, hear(connection.standing, frame))
+            if connection.wire.open:  # else a still newer connection of the peer is there
+                await self._do(connection, hear(connection.standing, frame))
         finally:
             evict()
 

@@ -1,0 +1,84 @@
+"""Gateways on real NATS and Redis, in front of owners that the test plays."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from itertools import count
+
+import httpx
+import pytest
+import pytest_asyncio
+from embedded.ports import free_port
+from signaling_gateway.app import service
+from signaling_gateway.settings import Settings
+from testkit.servers import TestServers
+
+from services.signaling_gateway.tests.signaling.owners import Owners, owning
+
+Opening = Callable[[], AbstractAsyncContextManager[str]]
+
+_NUMBERS = count(1)
+
+
+@pytest.fixture
+def room() -> str:
+    """The name of a room that no other test uses."""
+    return f"room-{next(_NUMBERS)}"
+
+
+@pytest.fixture
+def number() -> int:
+    """A number that no other test uses."""
+    return next(_NUMBERS)
+
+
+@pytest.fixture
+def name() -> Callable[[str], str]:
+    """Make names that no other test uses."""
+    number = next(_NUMBERS)
+    return lambda word: f"{word}-{number}"
+
+
+@pytest.fixture
+def client_of() -> Callable[[str], httpx.AsyncClient]:
+    """Speak HTTP to a gateway."""
+    return lambda url: httpx.AsyncClient(base_url=url)
+
+
+@asynccontextmanager
+async def gateway(servers: TestServers) -> AsyncIterator[str]:
+    """Run a gateway in this process; give its base URL."""
+    settings = Settings(
+        nats_url=servers.nats.url,
+        redis_url=servers.redis.url,
+        http_port=free_port(),
+        stun_servers=("stun.example.org:3478",),
+        cors_origins=("https://game.example.org",),
+    )
+    async with service(settings):
+        yield f"http://127.0.0.1:{settings.http_port}"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def owners(servers: TestServers) -> AsyncIterator[Owners]:
+    async with owning(servers.nats.url) as owners:
+        yield owners
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def here(servers: TestServers, owners: Owners) -> AsyncIterator[str]:
+    """One gateway."""
+    async with gateway(servers) as url:
+        yield url
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def there(servers: TestServers, owners: Owners) -> AsyncIterator[str]:
+    """Another gateway."""
+    async with gateway(servers) as url:
+        yield url
+
+
+@pytest.fixture
+def open_gateway(servers: TestServers) -> Opening:
+    """Run a gateway for this test alone."""
+    return lambda: gateway(servers)

@@ -1,0 +1,113 @@
+"""What a frame asks for, by where its peer stands."""
+
+from types import MappingProxyType
+
+import pytest
+from contracts.frames import EnterZoneFrame, IceResult, Join, Leave, Ping, Pong
+from contracts.gateway import IceState
+from contracts.refusals import Code
+from signaling_gateway.codec import FrameRefusedError, Signal
+from signaling_gateway.conversation import (
+    Carry,
+    Enter,
+    EnterZone,
+    GoOut,
+    Place,
+    Reply,
+    Report,
+    Show,
+    Standing,
+    hear,
+    may_be_session,
+)
+
+SESSION = "session-0123456789abcdef"
+OTHER = "session-fedcba9876543210"
+
+ROOM = Place("lobby", is_session=False)
+SEAT = Place(SESSION, is_session=True, host_id="host-1", host_peer_id="h1", epoch=1)
+SECOND = Place(OTHER, is_session=True, host_id="host-1", host_peer_id="h1", epoch=1)
+
+STRANGER = Standing()
+IDLE = Standing(peer_id="ann")
+GUEST = Standing(peer_id="ann", place=ROOM)
+PLAYER = Standing(peer_id="ann", place=SEAT)
+FREE_HOST = Standing(peer_id="h1", host_id="host-1")
+HOST = Standing(peer_id="h1", host_id="host-1", hosted=MappingProxyType({SESSION: SEAT}))
+BUSY_HOST = Standing(peer_id="h1", host_id="host-1", hosted=MappingProxyType({SESSION: SEAT, OTHER: SECOND}))
+
+
+def offer(to: str, session_id: str | None = None) -> Signal:
+    return Signal("offer", to, session_id, "v=0", None)
+
+
+def result(session_id: str | None = None) -> IceResult:
+    return IceResult(to="h1", state=IceState.CONNECTED, session_id=session_id)
+
+
+UNDERSTOOD = [
+    (IDLE, Join(session_id="lobby"), Enter("ann", "lobby")),
+    (STRANGER, Join(session_id="lobby", peer_id="ann"), Enter("ann", "lobby")),
+    (PLAYER, Join(session_id=OTHER, peer_id="ann"), Enter("ann", OTHER)),
+    (PLAYER, Join(session_id=SESSION), Enter("ann", SESSION)),
+    (HOST, Join(session_id=SESSION), Show(SEAT)),
+    (HOST, Join(session_id="lobby"), Enter("h1", "lobby")),
+    (STRANGER, EnterZoneFrame(zone_id="prontera", peer_id="ann"), EnterZone("ann", "prontera")),
+    (PLAYER, EnterZoneFrame(zone_id="prontera"), EnterZone("ann", "prontera")),
+    (PLAYER, Leave(), GoOut(SEAT)),
+    (GUEST, Leave(), GoOut(ROOM)),
+    (STRANGER, Ping(id=7), Reply(Pong(id=7))),
+    (PLAYER, result(), Report(SEAT, result())),
+    (HOST, result(SESSION), Report(SEAT, result(SESSION))),
+    (GUEST, offer("bob"), Carry(offer("bob"), ROOM, "bob", named=False)),
+    (PLAYER, offer("bob"), Carry(offer("bob"), SEAT, "bob", named=False)),
+    (PLAYER, offer("bob", SESSION), Carry(offer("bob", SESSION), SEAT, "bob", named=False)),
+    (PLAYER, offer("h1"), Carry(offer("h1"), SEAT, "h1", named=True)),
+    (PLAYER, offer("host-1"), Carry(offer("host-1"), SEAT, "h1", named=True)),
+    (HOST, offer("ann"), Carry(offer("ann"), SEAT, "ann", named=True)),
+    (BUSY_HOST, offer("ann", OTHER), Carry(offer("ann", OTHER), SECOND, "ann", named=True)),
+]
+
+
+@pytest.mark.parametrize("standing, frame, deed", UNDERSTOOD)
+def test_a_frame_asks_for_one_thing(standing, frame, deed):
+    assert hear(standing, frame) == deed
+
+
+NOT_TO_ANN = "Failed to deliver offer to ann"
+NOT_TO_BOB = "Failed to deliver offer to bob"
+
+REFUSED = [
+    (IDLE, Join(session_id=""), "session_id required", Code.INVALID),
+    (IDLE, Join(session_id="a/b"), "session_id must not contain '/'", Code.INVALID),
+    (IDLE, Join(session_id="é" * 128), "session_id is too long", Code.INVALID),
+    (STRANGER, Join(session_id="lobby"), "peer_id required", Code.INVALID),
+    (IDLE, Join(session_id="lobby", peer_id="bob"), "This connection is ann's", Code.FORBIDDEN),
+    (HOST, Join(session_id=OTHER), f"host-1 does not host session {OTHER}", Code.FORBIDDEN),
+    (HOST, EnterZoneFrame(zone_id="prontera"), "A host enters no zone", Code.FORBIDDEN),
+    (IDLE, Leave(), "Not in a session", Code.WRONG_STATE),
+    (HOST, Leave(), "Not in a session", Code.WRONG_STATE),
+    (IDLE, result(), "Not in a session", Code.FORBIDDEN),
+    (STRANGER, offer("bob"), NOT_TO_BOB, Code.FORBIDDEN),
+    (IDLE, offer("bob"), NOT_TO_BOB, Code.FORBIDDEN),
+    (PLAYER, offer("bob", OTHER), NOT_TO_BOB, Code.FORBIDDEN),
+    (PLAYER, offer("ann"), NOT_TO_ANN, Code.PEER_NOT_FOUND),
+    (FREE_HOST, offer("ann"), NOT_TO_ANN, Code.FORBIDDEN),
+    (HOST, offer("ann", OTHER), NOT_TO_ANN, Code.FORBIDDEN),
+    (BUSY_HOST, offer("ann"), "session_id required", Code.INVALID),
+]
+
+
+@pytest.mark.parametrize("standing, frame, message, code", REFUSED)
+def test_what_a_peer_may_not_have_is_refused_in_words_that_clients_know(standing, frame, message, code):
+    with pytest.raises(FrameRefusedError) as refused:
+        hear(standing, frame)
+    assert (refused.value.message, refused.value.code) == (message, code)
+
+
+@pytest.mark.parametrize(
+    "name, may",
+    [(SESSION, True), ("42", True), ("lobby", False), ("session-1", False), ("SESSION-0123456789ABCDEF", False)],
+)
+def test_only_what_looks_like_a_session_is_asked_about(name, may):
+    assert may_be_session(name) is may
