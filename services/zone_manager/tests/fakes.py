@@ -2,11 +2,17 @@
 
 import asyncio
 from collections import Counter, defaultdict
+from collections.abc import Callable
 
+from chassis.refusals import ServiceError
 from contracts.hosts import Candidate, FindHosts, Host, HostsFound, Rejection, ReserveSlot
 from contracts.refusals import Code, Refusal
 from contracts.zones import Zone
 from zone_manager.errors import SlotLostError, ZoneNotFoundError
+
+
+class HostNotFoundError(ServiceError):
+    code = Code.HOST_NOT_FOUND
 
 
 class ZonesInMemory:
@@ -33,13 +39,22 @@ class RegistryInMemory:
         self.answers_find = asyncio.Event()
         """Cleared, it holds every search up."""
         self.answers_find.set()
+        self.after_find: Callable[[], object] = lambda: None
+        """What becomes of the hosts between the answer to a search and whatever is done with it."""
 
     async def find(self, question: FindHosts) -> HostsFound:
         self.questions.append(question)
         await self.answers_find.wait()
         await asyncio.sleep(0)
+        found = self._find(question)
+        self.after_find()
+        return found
+
+    def _find(self, question: FindHosts) -> HostsFound:
         judged = [self._judged(candidate, question) for candidate in self.candidates.values()]
         if question.host_id is not None:
+            if question.host_id not in self.candidates:
+                raise HostNotFoundError("There is no such host.")
             return HostsFound(candidates=tuple(one for one in judged if one.host.host_id == question.host_id))
         able = [one for one in judged if not one.rejections]
         able.sort(key=lambda one: (-one.host.quality_score * one.host.confidence, one.seats_taken, one.slots_taken))

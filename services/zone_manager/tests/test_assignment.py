@@ -3,6 +3,7 @@
 import asyncio
 from asyncio import gather
 from collections import Counter
+from typing import Any
 
 import pytest
 from contracts.hosts import Rejection
@@ -30,8 +31,12 @@ def session(number: int = 1) -> str:
     return f"session-{number:016x}"
 
 
-def place(number: int = 1, **fields: object) -> Place:
+def place(number: int = 1, **fields: Any) -> Place:
     return Place.model_validate({"zone_id": "prontera", "session_id": session(number)} | fields)
+
+
+def fill(registry: RegistryInMemory, host_id: str) -> None:
+    registry.slots[host_id] = {session(number): 0 for number in range(100, 105)}
 
 
 async def test_the_best_host_is_placed_and_the_answer_says_why():
@@ -67,14 +72,7 @@ async def test_excluded_hosts_are_not_placed():
 
 async def test_when_the_best_host_is_taken_meanwhile_the_next_one_is_placed():
     registry = RegistryInMemory(candidate("first", quality_score=90), candidate("second"))
-    find = registry.find
-
-    async def find_then_fill(question):
-        found = await find(question)
-        registry.slots["first"] = {session(number): 0 for number in range(100, 105)}
-        return found
-
-    registry.find = find_then_fill
+    registry.after_find = lambda: fill(registry, "first")
     placement = await assignment(registry).place(place())
     assert placement.host.host_id == "second"
     assert [asked.host_id for asked in registry.reservations] == ["first", "second"]
@@ -82,14 +80,7 @@ async def test_when_the_best_host_is_taken_meanwhile_the_next_one_is_placed():
 
 async def test_when_the_best_host_is_deleted_meanwhile_the_next_one_is_placed():
     registry = RegistryInMemory(candidate("first", quality_score=90), candidate("second"))
-    find = registry.find
-
-    async def find_then_delete(question):
-        found = await find(question)
-        registry.candidates.pop("first", None)
-        return found
-
-    registry.find = find_then_delete
+    registry.after_find = lambda: registry.candidates.pop("first", None)
     assert (await assignment(registry).place(place())).host.host_id == "second"
 
 
@@ -132,20 +123,13 @@ async def test_a_host_that_was_asked_for_and_is_not_fit_is_refused_with_its_reje
 
 async def test_a_host_that_was_asked_for_and_is_lost_meanwhile_is_refused_as_the_registry_says():
     registry = RegistryInMemory(candidate("mine"))
-    find = registry.find
-
-    async def find_then_fill(question):
-        found = await find(question)
-        registry.slots["mine"] = {session(number): 0 for number in range(100, 105)}
-        return found
-
-    registry.find = find_then_fill
+    registry.after_find = lambda: fill(registry, "mine")
     with pytest.raises(SlotLostError, match="The host has no room"):
         await assignment(registry).place(place(host_id="mine"))
 
 
 @pytest.mark.parametrize("fields", [{}, {"host_id": "host-12345"}])
-async def test_nothing_is_placed_in_a_zone_that_is_closed_to_hosts(fields: dict[str, str]):
+async def test_nothing_is_placed_in_a_zone_that_is_closed_to_hosts(fields: dict[str, Any]):
     registry = RegistryInMemory(candidate())
     with pytest.raises(ZoneDisabledError, match="No host is placed in geffen: the zone is disabled"):
         await assignment(registry).place(place(zone_id="geffen", **fields))
@@ -153,7 +137,7 @@ async def test_nothing_is_placed_in_a_zone_that_is_closed_to_hosts(fields: dict[
 
 
 @pytest.mark.parametrize("fields", [{}, {"host_id": "host-12345"}])
-async def test_nothing_is_placed_anywhere_when_p2p_is_switched_off(fields: dict[str, str]):
+async def test_nothing_is_placed_anywhere_when_p2p_is_switched_off(fields: dict[str, Any]):
     with pytest.raises(ZoneDisabledError, match="ENABLE_P2P"):
         await assignment(RegistryInMemory(candidate()), p2p_allowed=False).place(place(**fields))
 

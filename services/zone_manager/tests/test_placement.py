@@ -55,10 +55,7 @@ def test_equal_hosts_take_turns(why: str, claims: dict[str, Claims], chosen: str
 def test_a_better_host_is_chosen_until_its_last_slot_is_claimed():
     standings = [standing("good", quality_score=95, max_zones=3), standing("fair", quality_score=60)]
     claimed = [Claims(slots=count) for count in range(4)]
-    chosen = [
-        best(PRONTERA, standings, lambda host_id, on=on: on if host_id == "good" else NO_CLAIMS).host_id
-        for on in claimed
-    ]
+    chosen = [best(PRONTERA, standings, {"good": on, "fair": NO_CLAIMS}.__getitem__).host_id for on in claimed]
     assert chosen == ["good", "good", "good", "fair"]
 
 

@@ -5,6 +5,7 @@ from asyncio import gather
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from importlib.resources import files
+from typing import Any
 
 import pytest
 from chassis.database import Database, open_database
@@ -104,8 +105,8 @@ async def test_simultaneous_puts_of_one_zone_are_one_zone_and_lose_no_revision(d
     assert (await zones.count()).total == 1
 
 
-async def listed(zones: ZoneStore, **filters: object) -> list[str]:
-    asked = {"status": None, "p2p_enabled": None, "after": None, "limit": 100} | filters
+async def listed(zones: ZoneStore, **filters: Any) -> list[str]:
+    asked: dict[str, Any] = {"status": None, "p2p_enabled": None, "after": None, "limit": 100} | filters
     return [zone.zone_id for zone in await zones.list(**asked)]
 
 
