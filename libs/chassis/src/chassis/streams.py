@@ -1,7 +1,10 @@
 """Declaring the JetStream streams: here and nowhere else, so that nobody overwrites their settings."""
 
+import asyncio
+
 import structlog
 from contracts.streams import ALL, Stream
+from nats.errors import Error as NatsError
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
 from nats.js.errors import NotFoundError
 
@@ -9,11 +12,27 @@ from chassis.bus import Bus
 
 log = structlog.stdlib.get_logger()
 
+FIRST_PAUSE_S = 0.1
+LONGEST_PAUSE_S = 2.0
+"""JetStream is there some seconds after NATS in a cluster that elects a leader."""
+
 
 async def declare_streams(bus: Bus, *, replicas: int = 1) -> None:
-    """Create the streams that are missing and bring the others' settings up to date; may be called by all at once."""
-    for stream in ALL:
-        await _declare(bus, stream.name, _config(stream, replicas))
+    """Create the streams that are missing and bring the others' settings up to date, once JetStream is there.
+
+    May be called by all at once. How many replicas a stream has that exists is left to whoever runs the cluster.
+    """
+    pause_s = FIRST_PAUSE_S
+    while True:
+        try:
+            for stream in ALL:
+                await _declare(bus, stream.name, _config(stream, replicas))
+        except NatsError as error:
+            log.warning("stream.not_declared", error=str(error) or type(error).__name__)
+        else:
+            return
+        await asyncio.sleep(pause_s)
+        pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
 
 
 async def _declare(bus: Bus, name: str, wanted: StreamConfig) -> None:
@@ -25,7 +44,14 @@ async def _declare(bus: Bus, name: str, wanted: StreamConfig) -> None:
         log.info("stream.created", stream=name)
         return
     if _differs(present, wanted):
-        await streams.update_stream(wanted)
+        await streams.update_stream(
+            present.evolve(
+                subjects=wanted.subjects,
+                max_age=wanted.max_age,
+                max_msgs_per_subject=wanted.max_msgs_per_subject,
+                duplicate_window=wanted.duplicate_window,
+            )
+        )
         log.info("stream.updated", stream=name)
 
 

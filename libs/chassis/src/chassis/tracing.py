@@ -31,6 +31,7 @@ from chassis.refusals import ServiceError
 from chassis.sampling import Sampling
 
 TRACEPARENT = "traceparent"
+TRACEPARENT_LENGTH = len("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 
 REFUSAL = "p2p.refusal"
 """The span attribute that holds a refusal's code."""
@@ -118,7 +119,7 @@ class Parent(NamedTuple):
 
 def parse(traceparent: str | None) -> Parent | None:
     """Read a W3C `traceparent`; None when there is none or it is malformed (then a new trace begins)."""
-    if traceparent is None or len(traceparent) < len("00-") + 32 + 1 + 16 + 1 + 2:
+    if traceparent is None or len(traceparent) < TRACEPARENT_LENGTH:
         return None
     version, trace_id, span_id, flags, *_ = (*traceparent.split("-"), "", "", "")
     if len(version) != 2 or version == "ff" or len(trace_id) != 32 or len(span_id) != 16 or len(flags) != 2:  # noqa: PLR2004 -- W3C's field widths
@@ -247,6 +248,8 @@ def continued(
     """Record a span below a sender's; `linked` also links it there, as consumers' spans are."""
     if traceparent is None:
         return QUIET
+    if len(traceparent) == TRACEPARENT_LENGTH and traceparent.endswith("-00"):
+        return _PassedOn(traceparent)  # by far the most frequent: nothing of it but its text is needed
     parent = parse(traceparent)
     if parent is None:
         return QUIET
