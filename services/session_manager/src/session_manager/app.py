@@ -73,7 +73,6 @@ async def service(settings: Settings) -> AsyncIterator[None]:
         jobs = Jobs(
             RunStore(database),
             lifecycle,
-            absence,
             clock,
             idle_after=settings.idle_after,
             empty_after=settings.empty_after,

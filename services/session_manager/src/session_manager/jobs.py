@@ -8,7 +8,6 @@ from chassis.clock import Clock
 from chassis.refusals import UnavailableError
 from contracts.jobs import JobDue, JobName, JobOutcome
 
-from session_manager.absence import Absence
 from session_manager.lifecycle import Lifecycle
 from session_manager.store.runs import RunStore
 
@@ -24,7 +23,6 @@ class Jobs:
         self,
         runs: RunStore,
         lifecycle: Lifecycle,
-        absence: Absence,
         clock: Clock,
         *,
         idle_after: timedelta,
@@ -32,7 +30,6 @@ class Jobs:
     ) -> None:
         self._runs = runs
         self._lifecycle = lifecycle
-        self._absence = absence
         self._clock = clock
         self._idle_after = idle_after
         self._empty_after = empty_after
@@ -49,7 +46,7 @@ class Jobs:
         outcome, detail = await self._run(tick.job)
         now = self._clock.now()
         await self._runs.record(tick, outcome, now - began_at, detail, now)
-        log.info("job.run", job=tick.job, due_at=tick.due_at, outcome=outcome, detail=detail)
+        log.info("job.run", job=tick.job, due_at=tick.due_at.isoformat(), outcome=outcome, detail=detail)
 
     async def _run(self, job: JobName) -> tuple[JobOutcome, str]:
         try:
@@ -67,5 +64,4 @@ class Jobs:
 
     async def _look_after(self) -> str:
         lost = await self._lifecycle.fail_lost()
-        given_up = await self._absence.give_up_seats()
-        return f"failed {len(lost)} sessions of lost hosts, gave up {given_up} seats"
+        return f"failed {len(lost)} sessions of lost hosts"

@@ -50,6 +50,6 @@ class RunStore:
             )
             subject = JOB_DONE if outcome is JobOutcome.DONE else JOB_FAILED
             await tell(transaction, [outbox_row(subject.of(job=tick.job), fact)])
-            await transaction.execute("job_runs.forget", _FORGET, tick.job, now - KEPT)
+            await transaction.execute("job_runs.forget", _FORGET, tick.job, tick.due_at - KEPT)
 
         await self._database.transact(once)

@@ -1,0 +1,73 @@
+"""Facts of others, as session_manager hears them."""
+
+from datetime import UTC, datetime
+
+from chassis.ids import new_event_id
+from contracts.gateway import PeerPresence, SessionsActive
+from contracts.hosts import Host, HostFact, HostStatus
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def a_host(host_id: str, **changes: object) -> Host:
+    fields: dict[str, object] = {
+        "id": 1,
+        "host_id": host_id,
+        "player_id": "player",
+        "player_name": "Player",
+        "peer_id": f"peer-of-{host_id}",
+        "ip_address": None,
+        "port": None,
+        "public_ip": None,
+        "cpu_cores": 8,
+        "cpu_frequency_mhz": None,
+        "memory_mb": None,
+        "network_speed_mbps": 1000,
+        "latency_ms": None,
+        "packet_loss_percent": None,
+        "bandwidth_usage_mbps": None,
+        "status": HostStatus.OFFLINE,
+        "max_players": 50,
+        "current_players": 0,
+        "max_zones": 5,
+        "current_zones": 0,
+        "quality_score": 90.0,
+        "region": None,
+        "confidence": 0.3,
+        "measured": False,
+        "connected": False,
+        "last_heartbeat": NOON,
+        "created_at": NOON,
+        "updated_at": NOON,
+    }
+    return Host.model_validate(fields | changes)
+
+
+def a_host_fact(host_id: str, *, revision: int = 1, at: datetime = NOON) -> HostFact:
+    return HostFact(event_id=new_event_id(), occurred_at=at, revision=revision, host_id=host_id, host=a_host(host_id))
+
+
+def a_presence(
+    player: str,
+    session_id: str | None,
+    *,
+    at: datetime,
+    revision: int = 1,
+    gateway: str = "gateway-1",
+    connection: str = "connection-1",
+) -> PeerPresence:
+    return PeerPresence(
+        event_id=new_event_id(),
+        occurred_at=at,
+        revision=revision,
+        gateway_id=gateway,
+        connection_id=connection,
+        peer_id=player,
+        session_id=session_id,
+    )
+
+
+def sessions_active(gateway: str, *session_ids: str, at: datetime) -> SessionsActive:
+    return SessionsActive(
+        event_id=new_event_id(), occurred_at=at, revision=1, gateway_id=gateway, session_ids=session_ids
+    )
