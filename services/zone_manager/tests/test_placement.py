@@ -96,7 +96,23 @@ def test_the_order_does_not_depend_on_who_is_looked_at_first(standings: list[Sta
 
 @given(standings)
 def test_without_claims_the_best_is_the_first_of_the_ranking(standings: list[Standing]):
-    assert best(PRONTERA, standings, lambda _: NO_CLAIMS) == ranked(PRONTERA, standings)[0]
+    order = ranked(PRONTERA, standings)
+    assert best(PRONTERA, order, lambda _: NO_CLAIMS) is order[0]
+
+
+@given(standings, st.lists(st.integers(0, 6), min_size=20, max_size=20))
+def test_with_claims_the_best_is_the_one_that_stands_best_with_them(standings: list[Standing], counts: list[int]):
+    order = ranked(PRONTERA, standings)
+    claims = {
+        standing.host_id: Claims(count, count) if count else NO_CLAIMS
+        for standing, count in zip(order, counts, strict=False)
+    }
+
+    def with_claims(standing: Standing) -> tuple[object, ...]:
+        on = claims[standing.host_id]
+        return on.slots >= standing.slots_free, standing.rank(PRONTERA, on)
+
+    assert best(PRONTERA, order, claims.__getitem__) is min(order, key=with_claims)
 
 
 def test_a_host_that_anything_speaks_against_is_not_able():

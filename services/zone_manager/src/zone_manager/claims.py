@@ -13,7 +13,7 @@ from math import inf
 
 from zone_manager.placement import NO_CLAIMS, Claims
 
-REMEMBERED_S = 1.0
+REMEMBERED_S = 0.5
 """A count is used within milliseconds of its making; one in use for longer is just a little less well informed."""
 
 

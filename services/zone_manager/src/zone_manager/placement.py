@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from operator import itemgetter
 
 from contracts.hosts import Candidate
 from contracts.zones import Judgement, Zone
@@ -18,9 +20,9 @@ class Claims:
 NO_CLAIMS = Claims()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Standing:
-    """An able host, with all that its rank depends on."""
+    """An able host, with all that its rank depends on; compared by identity, for it is looked at a lot."""
 
     candidate: Candidate
     worst_round_trip_ms: float | None = None
@@ -30,11 +32,11 @@ class Standing:
     def host_id(self) -> str:
         return self.candidate.host.host_id
 
-    @property
+    @cached_property
     def seats_free(self) -> int:
         return max(0, self.candidate.host.max_players - self.candidate.seats_taken)
 
-    @property
+    @cached_property
     def slots_free(self) -> int:
         return max(0, self.candidate.host.max_zones - self.candidate.slots_taken)
 
@@ -68,16 +70,17 @@ def ranked(zone: Zone, standings: Iterable[Standing]) -> list[Standing]:
 
 
 def best(zone: Zone, standings: Sequence[Standing], claims_on: Callable[[str], Claims]) -> Standing:
-    """Choose the host to ask next, as if every claim of others had been granted.
+    """Choose the host to ask next among ranked ones, as if every claim of others had been granted.
 
     A host whose last slot is claimed is asked only when all are: the claim may still come to nothing.
     """
-
-    def order(standing: Standing) -> tuple[bool, tuple[float | int | str, ...]]:
+    contenders = []
+    for standing in standings:
         claims = claims_on(standing.host_id)
-        return claims.slots >= standing.slots_free, standing.rank(zone, claims)
-
-    return min(standings, key=order)
+        contenders.append((claims.slots >= standing.slots_free, standing.rank(zone, claims), standing))
+        if not claims.slots:  # claims only ever put a host further back: none behind this one can pass it
+            break
+    return min(contenders, key=itemgetter(0, 1))[2]
 
 
 def judgement(standing: Standing, *, chosen: bool) -> Judgement:
