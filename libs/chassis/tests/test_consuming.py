@@ -11,6 +11,7 @@ from chassis.events import Consumers, Delivery, UnusableError
 from chassis.jetstream import publish
 from chassis.refusals import UnavailableError
 from contracts.streams import DEAD_LETTERS, EVENTS
+from faststream.specification import AsyncAPI
 from testkit.eventually import eventually
 
 from libs.chassis.tests.messages import MOVED, Moved, moved
@@ -225,3 +226,12 @@ async def test_a_fact_at_work_when_the_drain_begins_is_finished_and_the_rest_goe
             await eventually(lambda: len(set(done) | set(heard.revisions.get("a", ()))) == 200)
     assert done[0] == 1
     assert not set(done) & set(heard.revisions["a"])
+
+
+async def test_consumers_are_documented_as_asyncapi(bus):
+    consumers = Consumers(bus, "listener", instance="one")
+    consumers.consume(EVENTS, MOVED.wildcard, Moved, Heard(), name="moves")
+    document = AsyncAPI(consumers.broker).to_specification().to_jsonable()
+    assert document["channels"]["listener-moves"]["address"] == MOVED.wildcard
+    payload = document["components"]["schemas"]["Moved"]
+    assert set(payload["required"]) == {"event_id", "occurred_at", "revision", "name"}

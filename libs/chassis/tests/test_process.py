@@ -1,5 +1,6 @@
 """The life of a real process, ended by real signals."""
 
+import asyncio
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ PROGRAM = """
 import asyncio, sys
 from contextlib import asynccontextmanager
 from pydantic_settings import SettingsConfigDict
+from chassis import tracing
 from chassis.process import run
 from chassis.settings import ServiceSettings
 
@@ -26,6 +28,8 @@ async def service(settings):
         await asyncio.Event().wait()
     if settings.way == "breaks":
         raise KeyError("broken")
+    with tracing.root("work"):
+        pass
     try:
         yield
     finally:
@@ -108,3 +112,11 @@ async def test_a_misspelt_setting_names_the_nearest():
     async with process(SAMPLE_NUMBR="3") as program:
         _, err = await program.communicate()
         assert err.decode() == "sample: SAMPLE_NUMBR is no setting; did you mean SAMPLE_NUMBER?\n"
+
+
+async def test_a_receiver_of_traces_that_is_away_holds_up_no_end(unused_tcp_port):
+    async with process(OTLP_ENDPOINT=f"http://127.0.0.1:{unused_tcp_port}") as program:
+        await said(program, "service.started")
+        program.terminate()
+        async with asyncio.timeout(5):
+            assert await program.wait() == 0

@@ -5,7 +5,7 @@ acknowledged, tried again, or put among the dead letters.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Self, TypeVar
 
 from contracts.streams import Stream
@@ -110,7 +110,8 @@ class Consumers:
             ack_policy=AckPolicy.MANUAL,
             config=self._config(consumer.name, subject, durable=durable),
             decoder=_as_they_came,
-        )(consumer.take)
+            title=consumer.name,
+        )(_documented(consumer, message))
 
     def _config(self, name: str, subject: str, *, durable: bool) -> ConsumerConfig:
         if durable:
@@ -137,6 +138,16 @@ class Consumers:
 
     async def __aexit__(self, *_: object) -> None:
         await self.broker.stop()
+
+
+def _documented(consumer: Consumer[M], message: type[M] | TypeAdapter[M]) -> Callable[[Any], Awaitable[None]]:
+    """Give FastStream a function whose annotation names the message, for its documents; what comes is raw."""
+
+    async def take(messages: Any) -> None:
+        await consumer.take(messages)
+
+    take.__annotations__["messages"] = dict[str, Any] if isinstance(message, TypeAdapter) else message
+    return take
 
 
 async def _as_they_came(message: Any) -> Any:

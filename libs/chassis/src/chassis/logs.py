@@ -15,6 +15,7 @@ _NOISY = {
     "asyncpg": logging.ERROR,
     "uvicorn": logging.WARNING,
     "nats": logging.ERROR,
+    "opentelemetry": logging.ERROR,
     "chassis.faststream": logging.WARNING,
 }
 """Libraries that announce every ordinary step; what matters of it is logged by us as a fact."""
