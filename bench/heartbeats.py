@@ -107,7 +107,10 @@ async def main() -> None:
         print("|---|---|---|---|---|---|")
         for rate in map(int, chosen.rates.split(",")):
             before, written, cpu, began = (
-                await counted(registry), await commits(database), cpu_seconds(target.pid), time.perf_counter(),
+                await counted(registry),
+                await commits(database),
+                cpu_seconds(target.pid),
+                time.perf_counter(),
             )
             sent = await beat(client, subjects, rate, chosen.seconds)
             took = time.perf_counter() - began
@@ -120,7 +123,8 @@ async def main() -> None:
             arrived = [await last_number(client, hosts[host]) == number for host, number in expected.items()]
             print(
                 f"| {sent / took:,.0f} | {sent:,} | {got:,.0f} | {sum(arrived)} of {len(arrived)} "
-                f"| {per_second:.1f} | {cores:.2f} |", flush=True,
+                f"| {per_second:.1f} | {cores:.2f} |",
+                flush=True,
             )
     await database.close()
     await client.close()

@@ -40,8 +40,14 @@ async def bare(scope, receive, send) -> None:
 
 def serve(port: int) -> None:
     uvicorn.run(
-        bare, host="127.0.0.1", port=port, log_level="warning", access_log=False, lifespan="off",
-        ws="websockets-sansio", ws_per_message_deflate=False,
+        bare,
+        host="127.0.0.1",
+        port=port,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,
     )
 
 
@@ -111,9 +117,15 @@ async def upserts(url: str, at_once: int) -> float:
 async def measure(port: int, postgres: str) -> None:
     print("| yardstick | rate/s |\n|---|---|", flush=True)
     for at_once in (1, 32):
-        print(f"| bare ASGI answer, {at_once} in flight | {await http(f'http://127.0.0.1:{port}', at_once):,.0f} |", flush=True)
+        print(
+            f"| bare ASGI answer, {at_once} in flight | {await http(f'http://127.0.0.1:{port}', at_once):,.0f} |",
+            flush=True,
+        )
     for clients in (50, 500):
-        print(f"| bare WebSocket echo, {clients} clients | {await echo(f'ws://127.0.0.1:{port}', clients):,.0f} |", flush=True)
+        print(
+            f"| bare WebSocket echo, {clients} clients | {await echo(f'ws://127.0.0.1:{port}', clients):,.0f} |",
+            flush=True,
+        )
     print(f"| PostgreSQL upsert, 16 in flight | {await upserts(postgres, 16):,.0f} |", flush=True)
 
 

@@ -116,9 +116,7 @@ async def test_the_history_of_a_session_misses_nothing_after_nats_was_killed(
         await suite.kill("nats")
         before = len(traffic.seated)
         await eventually(lambda: len(traffic.seated) >= before + 5, within=15, of="five players seated after")
-    history: list[dict[str, Any]] = (
-        await api.get(f"/api/v1/sessions/{session}/events", params={"limit": 1000})
-    ).json()
+    history: list[dict[str, Any]] = (await api.get(f"/api/v1/sessions/{session}/events", params={"limit": 1000})).json()
     joined = [player for line in history for player in line["players_joined"]]
     assert len(joined) == len(set(joined)), "each joined once"
     assert traffic.seated <= set(joined)

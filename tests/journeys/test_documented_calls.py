@@ -122,9 +122,7 @@ async def test_the_open_paths_answer(api: httpx.AsyncClient, path: str) -> None:
 
 
 async def test_every_path_answers_under_both_prefixes_slash_or_not_without_a_redirect(api: httpx.AsyncClient) -> None:
-    answers = [
-        await api.get(f"{prefix}/zones{slash}") for prefix in ("/api", "/api/v1") for slash in ("", "/")
-    ]
+    answers = [await api.get(f"{prefix}/zones{slash}") for prefix in ("/api", "/api/v1") for slash in ("", "/")]
     assert [answer.status_code for answer in answers] == [200] * 4
     assert len({answer.text for answer in answers}) == 1
 

@@ -15,9 +15,7 @@ async def _session(api: httpx.AsyncClient, name: str, **more: object) -> dict[st
     assert zone.status_code == 201, zone.text
     host = await api.post("/api/v1/hosts/register", json={**HOST, "host_id": f"host-{name}"})
     assert host.status_code == 201, host.text
-    session = await api.post(
-        "/api/v1/sessions/", json={"host_id": f"host-{name}", "zone_id": f"zone-{name}", **more}
-    )
+    session = await api.post("/api/v1/sessions/", json={"host_id": f"host-{name}", "zone_id": f"zone-{name}", **more})
     assert session.status_code == 201, session.text
     answer: dict[str, Any] = session.json()
     return answer
@@ -26,9 +24,7 @@ async def _session(api: httpx.AsyncClient, name: str, **more: object) -> dict[st
 async def test_60_concurrent_joins_into_20_seats_are_20_seats_and_40_conflicts(api: httpx.AsyncClient) -> None:
     session = await _session(api, "seats", max_players=20)
     path = f"/api/v1/sessions/{session['session_id']}"
-    answers = await asyncio.gather(
-        *(api.post(f"{path}/players", json={"player_id": f"seat-{n}"}) for n in range(60))
-    )
+    answers = await asyncio.gather(*(api.post(f"{path}/players", json={"player_id": f"seat-{n}"}) for n in range(60)))
     assert Counter(answer.status_code for answer in answers) == {200: 20, 409: 40}
     assert {answer.json()["code"] for answer in answers if answer.status_code == 409} == {"session_full"}
     stored = (await api.get(path)).json()

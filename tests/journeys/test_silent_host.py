@@ -1,0 +1,110 @@
+"""A host that falls silent is suspect, then offline, and its sessions end; a host that only lost its gateway is neither."""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import httpx
+import nats
+import pytest
+from nats.aio.client import Client
+from testkit.eventually import eventually
+from testkit.suites import RunningSuite, running_suite
+from websockets.asyncio.client import connect
+
+DEADLINES = {"HOST_REGISTRY_SUSPECT_AFTER_S": "1.5", "HOST_REGISTRY_OFFLINE_AFTER_S": "4"}
+"""Shorter than the contract's 20 and 45 s, so that a test can wait for them."""
+
+HOST = {"player_id": "p", "player_name": "n", "network_speed_mbps": 1000, "cpu_cores": 8, "memory_mb": 16384}
+
+
+@pytest.fixture(scope="module")
+def suite() -> Iterator[RunningSuite]:
+    """A suite that loses patience soon."""
+    with running_suite(environment=DEADLINES) as running:
+        yield running
+
+
+@pytest.fixture
+async def facts(suite: RunningSuite) -> AsyncIterator[Client]:
+    connection = await nats.connect(suite.nats)
+    yield connection
+    await connection.close()
+
+
+async def _register(api: httpx.AsyncClient, name: str) -> None:
+    assert (await api.post("/api/v1/hosts/register", json={**HOST, "host_id": name})).status_code == 201
+
+
+async def _status(api: httpx.AsyncClient, name: str) -> str:
+    host: dict[str, Any] = (await api.get(f"/api/v1/hosts/{name}")).json()
+    return str(host["status"])
+
+
+async def test_silence_makes_a_host_suspect_then_offline_and_its_sessions_fail(
+    api: httpx.AsyncClient, facts: Client, eventual_session: Any
+) -> None:
+    heard = await facts.subscribe("p2p.events.hosts.silent.*")
+    await _register(api, "silent")
+    created = await api.post(
+        "/api/v1/sessions/", json={"host_id": "silent", "zone_id": "prontera", "player_ids": ["left-alone"]}
+    )
+    assert created.status_code == 201
+    told = []
+    while not told or told[-1] != "offline":
+        message = await heard.next_msg(timeout=10)
+        told.append(message.subject.rpartition(".")[2])
+    assert [word for word in told if word in {"registered", "suspect", "offline"}] == [
+        "registered",
+        "suspect",
+        "offline",
+    ]
+    assert await _status(api, "silent") == "offline"
+    failed = await eventual_session(created.json()["session_id"], status="failed")
+    assert failed["end_reason"] == "host_lost"
+    refused = await api.post("/api/v1/sessions/", json={"host_id": "silent", "zone_id": "prontera"})
+    assert (refused.status_code, refused.json()["code"]) == (409, "host_not_eligible")
+
+
+async def test_a_beat_brings_a_lost_host_back(api: httpx.AsyncClient) -> None:
+    await _register(api, "back-again")
+
+    async def lost() -> bool:
+        return await _status(api, "back-again") == "offline"
+
+    await eventually(lost, within=15)
+    beaten = await api.post("/api/v1/hosts/back-again/heartbeat", json={})
+    assert (beaten.status_code, beaten.json()["status"]) == (200, "online")
+
+
+async def test_a_host_whose_socket_closes_is_offline_without_waiting_for_its_deadline(
+    api: httpx.AsyncClient, facts: Client
+) -> None:
+    await _register(api, "cut-off")
+    heard = await facts.subscribe("p2p.events.hosts.cut-off.*")
+    await facts.flush()
+    url = str(api.base_url).replace("http", "ws", 1)
+    async with connect(f"{url}/api/v1/signaling/ws?peer_id=cut-off") as socket:
+
+        async def connected() -> bool:
+            return bool((await api.get("/api/v1/hosts/cut-off")).json()["connected"])
+
+        await eventually(connected)
+        await socket.send(json.dumps({"type": "ping"}))
+        assert json.loads(await socket.recv())["type"] == "pong"
+    told = await heard.next_msg(timeout=10)
+    while not told.subject.endswith(".offline"):
+        told = await heard.next_msg(timeout=10)
+    assert json.loads(told.data)["reason"] == "socket_gone"
+
+
+async def test_a_beating_host_stays_online_while_its_registry_is_killed(
+    suite: RunningSuite, api: httpx.AsyncClient, facts: Client
+) -> None:
+    lost = await facts.subscribe("p2p.events.hosts.steady.offline")
+    await _register(api, "steady")
+    await suite.kill("host_registry-1")
+    beaten = await api.post("/api/v1/hosts/steady/heartbeat", json={})
+    assert (beaten.status_code, beaten.json()["status"]) == (200, "online")
+    await facts.flush()
+    assert lost.pending_msgs == 0
