@@ -33,7 +33,7 @@ def webrtc_stays_here(monkeypatch):
     monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda use_ipv4, use_ipv6: ["127.0.0.1"])
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def suite() -> Iterator[RunningSuite]:
     """The whole suite, with two gateways."""
     with running_suite({"signaling_gateway": 2}) as running:

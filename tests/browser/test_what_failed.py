@@ -112,6 +112,18 @@ async def test_a_gateway_that_asks_for_a_move_is_left_when_it_said(stand_in, pag
     await page.sees("signaling", "done")
 
 
+async def test_a_gateway_that_closes_after_asking_for_a_move_is_dialled_once_when_it_said(stand_in, page, host):
+    await page.page.clock.install()
+    await page.open(stand_in.url)
+    await page.connect()
+    await stand_in.send("anna", {"type": "reconnect", "after_ms": 5000})
+    await stand_in.close("anna", 1012)
+    await page.sees("signaling", "active", "again in")
+    await page.page.clock.run_for(6_000)
+    await page.sees("signaling", "done")
+    assert stand_in.dialled.count("anna") == 2
+
+
 async def test_a_channel_that_the_host_closes_is_made_again(stand_in, page, host):
     await page.open(stand_in.url)
     await page.connect()
@@ -128,7 +140,7 @@ async def test_a_session_that_ends_is_over_in_words(stand_in, page, host):
     await page.connect()
     ended = {"type": "session-ended", "session_id": next(iter(stand_in.sessions)), "reason": "host_lost"}
     await stand_in.send("anna", ended)
-    await page.hears("The session is over: host_lost.")
+    await page.hears("The session is over: its host is gone.")
     await expect(page.page.locator("#go")).to_have_text("Enter")
 
 

@@ -32,9 +32,7 @@ async def log_sessions(server: GameServer) -> None:
     async with server.sessions() as events:
         async for event in events:
             fact = event.fact
-            print(
-                event.what, fact.session.zone_id, fact.session_id, *fact.players_joined, *fact.players_left, flush=True
-            )
+            print(event.what, fact.session.zone_id, *fact.players_joined, *fact.players_left, flush=True)
 
 
 async def main(url: str) -> None:

@@ -60,6 +60,8 @@ class StandIn:
         self.drained: list[str] = []
         self.sessions: dict[str, SessionState] = {}
         self.sockets: dict[str, web.WebSocketResponse] = {}
+        self.dialled: list[str] = []
+        """The peers whose sockets came, each time one came."""
         self.frames: list[tuple[str, Json]] = []
         """What came over signaling, with the peer it came from."""
         self.ice_servers: list[Json] = []
@@ -154,6 +156,7 @@ class StandIn:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         self.sockets[peer_id] = socket
+        self.dialled.append(peer_id)
         await self._happened()
         for session in self.sessions.values():
             if session.host_id == peer_id:

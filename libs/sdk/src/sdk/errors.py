@@ -1,6 +1,14 @@
 """What can go wrong between a program and the coordinator, as exceptions that say so."""
 
+import aiohttp
 from contracts.refusals import Code, Refusal
+
+
+def words_of(error: Exception) -> str:
+    """Say what a network error means."""
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"nothing answers at {error.host}:{error.port}"
+    return str(error) or type(error).__name__
 
 
 class P2pError(Exception):

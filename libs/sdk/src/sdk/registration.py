@@ -12,7 +12,7 @@ from contracts.sessions import Session
 from contracts.subjects import Message
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from sdk.errors import RefusedError, UnreachableError
+from sdk.errors import RefusedError, UnreachableError, words_of
 
 Answer = TypeVar("Answer")
 
@@ -93,7 +93,7 @@ class Registration:
         except TimeoutError as error:
             raise UnreachableError(self._api + path, "no answer in time") from error
         except aiohttp.ClientError as error:
-            raise UnreachableError(self._api + path, str(error) or type(error).__name__) from error
+            raise UnreachableError(self._api + path, words_of(error)) from error
 
 
 def _refusal(status: int, headers: Mapping[str, str], body: bytes) -> Refusal:

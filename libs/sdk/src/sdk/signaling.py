@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from yarl import URL
 
 from sdk.backoff import Backoff
-from sdk.errors import NotAllowedError, ReplacedError, UnreachableError
+from sdk.errors import NotAllowedError, ReplacedError, UnreachableError, words_of
 
 NOT_ALLOWED: Final = 1008
 REPLACED: Final = 4001
@@ -112,8 +112,10 @@ class SignalingSocket:
             if error.status in FORBIDDEN:
                 raise NotAllowedError(f"the gateway does not let {self._peer_id!r} in ({error.status})") from error
             return f"the gateway answered {error.status}", None
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            return str(error) or "no answer in time", None
+        except TimeoutError:
+            return "the gateway did not answer in time", None
+        except (aiohttp.ClientError, OSError) as error:
+            return words_of(error), None
         try:
             self._socket = socket
             self._connected.set()

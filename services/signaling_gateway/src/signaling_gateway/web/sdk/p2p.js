@@ -157,6 +157,7 @@ class Signaling {
   /** @param {any} frame */
   #heard(frame) {
     if (frame.type === "reconnect") {
+      clearTimeout(this.#timer);
       this.#returnAt = performance.now() + frame.after_ms;
       this.#timer = setTimeout(() => this.#socket?.close(1000), frame.after_ms);
     } else {
@@ -172,6 +173,7 @@ class Signaling {
   #lost(socket, code, reason) {
     if (socket !== this.#socket) return;
     this.#socket = null;
+    clearTimeout(this.#timer);
     if (code === CLOSED_REPLACED) {
       this.close();
       this.hears.refused(new P2PError("signaling", "replaced", "Another window took over this player's name."));
