@@ -61,8 +61,9 @@ class Owners:
         self.replies.clear()
         self.questions.clear()
 
-    def asked(self, rpc: Rpc[Any, Any]) -> list[Mapping[str, Any]]:
-        return [question.fields for question in self.questions if question.subject == rpc.subject]
+    def asked_on(self, subject: str) -> list[Mapping[str, Any]]:
+        """What was asked on one subject, in order."""
+        return [question.fields for question in self.questions if question.subject == subject]
 
     @asynccontextmanager
     async def answering(self, *services: str) -> AsyncIterator[None]:

@@ -127,7 +127,7 @@ async def test_a_client_that_leaves_in_the_middle_costs_nothing(
     await writer.wait_closed()
 
     assert (await client.get("/api/v1/hosts/h")).status_code == 200
-    assert owners.asked(CALLS[0].rpc) == []
+    assert owners.asked_on(CALLS[0].rpc.subject) == []
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256])

@@ -65,6 +65,13 @@ def _described(status: int, codes: Iterable[Code]) -> dict[str, Any]:
     return about | {"headers": _RETRY_AFTER} if status >= HTTPStatus.BAD_GATEWAY else about
 
 
+def beside_text(codes: Iterable[Code]) -> dict[int | str, dict[str, Any]]:
+    """The refusals of a route that answers with text: FastAPI would have them be text too."""
+    as_json = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    found = refusals(codes, takes_body=False)
+    return {status: {"description": about["description"], "content": as_json} for status, about in found.items()}
+
+
 def signed(reading: Reading[Any], *, keyed: bool = False) -> Callable[[], None]:
     """Make a function for FastAPI to read the signature of: it says where each field stands; nobody calls it."""
 

@@ -19,6 +19,7 @@ from starlette.responses import PlainTextResponse
 from signaling_gateway.cached import Cached
 from signaling_gateway.counts import Counts, count
 from signaling_gateway.dashboard import Dashboard, SocketsSeen, Standing, compose
+from signaling_gateway.http.documenting import beside_text
 from signaling_gateway.http.exchange import Answer, Answering, Request
 from signaling_gateway.http.refusing import refused
 from signaling_gateway.http.routing import API, Route
@@ -153,7 +154,7 @@ def _away(names: Iterable[str]) -> Refusal:
 
 def monitoring_routes(monitoring: Monitoring) -> list[Route]:
     """Every route of this module, those without prefix too."""
-    text = {"response_class": PlainTextResponse}
+    text: dict[str, Any] = {"response_class": PlainTextResponse, "beside": beside_text([Code.UNAVAILABLE])}
     return [
         _route(f"{API}/monitoring/dashboard", monitoring.dashboard, "The whole suite on one page", answer=Dashboard),
         _route(f"{API}/monitoring/hosts/stats", monitoring.host_stats, "Hosts online, by score", answer=HostStats),
