@@ -184,3 +184,16 @@ async def test_a_slow_callback_holds_up_no_more_than_its_bound(bus):
     go_on.set()
     await eventually(lambda: len(heard) >= 10)
     assert len(heard) <= 11
+
+
+async def test_headers_of_every_kind_arrive(bus):
+    heard: list[dict[str, str]] = []
+
+    async def hear(msg) -> None:
+        heard.append(msg.headers)
+
+    sent = {"Nats-Msg-Id": "a:b: c", "p2p-reason": "schön, 好", "empty": "", "traceparent": "00-1-2-00"}
+    await bus.subscribe("p2p.test.>", hear)
+    await bus.client.publish("p2p.test.a", b"{}", headers=sent)
+    await eventually(lambda: heard)
+    assert heard == [sent]

@@ -1,20 +1,24 @@
 """The life of a real process, ended by real signals."""
 
 import asyncio
+import json
 import os
+import re
 import signal
 import sys
 from asyncio import subprocess
 from contextlib import asynccontextmanager
+from datetime import datetime
 
 import pytest
 
 PROGRAM = """
-import asyncio, sys
+import asyncio, structlog
 from contextlib import asynccontextmanager
 from pydantic_settings import SettingsConfigDict
 from chassis import tracing
 from chassis.process import run
+from chassis.sampling import Sampling
 from chassis.settings import ServiceSettings
 
 class Settings(ServiceSettings):
@@ -26,10 +30,12 @@ class Settings(ServiceSettings):
 async def service(settings):
     if settings.way == "never starts":
         await asyncio.Event().wait()
-    if settings.way == "breaks":
-        raise KeyError("broken")
     with tracing.root("work"):
         pass
+    with tracing.edge(Sampling({}), "beat", "POST /beat"):
+        structlog.stdlib.get_logger().info("beat.stored", host_id="a")
+    if settings.way == "breaks":
+        raise KeyError("broken")
     try:
         yield
     finally:
@@ -59,11 +65,11 @@ async def process(**variables: str):
             await program.wait()
 
 
-async def said(program: subprocess.Process, words: str) -> None:
+async def said(program: subprocess.Process, words: str) -> str:
     assert program.stdout is not None
     async for line in program.stdout:
         if words in line.decode():
-            return
+            return line.decode()
     raise AssertionError(f"it ended without saying {words!r}")
 
 
@@ -120,3 +126,18 @@ async def test_a_receiver_of_traces_that_is_away_holds_up_no_end(unused_tcp_port
         program.terminate()
         async with asyncio.timeout(5):
             assert await program.wait() == 0
+
+
+async def test_a_log_line_is_json_and_names_its_process_and_its_trace():
+    async with process(INSTANCE="one") as program:
+        line = json.loads(await said(program, "beat.stored"))
+    assert re.fullmatch("[0-9a-f]{32}", line.pop("trace_id"))
+    assert datetime.fromisoformat(line.pop("timestamp")).tzinfo is not None
+    assert line == {"event": "beat.stored", "host_id": "a", "level": "info", "service": "sample", "instance": "one"}
+
+
+async def test_lines_below_the_level_are_not_written():
+    async with process(LOG_LEVEL="ERROR", SAMPLE_WAY="breaks") as program:
+        out, _ = await program.communicate()
+    assert b"beat.stored" not in out
+    assert b"service.died" in out
