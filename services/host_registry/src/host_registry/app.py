@@ -31,7 +31,7 @@ from host_registry.handlers import (
 )
 from host_registry.hearing import Hearing
 from host_registry.heartbeats import Heartbeats
-from host_registry.loops import forgetting, judging, keeping_beats
+from host_registry.loops import forgetting, ticking
 from host_registry.occupancy import Occupancy
 from host_registry.presence import Presence
 from host_registry.registration import Registration
@@ -76,7 +76,7 @@ async def service(settings: Settings, clock: Clock | None = None) -> AsyncIterat
             clock,
         )
         heartbeats = Heartbeats(beats, DeadBeats(announcer, clock), hearing, clock)
-        silence = Silence(heartbeats, liveness, slots, hearing, patience=patience, clock=clock)
+        silence = Silence(liveness, slots, hearing, patience=patience, clock=clock)
         registration = Registration(database, RegistrationStore(database), reader, clock)
         selection = Selection(reader, hearing, patience.suspect_after)
         occupancy = Occupancy(
@@ -97,10 +97,8 @@ async def service(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         hear_sessions(consumers, occupancy)
         hear_gateways(consumers, Presence(liveness, clock))
 
-        ticking = keeping_beats(heartbeats, timedelta(seconds=settings.beat_tick_s))
-        deadlines = judging(silence, timedelta(seconds=settings.judge_every_s))
-        health.watch_loop(ticking)
-        health.watch_loop(deadlines)
+        tick = ticking(heartbeats, silence, timedelta(seconds=settings.tick_s))
+        health.watch_loop(tick)
 
         async with (
             OutboxRelay(database, bus),
@@ -109,7 +107,7 @@ async def service(settings: Settings, clock: Clock | None = None) -> AsyncIterat
             consumers,
             responder,
             _hearing_beats(bus, heartbeats),
-            running(ticking, deadlines, forgetting(database)),
+            running(tick, forgetting(database)),
         ):
             hearing.interrupted()  # from here on we hear
             with health.serving():

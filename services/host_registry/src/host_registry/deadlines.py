@@ -17,10 +17,6 @@ AT_ONCE = 2000
 """Hosts judged by one statement: if a whole region falls silent, its facts are written in bites of 0.2 s."""
 
 
-class Heard(Protocol):
-    async def keep(self) -> None: ...
-
-
 class Hosts(Protocol):
     async def judge(self, deadlines: Deadlines, now: datetime, limit: int) -> list[Verdict]: ...
 
@@ -45,10 +41,7 @@ class Patience:
 class Silence:
     """Judges, every round, whoever has been silent for too long while we could hear."""
 
-    def __init__(
-        self, heard: Heard, hosts: Hosts, slots: Slots, hearing: Hearing, *, patience: Patience, clock: Clock
-    ) -> None:
-        self._heard = heard
+    def __init__(self, hosts: Hosts, slots: Slots, hearing: Hearing, *, patience: Patience, clock: Clock) -> None:
         self._hosts = hosts
         self._slots = slots
         self._hearing = hearing
@@ -60,7 +53,6 @@ class Silence:
         if not self._hearing.check():
             return
         try:
-            await self._heard.keep()  # what came in before the deadline counts
             await self._judge_hosts()
             await self._lapse()
         except UnavailableError:

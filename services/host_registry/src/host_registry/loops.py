@@ -13,12 +13,14 @@ FORGET_EVERY = timedelta(hours=1)
 """Answers to idempotency keys are kept for a day; an hour more costs nothing."""
 
 
-def keeping_beats(heartbeats: Heartbeats, tick: timedelta) -> Loop:
-    return Loop("beats", tick, heartbeats.keep)
+def ticking(heartbeats: Heartbeats, silence: Silence, tick: timedelta) -> Loop:
+    """Write the beats that were heard, then judge silence: what came before a deadline counts."""
 
+    async def work() -> None:
+        await heartbeats.keep()
+        await silence.judge()
 
-def judging(silence: Silence, interval: timedelta) -> Loop:
-    return Loop("deadlines", interval, silence.judge)
+    return Loop("tick", tick, work)
 
 
 def forgetting(database: Database) -> Loop:

@@ -10,7 +10,7 @@ from host_registry.store.liveness import Socket
 
 
 class Store(Protocol):
-    async def connected(self, socket: Socket) -> None: ...
+    async def connected(self, socket: Socket, now: datetime) -> None: ...
 
     async def disconnected(self, socket: Socket, now: datetime) -> None: ...
 
@@ -25,7 +25,7 @@ class Presence:
         self._clock = clock
 
     async def connected(self, peer: PeerPresence) -> None:
-        await self._store.connected(_socket(peer))
+        await self._store.connected(_socket(peer), self._clock.now())
 
     async def disconnected(self, peer: PeerPresence) -> None:
         # By our own clock: a notice that waited for us must not shorten the time the host has to come back.

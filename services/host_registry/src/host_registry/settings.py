@@ -30,11 +30,8 @@ class Settings(ServiceSettings):
     slot_held_for_s: float = Field(default=30, gt=0)
     """From a reservation to the session's `created` fact it takes milliseconds; half a minute bears a restart."""
 
-    beat_tick_s: float = Field(default=1, gt=0)
-    """How often beats heard on NATS are written, however many there are."""
-
-    judge_every_s: float = Field(default=1, gt=0)
-    """How late a deadline may be noticed; a round looks at 100,000 hosts in 20 ms."""
+    tick_s: float = Field(default=1, gt=0)
+    """How often beats heard on NATS are written, however many there are, and deadlines looked at."""
 
     score_told_from: float = Field(default=5, gt=0)
     """Points by which a score must have moved to be told."""

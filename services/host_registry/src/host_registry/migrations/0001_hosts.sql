@@ -1,3 +1,11 @@
+-- Most statements here take arrays and bounds, whose plan does not depend on their values, and planning one anew takes
+-- longer than running it.
+DO $$
+BEGIN
+    EXECUTE format('ALTER DATABASE %I SET plan_cache_mode = force_generic_plan', current_database());
+END
+$$;
+
 -- Raised by every change that is told: over all hosts, so that one who is deleted and comes back goes on from there.
 CREATE SEQUENCE revisions;
 
@@ -52,9 +60,10 @@ CREATE TABLE standings (
     current_zones integer NOT NULL DEFAULT 0,
 
     -- as gateways say
-    connected boolean NOT NULL DEFAULT false,
     connection_id text, -- the newest we know of, there or gone
-    gateway_id text,
+    gateway_id text, -- that holds or held it
+    socket_open boolean NOT NULL DEFAULT false,
+    connected boolean NOT NULL DEFAULT false, -- open, and its gateway is there to vouch for it
     socket_gone_at timestamptz,
 
     told_score double precision NOT NULL DEFAULT 0,
@@ -121,7 +130,7 @@ CREATE TABLE slots (
 CREATE INDEX slots_by_expiry ON slots (expires_at) WHERE expires_at IS NOT NULL;
 CREATE INDEX slots_by_host ON slots (host_id);
 
--- Gateways that we have heard of lately; one that is not here vouches for no socket.
+-- Gateways that we have heard of lately; one that is not here vouches for none of its sockets.
 CREATE TABLE gateways (
     gateway_id text COLLATE "C" PRIMARY KEY,
     heard_at timestamptz NOT NULL

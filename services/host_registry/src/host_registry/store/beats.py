@@ -50,7 +50,7 @@ WITH beat AS (
 SELECT s.host_id, 'shown' AS what, {HOST_JSON}::text AS host FROM shown AS s JOIN hosts AS h USING (host_id)
 WHERE s.asked
 UNION ALL
-SELECT host_id, 'moved', NULL FROM kept WHERE moved
+(SELECT host_id, 'moved', NULL FROM kept WHERE moved LIMIT $13)
 UNION ALL
 SELECT host_id, 'stray', NULL FROM (SELECT host_id FROM beat EXCEPT SELECT host_id FROM kept) AS stray
 """  # noqa: S608 -- made of constants
@@ -61,6 +61,10 @@ UPDATE standings AS s SET told_score = s.score, told_at = $2
 WHERE s.host_id = ANY ($1::text[]) AND abs(s.score - s.told_score) >= $3 AND s.told_at <= $4
 RETURNING WITH (OLD AS was, NEW AS stands) stands.host_id, stands.score, was.told_score AS previous
 """
+
+
+MOST_TOLD = 1000
+"""Scores told after one batch; the others are told after a later beat, if there still is something to tell."""
 
 
 class Beat(NamedTuple):
@@ -115,6 +119,7 @@ class BeatStore:
             now - self._told_every,
             now,
             current_traceparent(),
+            MOST_TOLD,
         )
         return Kept(
             shown={row["host_id"]: row["host"].encode() for row in rows if row["what"] == "shown"},

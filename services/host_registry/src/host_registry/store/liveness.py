@@ -38,22 +38,32 @@ SELECT host_id, liveness AS verdict, reason FROM s
 """A row that somebody else is writing is skipped: it may well be a beat, and the next round comes soon."""
 
 _CONNECTED = """
-UPDATE standings SET connected = true, connection_id = $2, gateway_id = $3, socket_gone_at = NULL
-WHERE host_id = coalesce($4, (SELECT host_id FROM hosts WHERE peer_id = $1))
-  AND (connection_id IS NULL OR connection_id < $2)
+WITH host AS (
+    UPDATE standings
+    SET connection_id = $2, gateway_id = $3, socket_open = true, connected = true, socket_gone_at = NULL
+    WHERE host_id = coalesce($4, (SELECT host_id FROM hosts WHERE peer_id = $1))
+      AND (connection_id IS NULL OR connection_id < $2)
+    RETURNING gateway_id
+)
+INSERT INTO gateways AS known (gateway_id, heard_at) SELECT gateway_id, $5 FROM host
+ON CONFLICT (gateway_id) DO UPDATE SET heard_at = greatest(known.heard_at, excluded.heard_at)
 """
 
 _DISCONNECTED = """
-UPDATE standings SET connected = false, connection_id = $2, gateway_id = $3, socket_gone_at = $5
+UPDATE standings
+SET connection_id = $2, gateway_id = $3, socket_open = false, connected = false, socket_gone_at = $5
 WHERE host_id = coalesce($4, (SELECT host_id FROM hosts WHERE peer_id = $1))
-  AND (connection_id IS NULL OR connection_id < $2 OR (connection_id = $2 AND connected))
+  AND (connection_id IS NULL OR connection_id < $2 OR (connection_id = $2 AND socket_open))
 """
 """The newest connection counts: an older one's end says nothing, and no end is undone by its own late beginning."""
 
 _HEARD = """
-INSERT INTO gateways AS kept (gateway_id, heard_at) VALUES ($1, $2)
-ON CONFLICT (gateway_id) DO UPDATE SET heard_at = excluded.heard_at WHERE kept.heard_at < excluded.heard_at
+INSERT INTO gateways AS known (gateway_id, heard_at) VALUES ($1, $2)
+ON CONFLICT (gateway_id) DO UPDATE SET heard_at = greatest(known.heard_at, excluded.heard_at)
+RETURNING WITH (OLD AS was) was.gateway_id IS NULL AS new
 """
+
+_BELIEVE = "UPDATE standings SET connected = true WHERE gateway_id = $1 AND socket_open AND NOT connected"
 
 _DISBELIEVE = """
 WITH silent AS (
@@ -101,14 +111,16 @@ class LivenessStore:
         rows = await self._database.fetch("standings.judge", _JUDGE, now, *deadlines, limit)
         return [Verdict(row["host_id"], row["verdict"], row["reason"]) for row in rows]
 
-    async def connected(self, socket: Socket) -> None:
-        await self._database.execute("standings.connected", _CONNECTED, *socket)
+    async def connected(self, socket: Socket, now: datetime) -> None:
+        await self._database.execute("standings.connected", _CONNECTED, *socket, now)
 
     async def disconnected(self, socket: Socket, now: datetime) -> None:
         await self._database.execute("standings.disconnected", _DISCONNECTED, *socket, now)
 
     async def gateway_heard(self, gateway_id: str, now: datetime) -> None:
-        await self._database.execute("gateways.heard", _HEARD, gateway_id, now)
+        """Note a gateway's sign of life; one that was thought gone vouches for its open sockets again."""
+        if await self._database.fetchval("gateways.heard", _HEARD, gateway_id, now):
+            await self._database.execute("gateways.believe", _BELIEVE, gateway_id)
 
     async def disbelieve_gateways(self, silent_since: datetime) -> None:
         """Take no gateway's word any more that has been silent for so long."""
