@@ -95,3 +95,9 @@ async def test_cutting_a_page_is_decoding_it(items: list[object], cursor: str | 
 
     assert orjson.loads(b"[%s]" % found) == items
     assert orjson.loads(following) == cursor
+
+
+async def test_a_page_spelt_otherwise_is_cut_as_well():
+    spelt = b'{"next_cursor": "7", "items": [{"id": 1}, {"id": 2}]}'
+
+    assert split(spelt) == (b'{"id":1},{"id":2}', b'"7"')
