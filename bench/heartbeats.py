@@ -3,8 +3,8 @@
     .venv/bin/p2p up --detach
     .venv/bin/python bench/heartbeats.py --rates 1000,25000,50000
 
-Each beat carries its own number, so a host's last one tells whether the end of the stream arrived; the registry's own counter tells
-whether all did. PostgreSQL's commits a second are read from its statistics. Everything runs on this machine.
+Each beat carries its own number, so a host's last one tells whether the end of the stream arrived; the registry's own
+counter tells whether all did. PostgreSQL's commits a second are read from its statistics. All runs on this machine.
 """
 
 import argparse

@@ -3,8 +3,8 @@
     .venv/bin/p2p up --detach
     .venv/bin/python bench/yardsticks.py
 
-Run beside every other measurement here: figures move from machine to machine, their ratios to these much less. Client and server share
-the machine, as they do in all the other figures.
+Run beside every other measurement here: figures move from machine to machine, their ratios to these much less. Client
+and server share the machine, as they do in all the other figures.
 """
 
 import argparse
@@ -104,7 +104,8 @@ async def upserts(url: str, at_once: int) -> float:
         nonlocal number
         number += 1
         await pool.execute(
-            "INSERT INTO yardstick VALUES ($1, now(), 1) ON CONFLICT (id) DO UPDATE SET at = now(), n = yardstick.n + 1",
+            "INSERT INTO yardstick VALUES ($1, now(), 1) "
+            "ON CONFLICT (id) DO UPDATE SET at = now(), n = yardstick.n + 1",
             number % 1000,
         )
 

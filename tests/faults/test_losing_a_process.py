@@ -1,4 +1,4 @@
-"""Any one process may be killed under traffic: what was acknowledged is there, the others carry on, and it comes back."""
+"""Any one process may be killed under traffic: what was acknowledged is there, and it comes back by itself."""
 
 import asyncio
 from collections import Counter

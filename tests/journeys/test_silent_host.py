@@ -1,4 +1,4 @@
-"""A host that falls silent is suspect, then offline, and its sessions end; a host that only lost its gateway is neither."""
+"""A host that falls silent is suspect, then offline, and its sessions fail; our own absence costs nobody anything."""
 
 import json
 from collections.abc import AsyncIterator, Iterator
