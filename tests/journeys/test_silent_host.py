@@ -50,7 +50,7 @@ async def test_silence_makes_a_host_suspect_then_offline_and_its_sessions_fail(
         "/api/v1/sessions/", json={"host_id": "silent", "zone_id": "prontera", "player_ids": ["left-alone"]}
     )
     assert created.status_code == 201
-    told = []
+    told: list[str] = []
     while not told or told[-1] != "offline":
         message = await heard.next_msg(timeout=10)
         told.append(message.subject.rpartition(".")[2])
