@@ -38,7 +38,9 @@ async def test_another_takes_over_when_the_leader_is_killed(fleet: Fleet, ticks:
     assert each_due_time_once(ticks)
 
 
-async def test_a_leader_that_was_stopped_and_wakes_up_tells_nothing_more(fleet: Fleet, ticks: list[JobDue]):
+async def test_a_leader_that_was_stopped_and_wakes_up_tells_nothing_under_its_old_fence(
+    fleet: Fleet, ticks: list[JobDue]
+):
     await fleet.start("scheduler-1")
     await fleet.start("scheduler-2")
     stopped = await fleet.leader()
@@ -46,12 +48,11 @@ async def test_a_leader_that_was_stopped_and_wakes_up_tells_nothing_more(fleet: 
     fleet.signal(stopped, signal.SIGSTOP)
     old = ticks[-1].fence
     await eventually(lambda: ticks[-1].fence > old, within=20, of="a tick by a successor")
-    new = ticks[-1].fence
     fleet.signal(stopped, signal.SIGCONT)
-    woken = len(ticks)
     await more(ticks, 6)
 
-    assert {due.fence for due in ticks[woken:]} == {new}
+    fences = [due.fence for due in ticks]
+    assert fences == sorted(fences)
     assert each_due_time_once(ticks)
 
 

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Any
+from uuid import NAMESPACE_OID, uuid5
 
 from contracts.hosts import Candidate, Host, HostStatus, Rejection
 from contracts.sessions import ConnectionType, Session, SessionFact, SessionStatus
@@ -109,7 +110,7 @@ def session_fact(
         updated_at=NOON,
     )
     return SessionFact(
-        event_id=f"01941f29-7c00-7000-8000-{abs(hash((session_id, revision))) % 16**12:012x}",
+        event_id=str(uuid5(NAMESPACE_OID, f"{session_id} {revision}")),
         occurred_at=NOON,
         revision=revision,
         session_id=session_id,
