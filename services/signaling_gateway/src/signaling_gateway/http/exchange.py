@@ -15,7 +15,7 @@ class Request:
     """One request, read completely."""
 
     path: str
-    """As it was sent, still percent-encoded."""
+    """Its canonical spelling, still percent-encoded."""
     params: Mapping[str, str]
     """The identifiers in the path, decoded."""
     query: bytes
