@@ -32,14 +32,8 @@ async def database(postgres_url: str, no_migrations: Traversable) -> AsyncIterat
         yield database
 
 
-@pytest.fixture(scope="session")
-def _recorder() -> Iterator[Spans]:
+@pytest.fixture
+def spans() -> Iterator[Spans]:
     exporter = InMemorySpanExporter()
     with recording_to(exporter, "test", "test-1", "1") as provider:
         yield Spans(exporter, provider)
-
-
-@pytest.fixture
-def spans(_recorder: Spans) -> Spans:
-    _recorder.forget()
-    return _recorder

@@ -11,10 +11,6 @@ class Spans:
     _exporter: InMemorySpanExporter
     _provider: TracerProvider
 
-    def forget(self) -> None:
-        self._provider.force_flush()
-        self._exporter.clear()
-
     def all(self) -> list[ReadableSpan]:
         self._provider.force_flush()
         return list(self._exporter.get_finished_spans())

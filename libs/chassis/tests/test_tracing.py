@@ -214,3 +214,8 @@ async def test_redis_commands_are_spans_of_the_trace(redis_url, spans):
                 pipeline.get("b")
                 assert await pipeline.execute() == ["b", None]
     assert {spans.parent_of(spans.named(name)) for name in ("SET", "PIPELINE")} == {"POST /join"}
+
+
+def test_a_process_that_exports_nothing_passes_the_trace_on():
+    with tracing.continued(CLIENTS, "receive", tracing.SpanKind.SERVER), tracing.span("work"):
+        assert tracing.current_traceparent() == CLIENTS

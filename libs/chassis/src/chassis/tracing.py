@@ -36,7 +36,6 @@ TRACEPARENT_LENGTH = len("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0
 REFUSAL = "p2p.refusal"
 """The span attribute that holds a refusal's code."""
 
-_TRACER = trace.get_tracer("chassis")
 _UNSAMPLED: ContextVar[str | None] = ContextVar("unsampled_traceparent", default=None)
 _TRACE_ID: ContextVar[int | None] = ContextVar("trace_id_of_the_next_root", default=None)
 _KEPT = otel_context.create_key("chassis-kept")
@@ -58,23 +57,34 @@ def open_tracing(service: str, instance: str, version: str, endpoint: str | None
         yield
         return
     exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=EXPORT_WITHIN_S)
-    with recording_to(exporter, service, instance, version):
+    with recording_to(exporter, service, instance, version) as provider:
+        trace.set_tracer_provider(provider)  # what other libraries in the process record goes the same way
         yield
 
 
 @contextmanager
 def recording_to(exporter: SpanExporter, service: str, instance: str, version: str) -> Iterator[TracerProvider]:
-    """Export spans through `exporter`; once in a process, as OpenTelemetry allows one provider."""
+    """Export what this module records through `exporter`, until the block ends."""
     resource = Resource.create({"service.name": service, "service.instance.id": instance, "service.version": version})
     provider = TracerProvider(sampler=_EdgeDecides(), id_generator=_IdsOfTheEdge(), resource=resource)
     provider.add_span_processor(
         BatchSpanProcessor(exporter, max_queue_size=QUEUE_SIZE, schedule_delay_millis=500, max_export_batch_size=512)
     )
-    trace.set_tracer_provider(provider)
+    before, _RECORDER.tracer = _RECORDER.tracer, provider.get_tracer("chassis")
     try:
         yield provider
     finally:
+        _RECORDER.tracer = before
         provider.shutdown()
+
+
+class _Recorder:
+    """Where spans begin: nowhere, until `recording_to` says where they go."""
+
+    tracer: trace.Tracer = trace.NoOpTracer()
+
+
+_RECORDER = _Recorder()
 
 
 class _EdgeDecides(Sampler):
@@ -238,7 +248,7 @@ def span(
     """Record a span below the current one; nothing at all when the trace is not sampled."""
     if not trace.get_current_span().is_recording():
         return QUIET
-    return _Recording(_TRACER.start_span(name, kind=kind, attributes=attributes))
+    return _Recording(_RECORDER.tracer.start_span(name, kind=kind, attributes=attributes))
 
 
 def continued(
@@ -262,12 +272,14 @@ def continued(
     here = parent.span_context
     context = trace.set_span_in_context(NonRecordingSpan(here), Context())
     links = [Link(here)] if linked else None
-    return _Recording(_TRACER.start_span(name, context, kind, attributes, links))
+    return _Recording(_RECORDER.tracer.start_span(name, context, kind, attributes, links))
 
 
 def root(name: str, kind: SpanKind = SpanKind.INTERNAL) -> AbstractContextManager[Span]:
     """Begin a trace that is kept, whatever surrounds it; for the few things nobody asked for that matter."""
-    return _Recording(_TRACER.start_span(name, otel_context.set_value(_KEPT, value=True, context=Context()), kind))
+    return _Recording(
+        _RECORDER.tracer.start_span(name, otel_context.set_value(_KEPT, value=True, context=Context()), kind)
+    )
 
 
 def edge(
@@ -297,7 +309,7 @@ def _begun(
         context = trace.set_span_in_context(NonRecordingSpan(parent.span_context), Context())
     else:
         return trace.INVALID_SPAN
-    return _TRACER.start_span(name, context, SpanKind.SERVER, attributes)
+    return _RECORDER.tracer.start_span(name, context, SpanKind.SERVER, attributes)
 
 
 class UnsampledEdge(NonRecordingSpan):
@@ -331,7 +343,7 @@ class UnsampledEdge(NonRecordingSpan):
         token = _TRACE_ID.set(self._trace_id)
         try:
             context = otel_context.set_value(_KEPT, value=True, context=Context())
-            late = _TRACER.start_span(self._name, context, SpanKind.SERVER, start_time=self._began_at)
+            late = _RECORDER.tracer.start_span(self._name, context, SpanKind.SERVER, start_time=self._began_at)
             if error is not None:
                 mark(late, error)
             elif self._refusal is not None:
