@@ -133,8 +133,9 @@ def test_rows_seats_counts_and_facts_agree_whatever_is_done(postgres_url):
     with asyncio.Runner() as runner:
         opened = open_database(postgres_url, name="session_manager", migrations=migrations, plan_once=True)
         database = runner.run(opened.__aenter__())
+        machine: Any = lambda: Sessions(runner, database)  # noqa: E731 -- a function does for the class it asks for
         run_state_machine_as_test(
-            lambda: Sessions(runner, database),
+            machine,
             settings=settings(
                 max_examples=25,
                 stateful_step_count=25,

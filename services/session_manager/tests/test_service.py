@@ -1,14 +1,11 @@
 """The whole service on real servers: requests in over NATS, facts out over JetStream."""
 
 import asyncio
-from contextlib import AsyncExitStack
 
 import pytest
-from chassis.bus import connect_bus
 from chassis.jetstream import publish
 from chassis.refusals import RefusedError
 from chassis.requests import Caller, call
-from chassis.responder import Responder
 from contracts.gateway import PEER_ENTERED
 from contracts.hosts import HOST_OFFLINE
 from contracts.jobs import JOB_DUE, JobDue, JobFact, JobName
@@ -40,115 +37,33 @@ from contracts.sessions import (
     SessionStatus,
 )
 from contracts.subjects import Nothing
-from contracts.zones import GET_ZONE, PLACE, Placement, Zone, ZoneStatus
-from session_manager.app import service
-from session_manager.settings import Settings
 from testkit.eventually import eventually
 
-from services.session_manager.tests.facts import NOON, a_host, a_host_fact, a_presence
+from services.session_manager.tests.facts import NOON, a_host_fact, a_presence
+from services.session_manager.tests.suite import heard
 
 
-def a_zone(question):
-    return Zone(
-        id=1,
-        zone_id=question.zone_id,
-        zone_name="Zone",
-        zone_display_name="Zone",
-        map_name="map",
-        max_players=20,
-        recommended_players=20,
-        p2p_enabled=True,
-        p2p_priority=1,
-        fallback_enabled=True,
-        min_host_quality_score=50,
-        min_bandwidth_mbps=1,
-        max_latency_ms=100,
-        description=None,
-        fallback_endpoint=None,
-        relay_only=False,
-        regions=(),
-        checkpoint_interval_s=None,
-        status=ZoneStatus.ENABLED,
-        total_sessions=0,
-        active_sessions=0,
-        total_players_served=0,
-        created_at=NOON,
-        updated_at=NOON,
-    )
-
-
-async def _zone(question):
-    return a_zone(question)
-
-
-async def _place(question):
-    host = a_host(question.host_id or "host-1")
-    return Placement(host=host, zone=a_zone(question), judgements=(), considered=1)
-
-
-@pytest.fixture
-async def bus(nats_url):
-    async with connect_bus(nats_url, "test") as bus, Responder(bus, "zone_manager", "0", instance="fake") as zones:
-        yield bus, zones
-
-
-@pytest.fixture
-async def start(nats_url, postgres_url):
-    """Start an instance; two of them share their work."""
-    async with AsyncExitStack() as stack:
-
-        async def start(name="one"):
-            settings = Settings(nats_url=nats_url, postgres_url=postgres_url, instance=name)
-            await stack.enter_async_context(service(settings))
-
-        yield start
-
-
-@pytest.fixture
-async def suite(nats_url, start):
-    """The service beside a zone_manager that places everything; gives a bus to ask it by."""
-    async with connect_bus(nats_url, "test") as bus:
-        zone_manager = Responder(bus, "zone_manager", "0", instance="fake")
-        zone_manager.answer(PLACE, _place)
-        zone_manager.answer(GET_ZONE, _zone)
-        async with zone_manager:
-            await start()
-            yield bus
-
-
-async def heard(bus, subject, message):
-    """What is published on `subject` from now on."""
-    facts = []
-
-    async def take(msg):
-        facts.append((msg.subject.rpartition(".")[2], message.model_validate_json(msg.data)))
-
-    await bus.subscribe(subject, take)
-    await bus.client.flush()
-    return facts
-
-
-async def test_a_session_lives_its_life_over_nats(suite):
-    told = await heard(suite, "p2p.events.sessions.>", SessionFact)
-    session = await call(suite, CREATE_SESSION, CreateSession(host_id="host-1", zone_id="prontera", max_players=10))
+async def test_a_session_lives_its_life_over_nats(bus):
+    told = await heard(bus, "p2p.events.sessions.>", SessionFact)
+    session = await call(bus, CREATE_SESSION, CreateSession(host_id="host-1", zone_id="prontera", max_players=10))
     name = session.session_id
 
-    assert (await call(suite, ACTIVATE_SESSION, NameSession(session=name))).message == "The session is active."
-    joined = await call(suite, JOIN_SESSION, JoinSession(session=str(session.id), player_id="a"))
+    assert (await call(bus, ACTIVATE_SESSION, NameSession(session=name))).message == "The session is active."
+    joined = await call(bus, JOIN_SESSION, JoinSession(session=str(session.id), player_id="a"))
     assert (joined.connected_players, joined.message) == (("a",), "The player has joined.")
-    again = await call(suite, JOIN_SESSION, JoinSession(session=name, player_id="a"))
+    again = await call(bus, JOIN_SESSION, JoinSession(session=name, player_id="a"))
     assert again.message == "The player is in this session already."
-    assert (await call(suite, ENTER_ZONE, EnterZone(zone_id="prontera", player_id="b"))).session_id == name
-    reported = await call(suite, REPORT_METRICS, ReportMetrics(session=name, average_latency_ms=12))
+    assert (await call(bus, ENTER_ZONE, EnterZone(zone_id="prontera", player_id="b"))).session_id == name
+    reported = await call(bus, REPORT_METRICS, ReportMetrics(session=name, average_latency_ms=12))
     assert reported.average_latency_ms == 12
-    assert (await call(suite, LEAVE_SESSION, LeaveSession(session=name, player_id="a"))).connected_players == ("b",)
-    assert (await call(suite, COUNT_SESSIONS, Nothing())).total_players == 1
-    assert len((await call(suite, LIST_SESSIONS, ListSessions(live=True))).items) == 1
-    assert (await call(suite, CLEAN_SESSIONS, CleanSessions())).cleaned == 0
-    ended = await call(suite, END_SESSION, EndSession(session=name))
+    assert (await call(bus, LEAVE_SESSION, LeaveSession(session=name, player_id="a"))).connected_players == ("b",)
+    assert (await call(bus, COUNT_SESSIONS, Nothing())).total_players == 1
+    assert len((await call(bus, LIST_SESSIONS, ListSessions(live=True))).items) == 1
+    assert (await call(bus, CLEAN_SESSIONS, CleanSessions())).cleaned == 0
+    ended = await call(bus, END_SESSION, EndSession(session=name))
     assert ended.status is SessionStatus.ENDED
-    assert (await call(suite, GET_SESSION, NameSession(session=name))).end_reason == "normal"
-    history = await call(suite, LIST_SESSION_EVENTS, ListSessionEvents(session=name))
+    assert (await call(bus, GET_SESSION, NameSession(session=name))).end_reason == "normal"
+    history = await call(bus, LIST_SESSION_EVENTS, ListSessionEvents(session=name))
 
     expected = ["created", "activated", "joined", "joined", "left", "ended"]
     assert [line.event for line in history.items] == expected
@@ -168,75 +83,77 @@ async def test_a_session_lives_its_life_over_nats(suite):
         (LIST_SESSIONS, ListSessions(cursor="x"), Code.INVALID),
     ],
 )
-async def test_what_cannot_be_done_is_refused_by_its_code(suite, rpc, question, code):
+async def test_what_cannot_be_done_is_refused_by_its_code(bus, rpc, question, code):
     with pytest.raises(RefusedError) as refused:
-        await call(suite, rpc, question)
+        await call(bus, rpc, question)
     assert refused.value.refusal.code is code
 
 
-async def test_a_create_repeated_under_its_key_is_the_same_session(suite):
+async def test_a_create_repeated_under_its_key_is_the_same_session(bus):
     question = CreateSession(zone_id="prontera", player_ids=("a",))
-    asked = {"caller": Caller("player", "a"), "idempotency_key": "k"}
+    alice = Caller("player", "alice")
 
-    answers = await asyncio.gather(*(call(suite, CREATE_SESSION, question, **asked) for _ in range(5)))
+    answers = await asyncio.gather(
+        *(call(bus, CREATE_SESSION, question, caller=alice, idempotency_key="k") for _ in range(5))
+    )
 
     assert len({session.session_id for session in answers}) == 1
 
 
-async def test_two_instances_seat_twenty_of_sixty_and_fifty_first_arrivals_share_sessions(suite, start):
+async def test_two_instances_seat_twenty_of_sixty_and_fifty_first_arrivals_share_sessions(bus, start):
     await start("two")
-    session = await call(suite, CREATE_SESSION, CreateSession(zone_id="prontera"))
+    session = await call(bus, CREATE_SESSION, CreateSession(zone_id="prontera"))
     joins = (
-        call(suite, JOIN_SESSION, JoinSession(session=session.session_id, player_id=f"player-{number}"))
+        call(bus, JOIN_SESSION, JoinSession(session=session.session_id, player_id=f"player-{number}"))
         for number in range(60)
     )
     outcomes = await asyncio.gather(*joins, return_exceptions=True)
     refused = [outcome.refusal.code for outcome in outcomes if isinstance(outcome, RefusedError)]
     assert refused == [Code.SESSION_FULL] * 40
-    assert (await call(suite, GET_SESSION, NameSession(session=session.session_id))).current_players == 20
-    await call(suite, END_SESSION, EndSession(session=session.session_id))
+    assert (await call(bus, GET_SESSION, NameSession(session=session.session_id))).current_players == 20
+    await call(bus, END_SESSION, EndSession(session=session.session_id))
 
-    arrivals = (call(suite, ENTER_ZONE, EnterZone(zone_id="geffen", player_id=f"new-{number}")) for number in range(50))
+    arrivals = (call(bus, ENTER_ZONE, EnterZone(zone_id="geffen", player_id=f"new-{number}")) for number in range(50))
     entered = await asyncio.gather(*arrivals)
     assert len({outcome.session_id for outcome in entered}) == 3
 
 
-async def test_the_loss_of_a_host_fails_its_sessions(suite):
-    session = await call(suite, CREATE_SESSION, CreateSession(zone_id="prontera", host_id="host-9", player_ids=("a",)))
+async def test_the_loss_of_a_host_fails_its_sessions(bus):
+    session = await call(bus, CREATE_SESSION, CreateSession(zone_id="prontera", host_id="host-9", player_ids=("a",)))
     fact = a_host_fact("host-9", at=session.created_at)
 
     subject = HOST_OFFLINE.of(host_id="host-9")
-    await publish(suite, subject, fact.model_dump_json().encode(), message_id=fact.event_id)
+    await publish(bus, subject, fact.model_dump_json().encode(), message_id=fact.event_id)
 
     async def failed():
-        return (await call(suite, GET_SESSION, NameSession(session=session.session_id))).end_reason == "host_lost"
+        return (await call(bus, GET_SESSION, NameSession(session=session.session_id))).end_reason == "host_lost"
 
     await eventually(failed)
 
 
-async def test_a_gateway_s_word_reaches_the_seat(suite, postgres_url):
-    session = await call(suite, ENTER_ZONE, EnterZone(zone_id="prontera", player_id="a", socket=True))
+async def test_a_gateway_s_word_is_heard(bus):
+    session = await call(bus, ENTER_ZONE, EnterZone(zone_id="prontera", player_id="a", socket=True))
     fact = a_presence("a", session.session_id, at=session.created_at)
 
     subject = PEER_ENTERED.of(gateway_id="gateway-1")
-    await publish(suite, subject, fact.model_dump_json().encode(), message_id=fact.event_id)
+    await publish(bus, subject, fact.model_dump_json().encode(), message_id=fact.event_id)
 
-    async def active():
-        consumers = await suite.client.jsm().consumer_info("EVENTS", "session_manager-peer-entered")
-        return consumers.ack_floor is not None and consumers.ack_floor.consumer_seq == 1
+    async def heard_of():
+        consumer = await bus.client.jsm().consumer_info("EVENTS", "session_manager-peer-entered")
+        return consumer.ack_floor is not None and consumer.ack_floor.consumer_seq == 1
 
-    await eventually(active)
+    await eventually(heard_of)
 
 
-async def test_a_tick_takes_effect_and_is_announced_once_however_often_it_is_told(suite):
-    told = await heard(suite, "p2p.events.jobs.>", JobFact)
+async def test_a_tick_takes_effect_and_is_announced_once_however_often_it_is_told(bus):
+    told = await heard(bus, "p2p.events.jobs.>", JobFact)
     tick = JobDue(job=JobName.SESSION_CLEANUP, due_at=NOON, fence=1)
     another = tick.model_copy(update={"job": JobName.SESSION_HEALTH})
 
     for number, due in enumerate((tick, tick, another)):
         subject = JOB_DUE.of(job=due.job)
-        await publish(suite, subject, due.model_dump_json().encode(), message_id=f"tick-{number}")
-        await eventually(lambda: _nothing_waits(suite), of="the ticks' being taken")
+        await publish(bus, subject, due.model_dump_json().encode(), message_id=f"tick-{number}")
+        await eventually(lambda: _nothing_waits(bus), of="the ticks' being taken")
 
     await eventually(lambda: len(told) == 2, of="both jobs' announcements")
     assert [(event, fact.job) for event, fact in told] == [

@@ -1,5 +1,7 @@
 """We serve exactly what our contract publishes, and hear exactly what others announce."""
 
+from typing import Any
+
 from contracts import sessions as contract
 from contracts.jobs import JobName
 from contracts.streams import EVENTS, JOBS
@@ -23,24 +25,29 @@ class Recorder:
 
 
 class Anything:
+    """Stands in for the use cases, of which nothing is called."""
+
     def __getattr__(self, name):
         return name
 
 
+ANYTHING: Any = Anything()
+
+
 def test_every_published_request_has_exactly_one_handler():
-    recorder = Recorder()
-    handlers.answer_commands(recorder, Commands(Anything(), Anything(), Anything()))
-    handlers.answer_questions(recorder, Questions(Anything()))
+    recorder: Any = Recorder()
+    handlers.answer_commands(recorder, Commands(ANYTHING, ANYTHING, ANYTHING))
+    handlers.answer_questions(recorder, Questions(ANYTHING))
 
     published = [rpc.subject for rpc in vars(contract).values() if isinstance(rpc, Rpc)]
     assert sorted(rpc.subject for rpc in recorder.answered) == sorted(published)
 
 
 def test_we_hear_hosts_gateways_and_the_scheduler():
-    recorder = Recorder()
-    handlers.hear_hosts(recorder, Anything(), Anything())
-    handlers.hear_gateways(recorder, Anything())
-    handlers.hear_ticks(recorder, Anything())
+    recorder: Any = Recorder()
+    handlers.hear_hosts(recorder, ANYTHING, ANYTHING)
+    handlers.hear_gateways(recorder, ANYTHING)
+    handlers.hear_ticks(recorder, ANYTHING)
 
     assert {subject for stream, subject, _ in recorder.heard.values() if stream is EVENTS} == {
         "p2p.events.hosts.*.offline",

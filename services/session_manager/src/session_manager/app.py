@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from importlib.resources import files
 
 from chassis.bus import connect_bus
@@ -48,9 +49,9 @@ async def service(settings: Settings) -> AsyncIterator[None]:
         ) as database,
     ):
         await declare_streams(bus)
-        clock = SystemClock()
+        clock, place_within = SystemClock(), timedelta(seconds=settings.place_within_s)
         seats, sessions, presence = SeatStore(database), SessionStore(database), PresenceStore(database)
-        lifecycle = Lifecycle(database, ZoneManager(bus, settings.place_within), clock)
+        lifecycle = Lifecycle(database, ZoneManager(bus, place_within), clock)
         seating = Seating(seats, clock)
         arrivals = Arrivals(
             seats,
@@ -59,23 +60,23 @@ async def service(settings: Settings) -> AsyncIterator[None]:
             lifecycle,
             clock,
             instance=settings.instance,
-            claim_for=settings.place_within,
+            claim_for=place_within,
         )
         absence = Absence(
             seats,
             presence,
             sessions,
             clock,
-            grace=settings.seat_grace,
-            gateway_silence=settings.gateway_silence,
+            grace=timedelta(seconds=settings.seat_grace_s),
+            gateway_silence=timedelta(seconds=settings.gateway_silent_after_s),
             hears=lambda: bus.connected,
         )
         jobs = Jobs(
             RunStore(database),
             lifecycle,
             clock,
-            idle_after=settings.idle_after,
-            empty_after=settings.empty_after,
+            idle_after=timedelta(seconds=settings.idle_after_s),
+            empty_after=timedelta(seconds=settings.empty_after_s),
         )
 
         responder = Responder(bus, NAME, release_of(NAME), instance=settings.instance, limit=settings.parallel_requests)

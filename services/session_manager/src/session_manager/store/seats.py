@@ -115,13 +115,14 @@ WHERE host_id IN (SELECT host_id FROM sessions WHERE id = ANY($1::bigint[])) OR 
 ORDER BY host_id FOR UPDATE
 """
 
+# The host is looked up for each session: openings are few, hosts are many.
 _OPENINGS = """
-SELECT s.id, s.current_players, false AS own
-FROM sessions s JOIN host_seats h ON h.host_id = s.host_id
-WHERE s.zone_id = $1 AND s.open AND h.taken < h.max_players
-UNION ALL
-SELECT s.id, s.current_players, true FROM seats JOIN sessions s ON s.id = seats.session
+SELECT s.id, s.current_players, true AS own FROM seats JOIN sessions s ON s.id = seats.session
 WHERE seats.player_id = $2 AND s.zone_id = $1
+UNION ALL
+SELECT s.id, s.current_players, false FROM sessions s
+WHERE s.zone_id = $1 AND s.open
+    AND (SELECT h.taken < h.max_players FROM host_seats h WHERE h.host_id = s.host_id)
 LIMIT 64
 """
 
@@ -212,7 +213,7 @@ class SeatStore:
         return number
 
     async def openings(self, zone_id: ZoneId, player_id: PeerId) -> list[Opening]:
-        """Sessions of a zone with room on them and their host (64 of them are enough), and the player's own."""
+        """The player's own session, if it is of the zone, and those with room on them and their host; 64 are enough."""
         rows = await self._database.fetch("seats.openings", _OPENINGS, zone_id, player_id)
         return [Opening(row["id"], row["current_players"], row["own"]) for row in rows]
 

@@ -1,0 +1,74 @@
+"""The whole service on real servers, beside a zone_manager that places everything."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from chassis.bus import Bus, connect_bus
+from chassis.responder import Responder
+from contracts.subjects import Message
+from contracts.zones import GET_ZONE, PLACE, NameZone, Place, Placement, Zone, ZoneStatus
+from nats.aio.msg import Msg
+
+from services.session_manager.tests.facts import NOON, a_host
+
+
+def a_zone(zone_id: str) -> Zone:
+    return Zone(
+        id=1,
+        zone_id=zone_id,
+        zone_name="Zone",
+        zone_display_name="Zone",
+        map_name="map",
+        max_players=20,
+        recommended_players=20,
+        p2p_enabled=True,
+        p2p_priority=1,
+        fallback_enabled=True,
+        min_host_quality_score=50,
+        min_bandwidth_mbps=1,
+        max_latency_ms=100,
+        description=None,
+        fallback_endpoint=None,
+        relay_only=False,
+        regions=(),
+        checkpoint_interval_s=None,
+        status=ZoneStatus.ENABLED,
+        total_sessions=0,
+        active_sessions=0,
+        total_players_served=0,
+        created_at=NOON,
+        updated_at=NOON,
+    )
+
+
+async def _zone(question: NameZone) -> Zone:
+    return a_zone(question.zone_id)
+
+
+async def _place(question: Place) -> Placement:
+    host = a_host(question.host_id or "host-1")
+    return Placement(host=host, zone=a_zone(question.zone_id), judgements=(), considered=1)
+
+
+@asynccontextmanager
+async def beside_zone_manager(nats_url: str) -> AsyncIterator[Bus]:
+    """A bus to ask by, on which zone_manager answers."""
+    async with connect_bus(nats_url, "test") as bus:
+        zone_manager = Responder(bus, "zone_manager", "0", instance="fake")
+        zone_manager.answer(PLACE, _place)
+        zone_manager.answer(GET_ZONE, _zone)
+        async with zone_manager:
+            yield bus
+
+
+async def heard(bus: Bus, subject: str, message: type[Message]) -> list[tuple[str, Any]]:
+    """What is published on `subject` from now on."""
+    facts: list[tuple[str, Any]] = []
+
+    async def take(msg: Msg) -> None:
+        facts.append((msg.subject.rpartition(".")[2], message.model_validate_json(msg.data)))
+
+    await bus.subscribe(subject, take)
+    await bus.client.flush()
+    return facts
