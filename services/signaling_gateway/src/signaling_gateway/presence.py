@@ -63,6 +63,8 @@ if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return end
 if ARGV[3] == '' then redis.call('HDEL', KEYS[1], ARGV[1]) else redis.call('HSET', KEYS[1], ARGV[1], ARGV[3]) end
 """
 
+_BURY = "redis.call('DEL', KEYS[1])"
+
 _ENTRY_S = int(ENTRY_LIVES.total_seconds())
 
 
@@ -108,6 +110,8 @@ class Presence:
         self._redis = redis
         self.gateway_id = gateway_id
         self._alive: set[str] = {gateway_id}
+        self._untold = False
+        """Whether something could not be told."""
         self._owed: deque[tuple[str, str, tuple[str, ...]]] = deque(maxlen=MAX_OWED)
 
     def mark(self, connection_id: str) -> Mark:
@@ -151,13 +155,15 @@ class Presence:
         await self._take_back(_LEAVE, f"room:{room}", member, str(mark), gone)
 
     async def beat(self, figures: str) -> bool:
-        """Renew our life; False when Redis had forgotten it, and with it perhaps all we had told it."""
+        """Renew our life; False when Redis does not know all that we told it: it had forgotten us, or was away."""
         before = await self._redis.set(f"gateway:{self.gateway_id}", figures, ex=GATEWAY_LIVES, get=True)
         await self._redis.sadd("gateways", self.gateway_id)
+        self._alive = {self.gateway_id}
         while self._owed:
             script, key, args = self._owed.popleft()
             await self._take_back(script, key, *args)
-        return before is not None
+        told, self._untold = not self._untold, False
+        return told and before is not None
 
     async def end(self) -> None:
         """Be no gateway any more."""
@@ -177,10 +183,10 @@ class Presence:
             await self._redis.srem("gateways", *dead)
         return {gateway: figures for gateway, figures in found.items() if figures is not None}
 
-    async def missing(self, gateways: Collection[str]) -> set[str]:
-        """Those of the gateways that have not renewed their lives."""
-        self._alive = {self.gateway_id}
-        return set(gateways) - await self._living(gateways)
+    async def bury(self, gateway_id: str) -> None:
+        """A gateway is dead: nobody need wait until its time is up."""
+        self._alive.discard(gateway_id)
+        await self._take_back(_BURY, f"gateway:{gateway_id}")
 
     async def renew(
         self, peers: Sequence[tuple[str, Mark]], members: Iterable[tuple[str, str, Mark]]
@@ -234,7 +240,7 @@ class Presence:
         return bool(dead)
 
     async def _living(self, gateways: Collection[str]) -> set[str]:
-        """Which of them live; those seen alive since the last `missing` are taken at their word."""
+        """Which of them live; those seen alive since our last beat are taken at their word."""
         unknown = [gateway for gateway in gateways if gateway not in self._alive]
         if unknown:
             async with self._redis.pipeline(transaction=False) as pipe:
@@ -246,4 +252,8 @@ class Presence:
 
     async def _eval(self, script: str, key: str, *args: str | int) -> Any:
         # EVAL, not EVALSHA: after a restart of Redis there is no script to miss.
-        return await self._redis.eval(script, 1, key, *args)
+        try:
+            return await self._redis.eval(script, 1, key, *args)
+        except UnavailableError:
+            self._untold = True
+            raise

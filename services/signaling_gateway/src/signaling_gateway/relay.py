@@ -79,6 +79,8 @@ class Relay:
         """Hand a frame to the gateway that holds the receiver."""
         subject = DELIVER.of(gateway_id=gateway_id, peer_id=to, session_id=session_id)
         bounce = BOUNCE.of(gateway_id=self._gateway_id, sender=sender, type=kind, peer_id=to)
+        if not self._bus.connected:  # nats-py would keep it, and deliver it when nobody waits for it any more
+            raise undelivered(kind, to, Code.UNAVAILABLE)
         try:
             await self._bus.publish(subject, frame, reply=bounce)
         except UnavailableError as error:
@@ -113,7 +115,8 @@ class Relay:
             return None
         room.looked_at = now
         try:
-            self._rooms.reconcile(room, await self._presence.look(room.place.session_id))
+            as_of = room.changes
+            self._rooms.reconcile(room, await self._presence.look(room.place.session_id), as_of)
             if to == room.place.host_peer_id and room.receiver(to) is None:
                 # Its gateway may not have heard of the session yet: it will ask.
                 holder = await self._presence.where(to)

@@ -26,6 +26,7 @@ class Room:
         "_known",
         "_opening",
         "_went",
+        "changes",
         "host",
         "host_gateway",
         "looked_at",
@@ -46,7 +47,8 @@ class Room:
         """Every player our sockets know of, and its gateway; None has a seat and no socket (it signals over HTTP)."""
         self.told_active_at = float("-inf")
         self.looked_at = float("-inf")
-        """When session_manager last heard that it is in use, and when Redis was last asked who is in it."""
+        self.changes = 0
+        """When session_manager last heard of it, when Redis was last asked who is in it, how often that changed."""
         self._known = False
         self._opening = 0
         self._went: set[str] = set()
@@ -173,6 +175,15 @@ class Rooms:
         self.close_if_empty(room)
         return True
 
+    def tell_again(self, room: Room, listing: Listing) -> None:
+        """Tell the other gateways of everybody here: they may have thought us dead."""
+        others = (room.gateways() | listing.gateways) - {self._gateway_id}
+        for peer, connection in room.sockets.items():
+            if connection.wire.open:  # else a newer one is elsewhere, and ours is about to go
+                self._publish(room, others, peer, present=True)
+        if room.host is not None:
+            self._publish(room, others, room.host.peer_id, present=True, host=True)
+
     def hear(self, news: RoomPresence) -> None:
         """Another gateway says who came or went there."""
         room = self._rooms.get(news.room)
@@ -188,7 +199,6 @@ class Rooms:
     def _hear_of_host(self, room: Room, news: RoomPresence) -> None:
         if news.present:
             room.host_gateway = news.gateway_id
-            room.host = None  # there is a newer connection of the host elsewhere; ours is being closed
         elif room.host_gateway == news.gateway_id:
             room.host_gateway = None
 
@@ -196,6 +206,7 @@ class Rooms:
         """A player is in the room elsewhere, or has a seat without a socket."""
         known = peer in room.members
         room.members[peer] = gateway_id
+        room.changes += 1
         if not known:
             self._announce(room, peer, PeerJoined(peer_id=peer))
 
@@ -204,8 +215,13 @@ class Rooms:
         if peer in room.members and room.members[peer] is None:
             self._drop(room, peer, reason)
 
-    def reconcile(self, room: Room, listing: Listing) -> None:
-        """Believe Redis: let in whom it names, let go whom other gateways had and it doesn't name."""
+    def reconcile(self, room: Room, listing: Listing, as_of: int) -> None:
+        """Believe Redis: let in whom it names, let go whom other gateways had and it doesn't name.
+
+        `as_of` is the room's `changes` when Redis was asked; what has been heard since is newer.
+        """
+        if room.changes != as_of:
+            return
         for peer, mark in listing.players.items():
             if mark.gateway_id != self._gateway_id:
                 self.came(room, peer, mark.gateway_id)
@@ -226,6 +242,7 @@ class Rooms:
 
     def _drop(self, room: Room, peer: str, reason: str) -> None:
         room.went(peer)
+        room.changes += 1
         if peer in room.members:
             del room.members[peer]
             self._announce(room, peer, PeerLeft(peer_id=peer, reason=reason))

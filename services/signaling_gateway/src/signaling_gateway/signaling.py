@@ -127,6 +127,7 @@ async def open_signaling(
             sampling=sampling,
             origins=origins,
         )
+        bus.on_reconnect(upkeep.tell_all)
         hearing = await bus.subscribe(f"p2p.gateway.{gateway_id}.>", inbox.take)
         try:
             async with consumers, running(*loops):

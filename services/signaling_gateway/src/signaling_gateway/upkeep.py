@@ -17,8 +17,8 @@ from signaling_gateway.attendance import Attendance
 from signaling_gateway.connections import Connection, Connections
 from signaling_gateway.figures import Figures
 from signaling_gateway.hosting import Hosting
-from signaling_gateway.presence import ENTRY_LIVES, GATEWAY_LIVES, HOST, PLAYER, Mark, Presence
-from signaling_gateway.rooms import Rooms
+from signaling_gateway.presence import ENTRY_LIVES, GATEWAY_LIVES, HOST, PLAYER, Listing, Mark, Presence
+from signaling_gateway.rooms import Room, Rooms
 
 log = structlog.stdlib.get_logger()
 
@@ -63,6 +63,8 @@ class Upkeep:
         self._announcer = announcer
         self._figures = figures
         self._slice = 0
+        self._silent: set[str] = set()
+        """Gateways that did not answer in the last round; in the second they are dead."""
 
     def loops(self) -> Sequence[Loop]:
         return (
@@ -84,36 +86,44 @@ class Upkeep:
             await self.tell_all()
 
     async def tell_all(self) -> None:
-        """Tell Redis again of every socket, and learn from it what the others have told."""
+        """Tell Redis and the other gateways again of every socket here, and learn what they have told.
+
+        For when Redis was emptied or away, or NATS was: then others may have let go of our peers, and we of theirs.
+        """
         named = self._connections.named()
         log.info("upkeep.telling_all", connections=len(named))
-        for start in range(0, len(named), BATCH):
-            await self._renew(named[start : start + BATCH])
-            await asyncio.sleep(0)
-        for room in self._rooms:
-            self._rooms.reconcile(room, await self._presence.look(room.place.session_id))
+        try:
+            for start in range(0, len(named), BATCH):
+                await self._renew(named[start : start + BATCH])
+                await asyncio.sleep(0)
+            for room in self._rooms:
+                self._rooms.tell_again(room, await self._reconciled(room))
+        except UnavailableError:
+            log.info("upkeep.redis_away")  # the beat notices when it is back
 
     async def renew_slice(self) -> None:
-        """Tell Redis again of a part of the sockets, so that their entries go on living."""
+        """Tell Redis again of a part of the sockets, so that they live on there; look who is in a part of the rooms."""
         self._slice = (self._slice + 1) % SLICES
-        due = [peer for peer in self._connections.named() if hash(peer.connection_id) % SLICES == self._slice]
+        sockets = [peer for peer in self._connections.named() if hash(peer.connection_id) % SLICES == self._slice]
+        rooms = [room for room in self._rooms if hash(room.place.session_id) % SLICES == self._slice]
         try:
-            for start in range(0, len(due), BATCH):
-                await self._renew(due[start : start + BATCH])
-        except UnavailableError:
-            return  # the beat notices when it is back
-
-    async def watch_gateways(self) -> None:
-        """Let go of the peers of gateways that neither renewed their lives nor answer."""
-        gateways = {gateway for room in self._rooms for gateway in room.gateways()} - {self._presence.gateway_id}
-        try:
-            missing = await self._presence.missing(gateways)
+            for start in range(0, len(sockets), BATCH):
+                await self._renew(sockets[start : start + BATCH])
+            for room in rooms:
+                await self._reconciled(room)
         except UnavailableError:
             return
-        for gateway in missing:
-            if not await self._answers(gateway):
-                log.info("upkeep.gateway_died", gateway_id=gateway)
-                self._rooms.gateway_died(gateway)
+
+    async def watch_gateways(self) -> None:
+        """Let go of the peers of gateways that nobody answers for."""
+        gateways = {gateway for room in self._rooms for gateway in room.gateways()} - {self._presence.gateway_id}
+        answers = await asyncio.gather(*(self._answers(gateway) for gateway in gateways))
+        silent = {gateway for gateway, answered in zip(gateways, answers, strict=True) if not answered}
+        for gateway in silent & self._silent:
+            log.info("upkeep.gateway_died", gateway_id=gateway)
+            self._rooms.gateway_died(gateway)
+            await self._presence.bury(gateway)
+        self._silent = silent
 
     async def tell_active(self) -> None:
         """Name the sessions that have a socket here; an announcement without any still says that we live."""
@@ -136,6 +146,12 @@ class Upkeep:
             await self._hosting.identify(connection)
             if connection.unidentified:
                 return
+
+    async def _reconciled(self, room: Room) -> Listing:
+        as_of = room.changes
+        listing = await self._presence.look(room.place.session_id)
+        self._rooms.reconcile(room, listing, as_of)
+        return listing
 
     async def _renew(self, connections: Sequence[Connection]) -> None:
         marks = [(connection, self._presence.mark(connection.connection_id)) for connection in connections]

@@ -8,6 +8,7 @@ import httpx
 import pytest
 import pytest_asyncio
 from embedded.ports import free_port
+from redis.asyncio import Redis
 from signaling_gateway.app import service
 from signaling_gateway.settings import Settings
 from testkit.servers import TestServers
@@ -82,3 +83,9 @@ async def there(servers: TestServers, owners: Owners) -> AsyncIterator[str]:
 def open_gateway(servers: TestServers) -> Opening:
     """Run a gateway for this test alone."""
     return lambda: gateway(servers)
+
+
+@pytest.fixture
+async def redis(servers: TestServers) -> AsyncIterator[Redis]:
+    async with Redis.from_url(servers.redis.url, decode_responses=True) as client:
+        yield client

@@ -50,8 +50,9 @@ class FullError(ServiceError):
 
 
 def host(host_id: str, peer_id: str | None = None) -> Host:
-    return Host.model_construct(
-        **dict.fromkeys(Host.model_fields)
+    fields: dict[str, Any] = dict.fromkeys(Host.model_fields)
+    return Host.model_validate(
+        fields
         | {
             "id": 1,
             "host_id": host_id,
@@ -87,6 +88,10 @@ class Owners:
         self.after_seating: asyncio.Event | None = None
         """Set by a test to hold the answers of joins back."""
         self._revision = 0
+
+    @property
+    def hears(self) -> bool:
+        return self._bus.connected
 
     def add_host(self, host_id: str, peer_id: str | None = None) -> None:
         made = host(host_id, peer_id)

@@ -1,6 +1,7 @@
 """The short cut for signals is as strict as the contracts, and no stricter."""
 
 import json
+from typing import Any
 
 import pytest
 from contracts.frames import IN, Answer, IceCandidate, IceCandidateOut, Offer, OfferOut, Pong
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from signaling_gateway.codec import FrameRefusedError, Signal, UnreadableError, read, signal_out, written
 
-MODELS = {"offer": Offer, "answer": Answer, "ice-candidate": IceCandidate}
+MODELS: dict[str, type[Any]] = {"offer": Offer, "answer": Answer, "ice-candidate": IceCandidate}
 CONTENT = {"offer": "sdp", "answer": "sdp", "ice-candidate": "candidate"}
 
 values = st.one_of(

@@ -202,8 +202,8 @@ async def test_reports_of_connecting_become_facts_and_figures(here, hosted, name
         for state, candidate_type in (("connected", "host"), ("connected", "relay"), ("failed", None)):
             await ann.say("ice-result", to=f"host-{number}", state=state, candidate_type=candidate_type, elapsed_ms=120)
         await ann.hears_nothing_more()
-        facts = await eventually(lambda: owners.ice_of(name("ann")) if len(owners.ice_of(name("ann"))) == 3 else None)
-        assert [fact.state for fact in facts] == ["connected", "connected", "failed"]
+        await eventually(lambda: len(owners.ice_of(name("ann"))) == 3)
+        assert [fact.state for fact in owners.ice_of(name("ann"))] == ["connected", "connected", "failed"]
 
         async def counted():
             joins = (await client.get("/api/v1/monitoring/dashboard")).json()["joins"]
