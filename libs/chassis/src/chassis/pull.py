@@ -63,6 +63,7 @@ class Pull:
         if batch < self._batch:
             raise NatsTimeoutError
         while not self._arrived:
+            self._news.clear()  # before looking at anything, so that news from now on is not missed
             if self._gone:
                 await self._heal()
             if self._asked_for <= 0:
@@ -98,7 +99,6 @@ class Pull:
             await self._bus.client.publish(self._next, self._request, self._inbox)
 
     async def _wait(self) -> None:
-        self._news.clear()
         try:
             async with asyncio.timeout(SILENT_AFTER_S):
                 await self._news.wait()
