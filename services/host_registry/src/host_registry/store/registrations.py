@@ -18,6 +18,24 @@ from contracts.hosts import (
 from host_registry.errors import PeerTakenError
 from host_registry.store.rows import HOST_JSON, subject_of, tell
 
+_REGISTERED = f"""
+    h CROSS JOIN s JOIN LATERAL (
+        VALUES
+            ({subject_of(HOST_REGISTERED)}, NULL, true),
+            ({subject_of(HOST_ONLINE)}, 'registered', s.stood NOT IN ('open', 'online'))
+    ) AS news (subject, reason, so) ON news.so
+"""
+_CHANGED = f"""
+    h CROSS JOIN s JOIN LATERAL (
+        VALUES
+            ({subject_of(HOST_CHANGED)}, NULL, true),
+            (
+                {subject_of(HOST_ONLINE)}, 'set',
+                s.stood NOT IN ('open', 'online') AND s.standing IN ('open', 'online')
+            )
+    ) AS news (subject, reason, so) ON news.so
+"""
+
 _REGISTER = f"""
 WITH asked AS (
     SELECT *, coalesce(peer_id, host_id) AS peer FROM json_populate_record(NULL::hosts, $1::json)
@@ -52,18 +70,8 @@ WITH asked AS (
         duty = 'online', liveness = 'alive', last_beat = greatest(kept.last_beat, excluded.last_beat),
         revision = nextval('revisions'), updated_at = excluded.updated_at
     RETURNING WITH (OLD AS was, NEW AS stands) stands.*, was.standing AS stood
-), registered AS (
-    {tell(subject_of(HOST_REGISTERED), "NULL", now="$3", traceparent="$4", where="h CROSS JOIN s")}
-), back AS (
-    {
-    tell(
-        subject_of(HOST_ONLINE),
-        "'registered'",
-        now="$3",
-        traceparent="$4",
-        where="h JOIN s ON s.stood NOT IN ('open', 'online')",
-    )
-}
+), told AS (
+    {tell("news.subject", "news.reason", now="$3", traceparent="$4", where=_REGISTERED)}
 )
 SELECT {HOST_JSON} AS host FROM h CROSS JOIN s
 """  # noqa: S608 -- made of constants
@@ -90,18 +98,8 @@ WITH h AS (
     FROM h
     WHERE kept.host_id = h.host_id
     RETURNING WITH (OLD AS was, NEW AS stands) stands.*, was.standing AS stood
-), changed AS (
-    {tell(subject_of(HOST_CHANGED), "NULL", now="$4", traceparent="$5", where="h CROSS JOIN s")}
-), back AS (
-    {
-    tell(
-        subject_of(HOST_ONLINE),
-        "'set'",
-        now="$4",
-        traceparent="$5",
-        where="h JOIN s ON s.stood NOT IN ('open', 'online') AND s.standing IN ('open', 'online')",
-    )
-}
+), told AS (
+    {tell("news.subject", "news.reason", now="$4", traceparent="$5", where=_CHANGED)}
 )
 SELECT {HOST_JSON} AS host FROM h CROSS JOIN s
 """  # noqa: S608 -- made of constants
@@ -112,7 +110,7 @@ WITH s AS (
     UPDATE standings AS kept SET duty = 'draining', revision = nextval('revisions'), updated_at = $2
     WHERE kept.host_id = $1 AND kept.duty <> 'draining'
     RETURNING kept.*
-), draining AS (
+), told AS (
     {tell(subject_of(HOST_DRAINING), "NULL", now="$2", traceparent="$3", where="s JOIN hosts AS h USING (host_id)")}
 )
 SELECT {HOST_JSON} AS host FROM s JOIN hosts AS h USING (host_id)
@@ -127,7 +125,7 @@ WITH h AS (
     FROM h
     WHERE kept.host_id = h.host_id
     RETURNING kept.*
-), deleted AS (
+), told AS (
     {tell(subject_of(HOST_DELETED), "NULL", now="$2", traceparent="$3", where="h CROSS JOIN s")}
 )
 SELECT true FROM s
@@ -175,7 +173,8 @@ class RegistrationStore:
 
         async def work(transaction: Transaction) -> bool:
             told = await transaction.fetchval("hosts.say_goodbye", _SAY_GOODBYE, host_id, now, current_traceparent())
-            await transaction.execute("hosts.delete", _DELETE, host_id)
+            if told:  # one that came only after the first look stays: nobody was told that it goes
+                await transaction.execute("hosts.delete", _DELETE, host_id)
             return bool(told)
 
         return await self._database.transact(work)

@@ -1,0 +1,61 @@
+"""Nobody is lost for our own absence."""
+
+from datetime import timedelta
+
+from host_registry.eligibility import NEVER
+from host_registry.hearing import STALLED_AFTER, Hearing
+from testkit.clock import ManualClock
+
+SECOND = timedelta(seconds=1)
+SILENCE = timedelta(seconds=20)
+
+
+class Line:
+    """A connection that can be cut."""
+
+    def __init__(self) -> None:
+        self.up = True
+
+
+def listening(clock: ManualClock) -> tuple[Hearing, Line]:
+    line = Line()
+    return Hearing(clock, lambda: line.up), line
+
+
+def test_deadlines_count_from_the_start(clock: ManualClock) -> None:
+    started = clock.now()
+    hearing, _ = listening(clock)
+    clock.advance(SECOND)
+    assert hearing.check()
+    assert hearing.since == started
+
+
+def test_a_lost_connection_starts_every_deadline_anew(clock: ManualClock) -> None:
+    hearing, line = listening(clock)
+    line.up = False
+    cut = clock.advance(SECOND)
+    assert not hearing.check()
+    line.up = True
+    clock.advance(SECOND)
+    assert hearing.check()
+    assert hearing.since == cut
+
+
+def test_a_process_that_stood_still_has_heard_nothing(clock: ManualClock) -> None:
+    hearing, _ = listening(clock)
+    woken = clock.advance(STALLED_AFTER + SECOND)
+    assert hearing.check()
+    assert hearing.since == woken
+
+
+def test_no_beat_is_stale_right_after_an_absence(clock: ManualClock) -> None:
+    hearing, _ = listening(clock)
+    clock.advance(SILENCE - SECOND)
+    assert hearing.stale_before(SILENCE) == NEVER
+
+
+def test_beats_are_stale_again_when_we_have_heard_for_long_enough(clock: ManualClock) -> None:
+    hearing, _ = listening(clock)
+    started = clock.now()
+    clock.advance(SILENCE)
+    assert hearing.stale_before(SILENCE) == started

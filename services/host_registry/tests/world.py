@@ -1,0 +1,176 @@
+"""host_registry's use cases on a real database, with the clock in the test's hand and no NATS."""
+
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+from chassis.database import Database
+from chassis.requests import Asked
+from contracts.gateway import PeerPresence, SessionsActive
+from contracts.hosts import FindHosts, Host, HostPage, HostsFound, ListHosts, RegisterHost, ReserveSlot
+from contracts.sessions import ConnectionType, Session, SessionFact, SessionStatus
+from host_registry import wire
+from host_registry.beats import Beats
+from host_registry.deadlines import Patience, Silence
+from host_registry.hearing import Hearing
+from host_registry.occupancy import Occupancy
+from host_registry.presence import Presence
+from host_registry.registration import Registration
+from host_registry.selection import Selection
+from host_registry.store.beats import Beat
+from host_registry.store.reading import HostReader
+from testkit.clock import ManualClock
+
+SECOND = timedelta(seconds=1)
+
+PATIENCE = Patience(
+    suspect_after=timedelta(seconds=20),
+    offline_after=timedelta(seconds=45),
+    cut_off_after=timedelta(seconds=2),
+    gateway_silent_after=timedelta(seconds=30),
+    slot_held_for=timedelta(seconds=30),
+)
+
+ASKED = Asked("p2p.hosts.register")
+
+
+class Line:
+    """The connection to NATS, as far as deadlines look at it."""
+
+    def __init__(self) -> None:
+        self.up = True
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything but the wire."""
+
+    clock: ManualClock
+    database: Database
+    line: Line
+    hearing: Hearing
+    reader: HostReader
+    registration: Registration
+    beats: Beats
+    silence: Silence
+    presence: Presence
+    selection: Selection
+    occupancy: Occupancy
+
+    async def register(self, host_id: str = "host-1", **fields: Any) -> Host:
+        question = RegisterHost(host_id=host_id, player_id="player-1", player_name="PlayerOne", **fields)
+        return Host.model_validate_json(await self.registration.register(question, ASKED))
+
+    async def beat(self, host_id: str = "host-1", **said: Any) -> Host:
+        return Host.model_validate_json(await self.beats.beat(Beat(host_id, self.clock.now(), **said)))
+
+    async def host(self, host_id: str = "host-1") -> Host:
+        return Host.model_validate_json(await self.reader.get(host_id))
+
+    async def page(self, **question: Any) -> HostPage:
+        return HostPage.model_validate_json(wire.host_page(await self.selection.page(ListHosts(**question))))
+
+    async def find(self, **question: Any) -> HostsFound:
+        return HostsFound.model_validate_json(wire.hosts_found(await self.selection.find(FindHosts(**question))))
+
+    async def reserve(self, session_id: str, host_id: str = "host-1", seats: int = 0) -> Host:
+        question = ReserveSlot(host_id=host_id, session_id=session_id, zone_id="prontera", seats=seats)
+        return Host.model_validate_json(await self.occupancy.reserve(question))
+
+    async def slots_taken(self, host_id: str = "host-1") -> int:
+        return (await self.find(host_id=host_id)).candidates[0].slots_taken
+
+    async def seats_taken(self, host_id: str = "host-1") -> int:
+        return (await self.find(host_id=host_id)).candidates[0].seats_taken
+
+    async def wait(self, span: timedelta) -> None:
+        """Let time pass second by second, judging each."""
+        for _ in range(int(span / SECOND)):
+            self.clock.advance(SECOND)
+            await self.silence.judge()
+
+    async def told(self) -> list[dict[str, Any]]:
+        """The facts in the outbox, oldest first, each with its subject."""
+        rows = await self.database.fetch("test", "SELECT subject, event_id, payload FROM outbox ORDER BY seq")
+        return [{"subject": row["subject"], "id": str(row["event_id"]), **json.loads(row["payload"])} for row in rows]
+
+    async def told_subjects(self) -> list[str]:
+        return [fact["subject"].removeprefix("p2p.events.hosts.") for fact in await self.told()]
+
+    async def tell_session(self, fact: SessionFact) -> None:
+        await self.occupancy.session_changed(fact)
+
+    async def connect(self, connection_id: str, peer_id: str = "host-1", gateway_id: str = "gw-1") -> None:
+        await self.presence.connected(self._peer(connection_id, peer_id, gateway_id))
+
+    async def disconnect(self, connection_id: str, peer_id: str = "host-1", gateway_id: str = "gw-1") -> None:
+        await self.presence.disconnected(self._peer(connection_id, peer_id, gateway_id))
+
+    async def gateway_lives(self, gateway_id: str = "gw-1") -> None:
+        fact = SessionsActive(
+            event_id=str(uuid4()),
+            occurred_at=self.clock.now(),
+            revision=1,
+            gateway_id=gateway_id,
+            session_ids=(),
+        )
+        await self.presence.gateway_heard(fact)
+
+    def _peer(self, connection_id: str, peer_id: str, gateway_id: str) -> PeerPresence:
+        return PeerPresence(
+            event_id=str(uuid4()),
+            occurred_at=self.clock.now(),
+            revision=1,
+            gateway_id=gateway_id,
+            connection_id=connection_id,
+            peer_id=peer_id,
+            session_id=None,
+        )
+
+
+def session_fact(
+    session_id: str = "session-1",
+    *,
+    revision: int = 1,
+    status: SessionStatus = SessionStatus.ACTIVE,
+    host_id: str = "host-1",
+    players: int = 0,
+    host_revision: int = 1,
+    latency_ms: float | None = None,
+    loss_percent: float | None = None,
+) -> SessionFact:
+    now = ManualClock().now()
+    session = Session(
+        id=1,
+        session_id=session_id,
+        host_id=host_id,
+        host_peer_id=host_id,
+        zone_id="prontera",
+        connected_players=(),
+        current_players=0,
+        max_players=50,
+        status=status,
+        average_latency_ms=latency_ms,
+        average_packet_loss_percent=loss_percent,
+        bandwidth_usage_mbps=None,
+        quality_score=None,
+        connection_type=ConnectionType.WEBRTC,
+        epoch=1,
+        end_reason=None,
+        last_activity_at=now,
+        started_at=None,
+        ended_at=None,
+        created_at=now,
+        updated_at=now,
+    )
+    return SessionFact(
+        event_id=str(uuid4()),
+        occurred_at=now,
+        revision=revision,
+        session_id=session_id,
+        session=session,
+        host_players=players,
+        host_revision=host_revision,
+    )
