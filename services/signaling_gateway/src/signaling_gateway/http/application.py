@@ -1,11 +1,12 @@
 """What FastAPI serves: the documents, the pages' files, and a proper answer to what is not there."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import cache
 from http import HTTPStatus
 from importlib.resources import files
 from pathlib import Path
 
-import structlog
+import orjson
 from contracts.refusals import Code, Refusal
 from fastapi import FastAPI, Request
 from fastapi.openapi.docs import get_swagger_ui_html
@@ -14,10 +15,9 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from signaling_gateway.http.exchange import Answer
+from signaling_gateway.http.messages import asyncapi
 from signaling_gateway.http.refusing import INTERNAL, refused
 from signaling_gateway.http.routing import Route
-
-log = structlog.stdlib.get_logger()
 
 TITLE = "P2P Coordinator"
 
@@ -29,7 +29,7 @@ Players' own machines host the zones of an online game; this service brings play
 * `Idempotency-Key` on a POST that creates: the same key gives the first answer again, for 24 hours.
 * A path that names a session takes its `session_id` or its `id`.
 * Lists are arrays; the next page is in the `Link` header.
-* WebSocket signaling is at `/api/v1/signaling/ws`.
+* WebSocket signaling is at `/api/v1/signaling/ws`; its frames and NATS's subjects are in [asyncapi.json](/asyncapi.json).
 """
 
 _NOT_FOUND = Refusal(code=Code.ROUTE_NOT_FOUND, detail="There is nothing at this path.")
@@ -45,6 +45,7 @@ def application(routes: Sequence[Route], version: str, web: Path) -> FastAPI:
     app.exception_handler(HTTPException)(_refuse)
     app.exception_handler(Exception)(_fail)
     app.get("/docs", include_in_schema=False)(_documents)
+    app.get("/asyncapi.json", include_in_schema=False)(_messages(version))
     app.mount("/docs/files", StaticFiles(directory=str(files("fastapi_offline") / "static")))
     app.get("/demo", include_in_schema=False)(_to_demo)
     for name in ("demo", "sdk"):
@@ -61,6 +62,17 @@ async def _documents() -> HTMLResponse:
         swagger_css_url="/docs/files/swagger-ui.css",
         swagger_favicon_url="/docs/files/favicon.png",
     )
+
+
+def _messages(version: str) -> Callable[[], Awaitable[Response]]:
+    @cache
+    def written() -> bytes:
+        return orjson.dumps(asyncapi(TITLE, version))
+
+    async def messages() -> Response:
+        return Response(written(), media_type="application/json")
+
+    return messages
 
 
 async def _to_demo() -> RedirectResponse:
