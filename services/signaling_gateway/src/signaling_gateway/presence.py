@@ -8,6 +8,7 @@ gateway's name is new at each start, so what a dead one left behind never comes 
 import time
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -166,11 +167,10 @@ class Presence:
         return told and before is not None
 
     async def end(self) -> None:
-        """Be no gateway any more."""
-        async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.delete(f"gateway:{self.gateway_id}")
-            pipe.srem("gateways", self.gateway_id)
-            await pipe.execute()
+        """Be no gateway any more; if Redis is away, our time runs out there by itself."""
+        with suppress(UnavailableError):
+            await self._redis.delete(f"gateway:{self.gateway_id}")
+            await self._redis.srem("gateways", self.gateway_id)
 
     async def figures(self) -> Mapping[str, str]:
         """What each living gateway says of itself; the dead are struck off the list."""
