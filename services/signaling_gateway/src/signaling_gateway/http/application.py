@@ -29,7 +29,7 @@ Players' own machines host the zones of an online game; this service brings play
 * `Idempotency-Key` on a POST that creates: the same key gives the first answer again, for 24 hours.
 * A path that names a session takes its `session_id` or its `id`.
 * Lists are arrays; the next page is in the `Link` header.
-* WebSocket signaling is at `/api/v1/signaling/ws`; its frames and NATS's subjects are in [asyncapi.json](/asyncapi.json).
+* WebSocket signaling is at `/api/v1/signaling/ws`; its frames and NATS's subjects: [asyncapi.json](/asyncapi.json).
 """
 
 _NOT_FOUND = Refusal(code=Code.ROUTE_NOT_FOUND, detail="There is nothing at this path.")
