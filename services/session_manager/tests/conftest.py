@@ -7,7 +7,7 @@ from session_manager.app import service
 from session_manager.settings import Settings
 
 from services.session_manager.tests.suite import beside_zone_manager
-from services.session_manager.tests.world import FakeZones, make_world
+from services.session_manager.tests.world import FakeZones, empty, make_world
 
 
 @pytest.fixture
@@ -15,10 +15,22 @@ def zones():
     return FakeZones()
 
 
+@pytest.fixture(scope="session")
+def lasting_postgres_url(servers):
+    """A database for all tests that leave none of it to the next: making one costs more than emptying it."""
+    url = servers.new_database()
+    yield url
+    servers.postgres.ensure_running()
+    servers.drop_database(url)
+
+
 @pytest.fixture
-async def database(postgres_url):
+async def database(servers, lasting_postgres_url):
+    servers.postgres.ensure_running()
     migrations = files("session_manager") / "migrations"
-    async with open_database(postgres_url, name="session_manager", migrations=migrations, plan_once=True) as database:
+    opened = open_database(lasting_postgres_url, name="session_manager", migrations=migrations, plan_once=True)
+    async with opened as database:
+        await empty(database)
         yield database
 
 

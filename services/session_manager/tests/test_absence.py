@@ -151,6 +151,21 @@ async def test_nobody_is_absent_while_we_could_not_hear(listening, clock):
     assert await players(listening, session) == ()
 
 
+async def test_when_all_gateways_fall_silent_at_once_nobody_is_absent(listening, clock):
+    session = await listening.create(player_ids=["x"])
+    for player, gateway in (("a", "gateway-1"), ("b", "gateway-2")):
+        await listening.join(session.session_id, player, socket=True)
+        seen = a_presence(player, session.session_id, at=clock.now(), gateway=gateway)
+        await listening.absence.entered(seen)
+
+    await pass_time(listening, clock, (SILENCE + GRACE) * 2)
+    await pass_time(listening, clock, SILENCE, "gateway-1")
+    assert await players(listening, session) == ("x", "a", "b")
+    await pass_time(listening, clock, GRACE + SECOND, "gateway-1")
+
+    assert await players(listening, session) == ("x", "a")
+
+
 async def test_nobody_is_absent_while_we_stood_still(listening, clock):
     session = await listening.enter("a", socket=True)
     clock.advance(GRACE * 10)

@@ -13,15 +13,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from testkit.clock import ManualClock
 
 from services.session_manager.tests.facts import a_host_fact
-from services.session_manager.tests.world import FakeZones, assert_sound, make_world
+from services.session_manager.tests.world import FakeZones, assert_sound, empty, make_world
 
 PLAYERS = st.sampled_from([f"player-{number}" for number in range(6)])
 HOSTS = st.sampled_from(["host-1", "host-2"])
 SESSIONS = st.integers(0, 7)
-EMPTY_TABLES = """
-TRUNCATE sessions, seats, host_seats, session_events, outbox, lost_hosts, gateways, zone_claims, idempotency;
-"""
-ZERO_COUNTS = "UPDATE session_counts SET total = 0, live = 0, players = 0, latency_us = 0, latencies = 0"
 
 
 class Sessions(RuleBasedStateMachine):
@@ -34,8 +30,7 @@ class Sessions(RuleBasedStateMachine):
         self.world = make_world(database, self.clock, FakeZones(host_max_players=5, zone_max_players=4))
         self.sessions: list[str] = []
         self.seats: dict[str, str] = {}
-        self.run(database.execute("truncate", EMPTY_TABLES))
-        self.run(database.execute("zero", ZERO_COUNTS))
+        self.run(empty(database))
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return self.runner.run(work)

@@ -188,3 +188,14 @@ async def assert_sound(database: Database) -> None:
     for broken, query in BROKEN.items():
         rows = await database.fetch(f"check {broken}", query)
         assert not rows, f"{broken}: {json.dumps([dict(row) for row in rows], default=str)}"
+
+
+async def empty(database: Database) -> None:
+    """Leave nothing of what was there before."""
+    tables = (
+        "sessions, seats, host_seats, session_events, outbox, lost_hosts, gateways, zone_claims, idempotency, job_runs"
+    )
+    await database.execute("empty", f"TRUNCATE {tables}")
+    await database.execute(
+        "zero", "UPDATE session_counts SET total = 0, live = 0, players = 0, latency_us = 0, latencies = 0"
+    )

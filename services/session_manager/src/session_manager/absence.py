@@ -68,6 +68,9 @@ class Absence:
         now = self._clock.now()
         hearing_for = self._hearing_for(now)
         self._hearing_since = None  # until this round has gone well
+        latest_word = await self._presence.latest_word()
+        if latest_word is not None and latest_word < now - self._gateway_silence:
+            return 0  # when all gateways fall silent, it is rather we who hear nothing
         given_up = await self._round(now, hearing_for)
         self._hearing_since = now - hearing_for
         return given_up

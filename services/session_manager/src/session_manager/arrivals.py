@@ -8,7 +8,7 @@ import asyncio
 from datetime import timedelta
 
 from chassis.clock import Clock
-from chassis.refusals import RefusedError, UnavailableError
+from chassis.refusals import RefusedError, ServiceError, UnavailableError
 from contracts.identifiers import PeerId, ZoneId
 
 from session_manager.errors import HostFullError, SessionFullError, WrongStateError
@@ -74,12 +74,12 @@ class Arrivals:
             return None
 
     async def _lead(self, zone_id: ZoneId, player_id: PeerId, *, socket: bool) -> Seated | None:
-        """Bring the zone's next session about for all who wait; a refusal to place it is theirs as well."""
+        """Bring the zone's next session about for all who wait; a refusal is theirs as well."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._under_way[zone_id] = done
         try:
             return await self._claim_and_found(zone_id, player_id, socket=socket)
-        except RefusedError as error:
+        except ServiceError as error:
             done.set_exception(RefusedError(error.refusal))
             done.exception()  # nobody may be waiting for it
             raise

@@ -28,6 +28,8 @@ INSERT INTO gateways AS g (gateway_id, heard_at) VALUES ($1, $2)
 ON CONFLICT (gateway_id) DO UPDATE SET heard_at = greatest(g.heard_at, excluded.heard_at)
 """
 
+_LATEST_WORD = "SELECT max(heard_at) FROM gateways"
+
 _FORGET_GATEWAYS = """
 DELETE FROM gateways WHERE heard_at <= $1
     AND NOT EXISTS (SELECT FROM seats WHERE seats.gateway_id = gateways.gateway_id)
@@ -63,6 +65,11 @@ class PresenceStore:
     async def heard(self, gateway_id: str, at: datetime) -> None:
         """A gateway gave a sign of life."""
         await self._database.execute("gateways.heard", _HEARD, gateway_id, at)
+
+    async def latest_word(self) -> datetime | None:
+        """When any gateway gave a sign of life last."""
+        at: datetime | None = await self._database.fetchval("gateways.latest_word", _LATEST_WORD)
+        return at
 
     async def forget_gateways(self, unheard_by: datetime) -> None:
         """Forget gateways that are gone for good."""
