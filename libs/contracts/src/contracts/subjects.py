@@ -96,5 +96,3 @@ class Page(Message):
 
 class Nothing(Message):
     """A question or an answer without content."""
-
-
