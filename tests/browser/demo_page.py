@@ -29,8 +29,12 @@ class DemoPage:
 
     async def sees(self, step: str, state: str, words: str = "") -> None:
         item = self.page.locator(f'[data-step="{step}"]')
-        await expect(item).to_have_attribute("data-state", state, timeout=10_000)
-        await expect(item).to_contain_text(words, timeout=10_000)
+        try:
+            await expect(item).to_have_attribute("data-state", state, timeout=10_000)
+            await expect(item).to_contain_text(words, timeout=10_000)
+        except AssertionError as error:
+            error.add_note(f"the page says: {await self.page.locator('main').inner_text()}")
+            raise
 
     async def say(self, text: str) -> Locator:
         """Write where the focus is, and send; gives the message as it stands on the page."""

@@ -116,10 +116,10 @@ async def test_a_gateway_that_closes_after_asking_for_a_move_is_dialled_once_whe
     await page.page.clock.install()
     await page.open(stand_in.url)
     await page.connect()
-    await stand_in.send("anna", {"type": "reconnect", "after_ms": 5000})
+    await stand_in.send("anna", {"type": "reconnect", "after_ms": 60_000})
     await stand_in.close("anna", 1012)
     await page.sees("signaling", "active", "again in")
-    await page.page.clock.run_for(6_000)
+    await page.page.clock.run_for(61_000)
     await page.sees("signaling", "done")
     assert stand_in.dialled.count("anna") == 2
 

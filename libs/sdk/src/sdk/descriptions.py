@@ -1,4 +1,9 @@
-"""Session descriptions and candidates between the wire, where they are opaque, and aiortc."""
+"""Session descriptions and candidates between the wire, where they are opaque, and aiortc.
+
+That no more candidates will come is not passed on: aioice then gives up as soon as the checks of those it knows have
+failed, while the one that succeeds may be the player's own, from an address nobody named (RFC 8863). Our deadline for
+the data channel ends what leads nowhere.
+"""
 
 from collections.abc import Iterable
 
@@ -22,7 +27,8 @@ def offer_of(sdp: Opaque) -> RTCSessionDescription:
     text = sdp.get("sdp") if isinstance(sdp, dict) else sdp
     if not isinstance(text, str):
         raise ValueError("an offer must be SDP text or an object with `sdp`")  # noqa: TRY004 -- the value came by wire
-    return RTCSessionDescription(sdp=text, type="offer")
+    lines = [line for line in text.splitlines() if line != "a=end-of-candidates"]
+    return RTCSessionDescription(sdp="\r\n".join(lines) + "\r\n", type="offer")
 
 
 def answer_like(offer: Opaque, answer: RTCSessionDescription) -> Opaque:
@@ -31,7 +37,7 @@ def answer_like(offer: Opaque, answer: RTCSessionDescription) -> Opaque:
 
 
 def candidate_of(candidate: Opaque) -> RTCIceCandidate | None:
-    """Read a trickled candidate, text or a browser's object; None says that no more will come."""
+    """Read a trickled candidate, text or a browser's object; None for the mark that no more will come."""
     if candidate is None:
         return None
     fields = candidate if isinstance(candidate, dict) else {"candidate": candidate}

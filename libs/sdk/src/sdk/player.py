@@ -30,6 +30,8 @@ MAX_CANDIDATES = 100
 CONNECT_WITHIN_S = 20.0
 """Gathering may take 5 s where a STUN server is silent, checks some more; then it will not come."""
 
+_NO_PATH = "no path between the two machines (ICE failed)"
+
 OnMessage = Callable[[PlayerChannel, str | bytes], Awaitable[None]]
 
 
@@ -93,7 +95,7 @@ class Player:
                     group.create_task(self._take_candidates(peer, group)),
                     group.create_task(self._take_channels(group)),
                 ]
-                failure = await self._failure_to_open(opening)
+                failure = await self._failure_to_open(peer, opening)
                 if failure is None:
                     on_connected(self)
                     working.append(group.create_task(self._ping()))
@@ -128,12 +130,12 @@ class Player:
             )
             return TRACER.start_span("open data channel", context, attributes=named)
 
-    async def _failure_to_open(self, span: Span) -> str | None:
+    async def _failure_to_open(self, peer: RTCPeerConnection, span: Span) -> str | None:
         """Wait for the first channel; say why there is none, or None when there is."""
         await asyncio.wait((self._opened, self._ended), timeout=CONNECT_WITHIN_S, return_when=asyncio.FIRST_COMPLETED)
         failure = None
         if not self._opened.done():
-            failure = self._ended.result() if self._ended.done() else f"no data channel within {CONNECT_WITHIN_S:g} s"
+            failure = self._ended.result() if self._ended.done() else _what_is_missing(peer)
             span.set_status(Status(StatusCode.ERROR, failure))
         span.end()
         return failure
@@ -146,7 +148,8 @@ class Player:
 
     async def _take_candidate(self, peer: RTCPeerConnection, candidate: Opaque) -> None:
         try:
-            await peer.addIceCandidate(candidate_of(candidate))
+            if read := candidate_of(candidate):
+                await peer.addIceCandidate(read)
         except (ValueError, AssertionError, IndexError) as error:
             log.info("player %s sent a candidate that cannot be used: %s", self.player_id, error)
 
@@ -192,6 +195,10 @@ class Player:
 
     def _state_changed(self, peer: RTCPeerConnection) -> None:
         if peer.iceConnectionState == "failed":
-            self.end("lost the connection" if self.connected else "no path between the two machines (ICE failed)")
+            self.end("lost the connection" if self.connected else _NO_PATH)
         elif peer.connectionState in {"failed", "closed"}:
             self.end("closed the connection")
+
+
+def _what_is_missing(peer: RTCPeerConnection) -> str:
+    return _NO_PATH if peer.iceConnectionState in {"new", "checking"} else "the player opened no data channel"

@@ -230,8 +230,7 @@ class HostLink {
     this.game.binaryType = "arraybuffer";
     this.ping = this.peer.createDataChannel(PING_LABEL, { ordered: false, maxRetransmits: 0 });
     this.peer.addEventListener("icecandidate", ({ candidate }) => {
-      // An empty candidate tells the host that no more will come, so that it can give up in time.
-      this.hears.signal({ type: "ice-candidate", candidate: candidate?.toJSON() ?? { candidate: "", sdpMid: "0" } });
+      if (candidate?.candidate) this.hears.signal({ type: "ice-candidate", candidate: candidate.toJSON() });
     });
     this.peer.addEventListener("iceconnectionstatechange", () => this.#iceChanged());
     this.peer.addEventListener("connectionstatechange", () => {
