@@ -18,6 +18,7 @@ LINE = "candidate:1 1 udp 2113937151 192.0.2.2 47790 typ host generation 0"
 )
 def test_a_candidate_is_text_or_a_browsers_object(candidate, mid, index):
     read = candidate_of(candidate)
+    assert read is not None
     assert (read.ip, read.port, read.type, read.sdpMid, read.sdpMLineIndex) == ("192.0.2.2", 47790, "host", mid, index)
 
 
