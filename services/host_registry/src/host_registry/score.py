@@ -37,7 +37,7 @@ def points(quality: Quality) -> Points:
     latency_ms = UNKNOWN_LATENCY_MS if quality.latency_ms is None else quality.latency_ms
     loss_percent = UNKNOWN_LOSS_PERCENT if quality.packet_loss_percent is None else quality.packet_loss_percent
     return Points(
-        latency=max(0.0, 30 - latency_ms / 10),
+        latency=max(0.0, (300 - latency_ms) / 10),
         packet_loss=max(0.0, 20 - 2 * loss_percent),
         room=max(0.0, 25 * (1 - quality.current_players / quality.max_players)),
         cpu=min(10.0, 10 * (quality.cpu_cores or 0) / 4),

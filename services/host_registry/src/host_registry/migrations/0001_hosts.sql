@@ -66,16 +66,16 @@ CREATE TABLE standings (
     connected boolean NOT NULL DEFAULT false, -- open, and its gateway is there to vouch for it
     socket_gone_at timestamptz,
 
-    told_score double precision NOT NULL DEFAULT 0,
+    told_score double precision NOT NULL,
     told_at timestamptz NOT NULL,
     revision bigint NOT NULL DEFAULT nextval('revisions'),
     updated_at timestamptz NOT NULL,
 
     -- score.py is the same rule in Python; a test holds the two together. An unknown latency counts as 150 ms,
-    -- an unknown loss as 5 %: half the points.
+    -- an unknown loss as 5 %: half the points. 300 - x, then / 10: the tiniest x divided first would be an underflow.
     score double precision NOT NULL GENERATED ALWAYS AS (
         floor(100 * (
-            greatest(0, 30 - coalesce(measured_latency_ms, latency_ms, 150) / 10)
+            greatest(0, (300 - coalesce(measured_latency_ms, latency_ms, 150)) / 10)
             + greatest(0, 20 - 2 * coalesce(measured_packet_loss_percent, packet_loss_percent, 5))
             + greatest(0, 25 * (1 - current_players::double precision / max_players))
             + least(10, 10 * coalesce(cpu_cores, 0)::double precision / 4)

@@ -1,5 +1,4 @@
 """The tables, in SQL: each use is one statement, which leaves its fact in the outbox by itself.
 
-Of many rows the locks are taken by host_id, so that two statements seldom wait for each other; one that loses such a
-race is tried again by chassis.
+A statement that writes many rows first locks them in the order of their host_id, so that no two wait for each other.
 """

@@ -22,6 +22,8 @@ WITH beat AS (
     ) AS told (
         host_id, at, latency_ms, packet_loss_percent, bandwidth_usage_mbps, current_players, current_zones, asked
     )
+), mine AS (
+    SELECT host_id FROM standings JOIN beat USING (host_id) ORDER BY host_id FOR NO KEY UPDATE OF standings
 ), kept AS (
     UPDATE standings AS s SET
         last_beat = greatest(s.last_beat, beat.at),
@@ -33,7 +35,7 @@ WITH beat AS (
         liveness = 'alive',
         revision = CASE s.liveness WHEN 'alive' THEN s.revision ELSE nextval('revisions') END,
         updated_at = CASE s.liveness WHEN 'alive' THEN s.updated_at ELSE beat.at END
-    FROM beat
+    FROM beat JOIN mine USING (host_id)
     WHERE s.host_id = beat.host_id
     RETURNING WITH (OLD AS was, NEW AS stands)
         stands.host_id,
@@ -57,8 +59,13 @@ SELECT host_id, 'stray', NULL FROM (SELECT host_id FROM beat EXCEPT SELECT host_
 """EXCEPT, not NOT EXISTS: it is never planned as a nested loop, and 25,000 times 25,000 would be one."""
 
 _TELL_SCORES = """
-UPDATE standings AS s SET told_score = s.score, told_at = $2
-WHERE s.host_id = ANY ($1::text[]) AND abs(s.score - s.told_score) >= $3 AND s.told_at <= $4
+WITH moved AS (
+    SELECT host_id FROM standings
+    WHERE host_id = ANY ($1::text[]) AND abs(score - told_score) >= $3 AND told_at <= $4
+    ORDER BY host_id
+    FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE standings AS s SET told_score = s.score, told_at = $2 FROM moved WHERE s.host_id = moved.host_id
 RETURNING WITH (OLD AS was, NEW AS stands) stands.host_id, stands.score, was.told_score AS previous
 """
 
@@ -110,11 +117,10 @@ class BeatStore:
 
     async def keep(self, beats: Iterable[Beat], now: datetime) -> Kept:
         """Write beats, at most one per host; silent hosts among them are back."""
-        in_order = sorted(beats)  # two batches that share hosts lock them in the same order
         rows = await self._database.fetch(
             "standings.beat",
             _KEEP,
-            *zip(*in_order, strict=True),
+            *zip(*beats, strict=True),
             self._told_from,
             now - self._told_every,
             now,

@@ -68,9 +68,12 @@ _BELIEVE = "UPDATE standings SET connected = true WHERE gateway_id = $1 AND sock
 _DISBELIEVE = """
 WITH silent AS (
     DELETE FROM gateways WHERE heard_at <= $1 RETURNING gateway_id
+), theirs AS (
+    SELECT host_id FROM standings JOIN silent USING (gateway_id) WHERE connected
+    ORDER BY host_id
+    FOR NO KEY UPDATE OF standings
 )
-UPDATE standings SET connected = false FROM silent
-WHERE standings.gateway_id = silent.gateway_id AND standings.connected
+UPDATE standings SET connected = false FROM theirs WHERE standings.host_id = theirs.host_id
 """
 
 

@@ -16,6 +16,7 @@ from contracts.hosts import (
 )
 
 from host_registry.errors import PeerTakenError
+from host_registry.score import Quality, points, score
 from host_registry.store.rows import HOST_JSON, subject_of, tell
 
 _REGISTERED = f"""
@@ -57,11 +58,11 @@ WITH asked AS (
 ), s AS (
     INSERT INTO standings AS kept (
         host_id, no, cpu_cores, memory_mb, network_speed_mbps, region, max_players, max_zones,
-        last_beat, told_at, updated_at
+        last_beat, told_score, told_at, updated_at
     )
     SELECT
         h.host_id, h.id, asked.cpu_cores, asked.memory_mb, asked.network_speed_mbps, asked.region,
-        asked.max_players, asked.max_zones, $3, $3, $3
+        asked.max_players, asked.max_zones, $3, $5, $3, $3
     FROM h, json_populate_record(NULL::standings, $1::json) AS asked
     ON CONFLICT (host_id) DO UPDATE SET
         cpu_cores = excluded.cpu_cores, memory_mb = excluded.memory_mb,
@@ -145,7 +146,13 @@ class RegistrationStore:
         """Insert or renew a host; PeerTakenError also when it came twice at once for the first time."""
         try:
             host: str = await statements.fetchval(
-                "hosts.register", _REGISTER, asked.model_dump_json(), token, now, current_traceparent()
+                "hosts.register",
+                _REGISTER,
+                asked.model_dump_json(),
+                token,
+                now,
+                current_traceparent(),
+                _score_of_a_newcomer(asked),
             )
         except asyncpg.UniqueViolationError as error:
             raise PeerTakenError(asked.peer_id or asked.host_id) from error
@@ -178,6 +185,22 @@ class RegistrationStore:
             return bool(told)
 
         return await self._database.transact(work)
+
+
+def _score_of_a_newcomer(asked: RegisterHost) -> float:
+    return score(
+        points(
+            Quality(
+                latency_ms=None,
+                packet_loss_percent=None,
+                current_players=0,
+                max_players=asked.max_players,
+                cpu_cores=asked.cpu_cores,
+                memory_mb=asked.memory_mb,
+                network_speed_mbps=asked.network_speed_mbps,
+            )
+        )
+    )
 
 
 def _encoded(host: str | None) -> bytes | None:

@@ -48,8 +48,10 @@ WITH gone AS (
     DELETE FROM slots WHERE expires_at <= $1 RETURNING host_id, held
 ), freed AS (
     SELECT host_id, count(*) AS slots FROM gone WHERE held GROUP BY host_id
+), mine AS (
+    SELECT host_id, slots FROM standings JOIN freed USING (host_id) ORDER BY host_id FOR NO KEY UPDATE OF standings
 )
-UPDATE standings SET slots_taken = slots_taken - freed.slots FROM freed WHERE standings.host_id = freed.host_id
+UPDATE standings SET slots_taken = slots_taken - mine.slots FROM mine WHERE standings.host_id = mine.host_id
 """
 
 _HEAR = """
@@ -68,6 +70,11 @@ WITH told AS (
         stands.host_id, stands.held::integer - coalesce(was.held::integer, 0) AS slots
 ), changed AS (
     SELECT host_id, sum(slots) AS slots FROM marked GROUP BY host_id
+), seats AS (
+    SELECT * FROM unnest($7::text[], $8::integer[], $9::bigint[], $10::double precision[], $11::double precision[])
+        AS told (host_id, taken, revision, latency_ms, packet_loss_percent)
+), mine AS (
+    SELECT host_id FROM standings JOIN seats USING (host_id) ORDER BY host_id FOR NO KEY UPDATE OF standings
 )
 UPDATE standings AS s SET
     slots_taken = s.slots_taken + coalesce(changed.slots, 0),
@@ -75,9 +82,7 @@ UPDATE standings AS s SET
     seats_revision = greatest(s.seats_revision, seats.revision),
     measured_latency_ms = coalesce(seats.latency_ms, s.measured_latency_ms),
     measured_packet_loss_percent = coalesce(seats.packet_loss_percent, s.measured_packet_loss_percent)
-FROM unnest($7::text[], $8::integer[], $9::bigint[], $10::double precision[], $11::double precision[])
-    AS seats (host_id, taken, revision, latency_ms, packet_loss_percent)
-LEFT JOIN changed USING (host_id)
+FROM mine JOIN seats USING (host_id) LEFT JOIN changed USING (host_id)
 WHERE s.host_id = seats.host_id
 """
 
@@ -114,14 +119,14 @@ class SlotStore:
         self, host_id: str, session_id: str, zone_id: str, *, seats: int, until: datetime, heard_after: datetime
     ) -> bytes | None:
         """Take a slot, or find it taken for this session; None when the host can't give one (or is not known)."""
+        arguments = (host_id, session_id, zone_id, seats, until, heard_after)
         try:
-            return await self._reserve(host_id, session_id, zone_id, seats, until, heard_after)
-        except asyncpg.UniqueViolationError:
-            pass
-        over = await self._database.fetchval("slots.is_over", _IS_OVER, session_id, host_id)
-        if over:
+            host = await self._reserve(*arguments)
+        except asyncpg.UniqueViolationError:  # the same session, at the same time
+            host = await self._reserve(*arguments)
+        if host is None and await self._database.fetchval("slots.is_over", _IS_OVER, session_id, host_id):
             raise SessionOverError(session_id)
-        return await self._reserve(host_id, session_id, zone_id, seats, until, heard_after)
+        return host
 
     async def _reserve(self, *arguments: object) -> bytes | None:
         host: str | None = await self._database.fetchval("slots.reserve", _RESERVE, *arguments)
@@ -137,5 +142,5 @@ class SlotStore:
     async def hear(self, slots: Sequence[SlotNews], seats: Sequence[SeatNews], forget_at: datetime) -> None:
         """Take what sessions tell: one entry per session and host, and one per host."""
         await self._database.execute(
-            "slots.hear", _HEAR, *zip(*slots, strict=True), forget_at, *zip(*sorted(seats), strict=True)
+            "slots.hear", _HEAR, *zip(*slots, strict=True), forget_at, *zip(*seats, strict=True)
         )
