@@ -64,7 +64,8 @@ class Registration:
 
     async def ice_servers(self) -> Sequence[IceServer]:
         """Ask for STUN servers and, where configured, TURN servers with credentials that last a while."""
-        answer = await self._ask("GET", "/signaling/ice-servers", TypeAdapter(_IceServers))
+        peer_id = quote(self._host.peer_id or self._host.host_id, safe="")
+        answer = await self._ask("GET", f"/signaling/ice-servers?peer_id={peer_id}", TypeAdapter(_IceServers))
         return answer.ice_servers
 
     async def _ask(
