@@ -3,9 +3,10 @@
 from functools import partial
 
 import structlog
+from chassis import tracing
 from chassis.bus import Bus
 from chassis.events import Consumers
-from contracts.gateway import BOUNCE, DELIVER, Replaced, RoomPresence
+from contracts.gateway import BOUNCE, Replaced, RoomPresence
 from contracts.hosts import HOST_DELETED, HOST_REGISTERED, HostFact
 from contracts.sessions import SessionFact
 from contracts.streams import EVENTS
@@ -15,7 +16,7 @@ from signaling_gateway.attendance import Attendance
 from signaling_gateway.connections import Connections
 from signaling_gateway.hosting import Doubts
 from signaling_gateway.membership import Membership
-from signaling_gateway.relay import Relay
+from signaling_gateway.relay import Relay, receiver_named
 from signaling_gateway.rooms import Rooms
 
 log = structlog.stdlib.get_logger()
@@ -45,25 +46,34 @@ class Inbox:
         self._doubts = doubts
 
     async def take(self, msg: Msg) -> None:
-        match msg.subject.split(".")[_KIND]:
+        """Take one message; whatever is wrong with it is its own loss."""
+        kind = msg.subject.split(".")[_KIND]
+        traceparent = msg.headers.get(tracing.TRACEPARENT) if msg.headers else None
+        try:
+            with tracing.continued(traceparent, f"receive p2p.gateway.{kind}", tracing.SpanKind.CONSUMER):
+                await self._take(kind, msg)
+        except Exception:
+            log.exception("inbox.message_failed", kind=kind)
+
+    async def _take(self, kind: str, msg: Msg) -> None:
+        match kind:
             case "deliver":
                 await self._deliver(msg)
             case "bounce":
                 bounced = BOUNCE.parse(msg.subject)
-                await self._relay.bounced(bounced["sender"], bounced["type"], bounced["peer_id"])
+                self._relay.bounced(bounced["sender"], bounced["type"], bounced["peer_id"])
             case "room":
                 self._rooms.hear(RoomPresence.model_validate_json(msg.data))
             case "replaced":
                 word = Replaced.model_validate_json(msg.data)
                 self._attendance.replaced(word.peer_id, word.connection_id)
             case "alive":
-                await self._bus.publish(msg.reply, b"{}")
-            case unknown:
-                log.warning("inbox.unknown", kind=unknown)
+                await self._answer(msg, b"{}")
+            case _:
+                log.warning("inbox.unknown", kind=kind)
 
     async def _deliver(self, msg: Msg) -> None:
-        named = DELIVER.parse(msg.subject)
-        peer_id, session_id = named["peer_id"], named["session_id"]
+        peer_id, session_id = receiver_named(msg.subject)
         if self._doubts.holds(peer_id, session_id):
             self._doubts.hold(peer_id, session_id, partial(self._hand_over, msg, peer_id, session_id))
             return
@@ -72,17 +82,21 @@ class Inbox:
             receiver.wire.write(msg.data)
             return
         peer = self._connections.of(peer_id)
-        if peer is not None and peer.standing.host_id is not None:
+        if peer is not None and (peer.standing.host_id is not None or peer.unidentified):
             self._doubts.hold(peer_id, session_id, partial(self._hand_over, msg, peer_id, session_id))
-        elif msg.reply:
-            await self._bus.publish(msg.reply)
+        else:
+            await self._answer(msg)
 
     async def _hand_over(self, msg: Msg, peer_id: str, session_id: str) -> None:
         receiver = self._relay.receiver_here(peer_id, session_id)
         if receiver is not None:
             receiver.wire.write(msg.data)
-        elif msg.reply:
-            await self._bus.publish(msg.reply)
+        else:
+            await self._answer(msg)
+
+    async def _answer(self, msg: Msg, body: bytes = b"") -> None:
+        if msg.reply:
+            await self._bus.send(msg.reply, body, "", None)
 
 
 def hear_facts(consumers: Consumers, membership: Membership) -> None:

@@ -1,6 +1,5 @@
 """What hosts' sockets are told: which sessions are theirs, from session_manager's answers and facts."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from types import MappingProxyType
@@ -17,6 +16,7 @@ from contracts.sessions import GET_SESSION, LIST_SESSIONS, ListSessions, NameSes
 from signaling_gateway.announcer import Announcer
 from signaling_gateway.connections import Connection, Connections
 from signaling_gateway.conversation import Place
+from signaling_gateway.errands import Errands
 from signaling_gateway.presence import HOST, Listing, Presence
 from signaling_gateway.rooms import Rooms
 
@@ -170,9 +170,9 @@ class Doubts:
     A player may know its session, and send an offer, before the fact of its creation has come to the host's gateway.
     """
 
-    def __init__(self, hosting: Hosting, tasks: asyncio.TaskGroup) -> None:
+    def __init__(self, hosting: Hosting, errands: Errands) -> None:
         self._hosting = hosting
-        self._tasks = tasks
+        self._errands = errands
         self._held: dict[tuple[str, str], list[Callable[[], Awaitable[None]]]] = {}
 
     def hold(self, peer_id: str, session_id: str, deliver: Callable[[], Awaitable[None]]) -> None:
@@ -182,7 +182,7 @@ class Doubts:
             self._held[key].append(deliver)
             return
         self._held[key] = [deliver]
-        self._tasks.create_task(self._settle(key))
+        self._errands.send(self._settle(key))
 
     def holds(self, peer_id: str, session_id: str) -> bool:
         """Whether messages wait that later ones must not overtake."""
@@ -193,5 +193,6 @@ class Doubts:
             await self._hosting.confirm(*key)
         except ServiceError as error:
             log.info("hosting.not_confirmed", session_id=key[1], code=error.refusal.code)
-        for deliver in self._held.pop(key):
-            await deliver()
+        finally:
+            for deliver in self._held.pop(key):
+                await deliver()

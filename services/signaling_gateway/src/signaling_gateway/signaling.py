@@ -1,6 +1,5 @@
 """Signaling, put together: what `app.py` runs beside the REST half."""
 
-import asyncio
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from signaling_gateway.announcer import announcing
 from signaling_gateway.attendance import Attendance
 from signaling_gateway.connections import Connections
 from signaling_gateway.correspondence import Correspondence
+from signaling_gateway.errands import running_errands
 from signaling_gateway.figures import Figures
 from signaling_gateway.funnel import Funnel
 from signaling_gateway.handlers import Inbox, hear_facts
@@ -73,12 +73,18 @@ async def open_signaling(
     async with (
         announcing(bus, gateway_id, SystemClock()) as announcer,
         telling(bus) as neighbours,
-        asyncio.TaskGroup() as tasks,
+        running_errands() as errands,
     ):
         rooms = Rooms(gateway_id, neighbours.tell)
         figures = Figures(connections, rooms, funnel, presence)
         relay = Relay(
-            bus=bus, gateway_id=gateway_id, connections=connections, rooms=rooms, presence=presence, mailbox=mailbox
+            bus=bus,
+            gateway_id=gateway_id,
+            connections=connections,
+            rooms=rooms,
+            presence=presence,
+            mailbox=mailbox,
+            errands=errands,
         )
         hosting = Hosting(bus=bus, connections=connections, rooms=rooms, presence=presence, announcer=announcer)
         attendance = Attendance(
@@ -98,7 +104,7 @@ async def open_signaling(
             rooms=rooms,
             relay=relay,
             attendance=attendance,
-            doubts=Doubts(hosting, tasks),
+            doubts=Doubts(hosting, errands),
         )
         consumers = Consumers(bus, "signaling_gateway", instance=gateway_id)
         hear_facts(
@@ -128,7 +134,7 @@ async def open_signaling(
             origins=origins,
         )
         bus.on_reconnect(upkeep.tell_all)
-        hearing = await bus.subscribe(f"p2p.gateway.{gateway_id}.>", inbox.take)
+        hearing = await bus.subscribe_raw(f"p2p.gateway.{gateway_id}.>", inbox.take)
         try:
             async with consumers, running(*loops):
                 yield Signaling(sockets, figures, Correspondence(bus, presence, relay, mailbox))

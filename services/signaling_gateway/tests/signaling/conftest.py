@@ -1,21 +1,16 @@
 """Gateways on real NATS and Redis, in front of owners that the test plays."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import count
 
 import httpx
 import pytest
 import pytest_asyncio
-from embedded.ports import free_port
 from redis.asyncio import Redis
-from signaling_gateway.app import service
-from signaling_gateway.settings import Settings
 from testkit.servers import TestServers
 
+from services.signaling_gateway.tests.signaling.gateways import gateway
 from services.signaling_gateway.tests.signaling.owners import Owners, owning
-
-Opening = Callable[[], AbstractAsyncContextManager[str]]
 
 _NUMBERS = count(1)
 
@@ -45,20 +40,6 @@ def client_of() -> Callable[[str], httpx.AsyncClient]:
     return lambda url: httpx.AsyncClient(base_url=url)
 
 
-@asynccontextmanager
-async def gateway(servers: TestServers) -> AsyncIterator[str]:
-    """Run a gateway in this process; give its base URL."""
-    settings = Settings(
-        nats_url=servers.nats.url,
-        redis_url=servers.redis.url,
-        http_port=free_port(),
-        stun_servers=("stun.example.org:3478",),
-        cors_origins=("https://game.example.org",),
-    )
-    async with service(settings):
-        yield f"http://127.0.0.1:{settings.http_port}"
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def owners(servers: TestServers) -> AsyncIterator[Owners]:
     async with owning(servers.nats.url) as owners:
@@ -77,12 +58,6 @@ async def there(servers: TestServers, owners: Owners) -> AsyncIterator[str]:
     """Another gateway."""
     async with gateway(servers) as url:
         yield url
-
-
-@pytest.fixture
-def open_gateway(servers: TestServers) -> Opening:
-    """Run a gateway for this test alone."""
-    return lambda: gateway(servers)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import websockets
 from testkit.eventually import eventually
 
 from services.signaling_gateway.tests.signaling.client import dial, joined, leaving
-from services.signaling_gateway.tests.signaling.conftest import gateway
+from services.signaling_gateway.tests.signaling.gateways import gateway
 from services.signaling_gateway.tests.signaling.owners import owning
 
 

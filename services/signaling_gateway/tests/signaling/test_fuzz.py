@@ -12,7 +12,7 @@ from testkit.portal import Portal
 from testkit.servers import TestServers
 
 from services.signaling_gateway.tests.signaling.client import Peer, dial
-from services.signaling_gateway.tests.signaling.conftest import gateway
+from services.signaling_gateway.tests.signaling.gateways import gateway
 
 TYPES = ["join", "leave", "offer", "answer", "ice-candidate", "ping", "ice-result", "enter", "create_session", "relay"]
 NAMES = ["ann", "bob", "lobby", "attic", "session-0123456789abcdef", "", "a/b", "*", "x" * 200]

@@ -2,17 +2,13 @@
 
 import asyncio
 import os
-import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
-import httpx
 import pytest
-from embedded.ports import free_port
 from testkit.eventually import eventually
 
 from services.signaling_gateway.tests.signaling.client import Peer, dial, joined, leaving
-from services.signaling_gateway.tests.signaling.conftest import gateway
+from services.signaling_gateway.tests.signaling.gateways import gateway, process
 from services.signaling_gateway.tests.signaling.owners import owning
 
 HEALS_WITHIN_S = 20.0
@@ -22,36 +18,6 @@ HEALS_WITHIN_S = 20.0
 async def pair(servers, nats_server, redis_server) -> AsyncIterator[tuple[str, str]]:
     async with gateway(servers) as here, gateway(servers) as there:
         yield here, there
-
-
-@asynccontextmanager
-async def process(servers) -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
-    """A gateway as a process of its own."""
-    port = free_port()
-    environment = {
-        **os.environ,
-        "NATS_URL": servers.nats.url,
-        "REDIS_URL": servers.redis.url,
-        "HTTP_PORT": str(port),
-        "LOG_LEVEL": "ERROR",
-    }
-    running = await asyncio.create_subprocess_exec(sys.executable, "-m", "signaling_gateway", env=environment)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        async with httpx.AsyncClient(base_url=url) as client:
-
-            async def ready() -> bool:
-                try:
-                    return (await client.get("/health/ready")).status_code == 200
-                except httpx.TransportError:
-                    return False
-
-            await eventually(ready, within=30)
-        yield url, running
-    finally:
-        if running.returncode is None:
-            running.kill()
-        await running.wait()
 
 
 async def reaches(sender: Peer, receiver: Peer) -> bool:
