@@ -87,6 +87,7 @@ async def service(settings: Settings) -> AsyncIterator[None]:
                 settings.http_port,
                 websockets=Wire,
                 http="httptools",
+                proxy_headers=False,  # the client is who holds the socket, whatever it says of itself
                 timeout_keep_alive=75,
                 **UVICORN_OPTIONS,
             ),
