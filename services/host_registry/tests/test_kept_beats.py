@@ -63,6 +63,15 @@ async def test_an_older_beat_does_not_turn_the_time_back(world: World) -> None:
     assert (await world.host()).last_heartbeat == now
 
 
+async def test_an_older_beat_does_not_unsay_a_newer_one(world: World) -> None:
+    await world.register()
+    now = world.clock.advance(SECOND)
+    await world.beat(latency_ms=10.0)
+    await world.beats.keep([Beat("host-1", now - SECOND / 2, latency_ms=99.0, packet_loss_percent=1.0)])
+    host = await world.host()
+    assert (host.latency_ms, host.packet_loss_percent) == (10.0, 1.0)
+
+
 async def test_names_that_no_host_has_are_given_back(world: World) -> None:
     await world.register()
     kept = await world.beats.keep([Beat(name, world.clock.now()) for name in ("b", "host-1", "a")])

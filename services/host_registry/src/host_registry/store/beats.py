@@ -10,6 +10,13 @@ from contracts.hosts import HOST_CHANGED, HOST_ONLINE
 
 from host_registry.store.rows import HOST_JSON, subject_of, tell
 
+
+def _newer(claim: str) -> str:
+    """What the host said last: of two registries either may write first what it heard."""
+    beat, known = f"beat.{claim}", f"s.{claim}"
+    return f"CASE WHEN beat.at >= s.last_beat THEN coalesce({beat}, {known}) ELSE coalesce({known}, {beat}) END"
+
+
 _BACK = f"CASE WHEN s.standing IN ('open', 'online') THEN {subject_of(HOST_ONLINE)} ELSE {subject_of(HOST_CHANGED)} END"
 
 _WHO_IS_BACK = "shown AS s JOIN hosts AS h ON h.host_id = s.host_id AND s.back"
@@ -27,11 +34,11 @@ WITH beat AS (
 ), kept AS (
     UPDATE standings AS s SET
         last_beat = greatest(s.last_beat, beat.at),
-        latency_ms = coalesce(beat.latency_ms, s.latency_ms),
-        packet_loss_percent = coalesce(beat.packet_loss_percent, s.packet_loss_percent),
-        bandwidth_usage_mbps = coalesce(beat.bandwidth_usage_mbps, s.bandwidth_usage_mbps),
-        current_players = coalesce(beat.current_players, s.current_players),
-        current_zones = coalesce(beat.current_zones, s.current_zones),
+        latency_ms = {_newer("latency_ms")},
+        packet_loss_percent = {_newer("packet_loss_percent")},
+        bandwidth_usage_mbps = {_newer("bandwidth_usage_mbps")},
+        current_players = {_newer("current_players")},
+        current_zones = {_newer("current_zones")},
         liveness = 'alive',
         revision = CASE s.liveness WHEN 'alive' THEN s.revision ELSE nextval('revisions') END,
         updated_at = CASE s.liveness WHEN 'alive' THEN s.updated_at ELSE beat.at END
