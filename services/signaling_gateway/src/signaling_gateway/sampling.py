@@ -18,6 +18,9 @@ _FLOODS = frozenset(
     {
         f"POST {API}/hosts/{{host_id}}/heartbeat",
         f"PATCH {API}/sessions/{{session}}/metrics",
+        f"POST {API}/signaling/offer",
+        f"POST {API}/signaling/answer",
+        f"POST {API}/signaling/ice-candidate",
         f"GET {API}/monitoring/dashboard",
         f"GET {API}/monitoring/metrics",
         f"GET {API}/monitoring/health",
@@ -29,13 +32,24 @@ _FLOODS = frozenset(
 )
 
 
+_ENTRIES = frozenset(
+    {
+        f"POST {API}/sessions",
+        f"POST {API}/sessions/join",
+        f"POST {API}/sessions/{{session}}/players",
+    }
+)
+
+
 def edge_sampling(routes: Iterable[Route]) -> Sampling:
     """Decide for every kind of request, by its route."""
-    changes = UpTo(ENTRIES_PER_S, then=0.01)
-    return Sampling({route.kind: _policy(route, changes) for route in routes}, otherwise=NEVER)
+    entries, changes = UpTo(ENTRIES_PER_S, then=0.01), UpTo(ENTRIES_PER_S, then=0.01)
+    return Sampling({route.kind: _policy(route, entries, changes) for route in routes}, otherwise=NEVER)
 
 
-def _policy(route: Route, changes: Policy) -> Policy:
+def _policy(route: Route, entries: Policy, changes: Policy) -> Policy:
     if route.kind in _FLOODS:
         return FLOOD
+    if route.kind in _ENTRIES:
+        return entries  # a bound of their own: a thousand hosts that register must not hide how players enter
     return READ if route.method == "GET" else changes

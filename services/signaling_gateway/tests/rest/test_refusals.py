@@ -136,3 +136,13 @@ async def test_an_owner_that_does_not_answer_is_a_504_within_four_seconds(client
     assert proper(response, 504, "deadline_exceeded")
     assert response.headers["retry-after"] == "1"
     released.set()
+
+
+async def test_a_defect_of_ours_says_nothing_of_the_inside(client: httpx.AsyncClient, owners: Owners):
+    owners.replies["p2p.sessions.enter"] = b'{"surprise": "secret"}'
+
+    response = await client.post("/api/v1/sessions/join", json={"zone_id": "z", "peer_id": "p"})
+
+    assert proper(response, 500, "internal")
+    assert response.json()["detail"] == "Something went wrong on our side."
+    assert (await client.get("/api/v1/hosts/h")).status_code == 200
