@@ -105,8 +105,11 @@ class World:
     async def connect(self, connection_id: str, peer_id: str = "host-1", gateway_id: str = "gw-1") -> None:
         await self.presence.connected(self._peer(connection_id, peer_id, gateway_id))
 
-    async def disconnect(self, connection_id: str, peer_id: str = "host-1", gateway_id: str = "gw-1") -> None:
-        await self.presence.disconnected(self._peer(connection_id, peer_id, gateway_id))
+    async def disconnect(
+        self, connection_id: str, peer_id: str = "host-1", gateway_id: str = "gw-1", ago: timedelta = 0 * SECOND
+    ) -> None:
+        peer = self._peer(connection_id, peer_id, gateway_id)
+        await self.presence.disconnected(peer.model_copy(update={"occurred_at": self.clock.now() - ago}))
 
     async def gateway_lives(self, gateway_id: str = "gw-1") -> None:
         fact = SessionsActive(

@@ -17,6 +17,10 @@ AT_ONCE = 2000
 """Hosts judged by one statement: if a whole region falls silent, its facts are written in bites of 0.2 s."""
 
 
+NAMED = 10
+"""Of many at once a log line names some; each one has its fact."""
+
+
 class Hosts(Protocol):
     async def judge(self, deadlines: Deadlines, now: datetime, limit: int) -> list[Verdict]: ...
 
@@ -70,8 +74,8 @@ class Silence:
         judged = AT_ONCE
         while judged == AT_ONCE:
             verdicts = await self._hosts.judge(deadlines, now, AT_ONCE)
-            for host_id, verdict, reason in verdicts:
-                log.info("host.lost", host_id=host_id, verdict=verdict, reason=reason)
+            if verdicts:
+                log.info("hosts.silent", hosts=len(verdicts), some=[list(verdict) for verdict in verdicts[:NAMED]])
             judged = len(verdicts)
 
     async def _lapse(self) -> None:

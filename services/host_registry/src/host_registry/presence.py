@@ -1,6 +1,6 @@
 """Sockets of hosts, as gateways tell of them."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from chassis.clock import Clock
@@ -8,11 +8,14 @@ from contracts.gateway import PeerPresence, SessionsActive
 
 from host_registry.store.liveness import Socket
 
+OLD_NEWS = timedelta(seconds=5)
+"""A notice that waited for us this long says nothing of now: the host's next socket may be told of further down."""
+
 
 class Store(Protocol):
     async def connected(self, socket: Socket, now: datetime) -> None: ...
 
-    async def disconnected(self, socket: Socket, now: datetime) -> None: ...
+    async def disconnected(self, socket: Socket, gone_at: datetime | None) -> None: ...
 
     async def gateway_heard(self, gateway_id: str, now: datetime) -> None: ...
 
@@ -28,8 +31,10 @@ class Presence:
         await self._store.connected(_socket(peer), self._clock.now())
 
     async def disconnected(self, peer: PeerPresence) -> None:
-        # By our own clock: a notice that waited for us must not shorten the time the host has to come back.
-        await self._store.disconnected(_socket(peer), self._clock.now())
+        # By our own clock: the way the notice took must not shorten the time the host has to come back.
+        now = self._clock.now()
+        fresh = now - peer.occurred_at < OLD_NEWS
+        await self._store.disconnected(_socket(peer), now if fresh else None)
 
     async def gateway_heard(self, active: SessionsActive) -> None:
         await self._store.gateway_heard(active.gateway_id, self._clock.now())

@@ -117,8 +117,9 @@ class LivenessStore:
     async def connected(self, socket: Socket, now: datetime) -> None:
         await self._database.execute("standings.connected", _CONNECTED, *socket, now)
 
-    async def disconnected(self, socket: Socket, now: datetime) -> None:
-        await self._database.execute("standings.disconnected", _DISCONNECTED, *socket, now)
+    async def disconnected(self, socket: Socket, gone_at: datetime | None) -> None:
+        """Note the end of a socket; the host is to be cut off some time after `gone_at`, or never on that account."""
+        await self._database.execute("standings.disconnected", _DISCONNECTED, *socket, gone_at)
 
     async def gateway_heard(self, gateway_id: str, now: datetime) -> None:
         """Note a gateway's sign of life; one that was thought gone vouches for its open sockets again."""
