@@ -88,16 +88,15 @@ class Relay:
         if not self._bus.connected:  # nats-py would keep it, and deliver it when nobody waits for it any more
             raise undelivered(kind, to, Code.UNAVAILABLE)
         try:
+            subject = _deliver(gateway_id, to, session_id)
+            bounce = _bounce(self._gateway_id, sender, kind, to)
+            if not tracing.recording():
+                await self._bus.send(subject, frame, bounce, None)
+                return
             with tracing.span("publish p2p.gateway.deliver", tracing.SpanKind.PRODUCER):
                 headers: dict[str, str] = {}
-                if tracing.recording():
-                    tracing.inject(headers)
-                await self._bus.send(
-                    _deliver(gateway_id, to, session_id),
-                    frame,
-                    _bounce(self._gateway_id, sender, kind, to),
-                    headers or None,
-                )
+                tracing.inject(headers)
+                await self._bus.send(subject, frame, bounce, headers)
         except UnavailableError as error:
             raise undelivered(kind, to, Code.UNAVAILABLE) from error
 

@@ -133,3 +133,11 @@ async def test_a_closed_wire_takes_what_is_written_to_it_and_drops_it():
         connection.write(b"too late")
         connection.hang_up(1012, "too late")
         assert application.ended == [1000]
+
+
+async def test_frames_of_every_length_arrive_whole():
+    async with serving() as (application, port), connect(f"ws://127.0.0.1:{port}") as client:
+        await eventually(lambda: application.wires)
+        for length in (0, 1, 125, 126, 65_535, 65_536, 200_000):
+            application.wires[0].write(b"x" * length)
+            assert await client.recv() == "x" * length
