@@ -4,10 +4,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
 from chassis import tracing
 from chassis.refusals import HTTP_STATUS, InternalError
 from contracts.refusals import Code, Refusal
+from pydantic_core import to_json
 
 from signaling_gateway.http.exchange import Answer
 
@@ -31,4 +31,4 @@ def refused(
         shape["fields"] = fields
     if refusal.code in _ASK_AGAIN:
         headers = (*headers, (b"retry-after", b"%d" % max(1, math.ceil(refusal.retry_after_s or 1))))
-    return Answer(orjson.dumps(shape), status or HTTP_STATUS[refusal.code], headers)
+    return Answer(to_json(shape), status or HTTP_STATUS[refusal.code], headers)

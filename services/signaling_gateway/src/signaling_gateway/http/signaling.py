@@ -30,7 +30,11 @@ _MEMBERS = (Code.INVALID, Code.FORBIDDEN, Code.SESSION_NOT_FOUND, Code.UNAVAILAB
 def _fits(value: Any) -> Any:
     if value is None:
         raise ValueError("must not be null")
-    if len(orjson.dumps(value, default=str)) > MAX_FRAME_BYTES:
+    try:
+        size = len(orjson.dumps(value, default=str))
+    except TypeError:  # an integer beyond 64 bits; a frame's reader takes none either
+        raise ValueError("must be JSON with integers of 64 bits at most") from None
+    if size > MAX_FRAME_BYTES:
         raise ValueError(f"must not exceed {MAX_FRAME_BYTES // 1024} KiB")
     return value
 
