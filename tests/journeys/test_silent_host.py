@@ -92,6 +92,8 @@ async def test_a_host_whose_socket_closes_is_offline_without_waiting_for_its_dea
         await eventually(connected)
         await socket.send(json.dumps({"type": "ping"}))
         assert json.loads(await socket.recv())["type"] == "pong"
+        # Its silence begins anew, so that its deadline is further off than the end of its socket.
+        assert (await api.post("/api/v1/hosts/cut-off/heartbeat", json={})).status_code == 200
     told = await heard.next_msg(timeout=10)
     while not told.subject.endswith(".offline"):
         told = await heard.next_msg(timeout=10)

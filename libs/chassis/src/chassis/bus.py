@@ -169,6 +169,7 @@ class Bus:
     ) -> Msg:
         """Ask and wait for one reply; UnavailableError when nobody is there, DeadlineExceededError when none came."""
         if not self.client.is_connected:
+            self._up.clear()  # nats-py calls back about the loss some time after it knows of it
             await self._wait_until_up(min(timeout_s, RECONNECT_PATIENCE_S))
         loop = asyncio.get_running_loop()
         token = str(next(self._tokens))
