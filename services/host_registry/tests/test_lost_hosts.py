@@ -170,6 +170,17 @@ async def test_a_suspect_host_whose_socket_closes_is_lost_at_once(world: World) 
     assert (await world.host()).status is HostStatus.OFFLINE
 
 
+async def test_a_host_that_turns_suspect_after_its_socket_closed_is_lost_for_the_socket_all_the_same(world: World) -> None:
+    await world.register()
+    await world.connect("c1")
+    await world.wait(19 * SECOND)
+    await world.disconnect("c1")
+    await world.wait(SECOND)
+    assert (await world.host()).status is HostStatus.SUSPECT
+    await world.wait(SECOND)
+    assert (await world.told())[-1]["reason"] == "socket_gone"
+
+
 async def test_a_socket_that_closed_before_our_own_absence_is_given_its_time_again(world: World) -> None:
     await world.register()
     await world.connect("c1")

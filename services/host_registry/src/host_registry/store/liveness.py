@@ -26,7 +26,8 @@ WITH due AS (
     FOR UPDATE SKIP LOCKED
 ), s AS (
     UPDATE standings AS kept
-    SET liveness = due.verdict, revision = nextval('revisions'), updated_at = $1, socket_gone_at = NULL
+    SET liveness = due.verdict, revision = nextval('revisions'), updated_at = $1,
+        socket_gone_at = CASE due.verdict WHEN 'suspect' THEN kept.socket_gone_at END
     FROM due
     WHERE kept.host_id = due.host_id
     RETURNING kept.*, due.reason
