@@ -170,7 +170,7 @@ async def test_a_suspect_host_whose_socket_closes_is_lost_at_once(world: World) 
     assert (await world.host()).status is HostStatus.OFFLINE
 
 
-async def test_a_host_that_turns_suspect_after_its_socket_closed_is_lost_for_the_socket_all_the_same(world: World) -> None:
+async def test_a_host_that_turns_suspect_after_its_socket_closed_is_lost_all_the_same(world: World) -> None:
     await world.register()
     await world.connect("c1")
     await world.wait(19 * SECOND)
