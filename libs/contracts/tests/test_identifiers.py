@@ -8,10 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-legal = st.text(
-    st.characters(blacklist_categories=("C", "Z"), blacklist_characters="/"), min_size=1, max_size=40
-).filter(lambda text: _is_legal(text))
-
 
 def _is_legal(text: str) -> bool:
     try:
@@ -19,6 +15,11 @@ def _is_legal(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+legal = st.text(
+    st.characters(blacklist_categories=("C", "Z"), blacklist_characters="/"), min_size=1, max_size=40
+).filter(_is_legal)
 
 
 @given(legal)
