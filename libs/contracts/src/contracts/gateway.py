@@ -65,7 +65,9 @@ class RoomPresence(Message):
     room: str
     peer_id: str
     gateway_id: str
-    """Who says so: only the gateway that holds the peer's newest socket may say that it went."""
+    """Who says so."""
+    connection_id: str
+    """Of the peer's connections the newest counts: what is said of an older one is void."""
     host: bool = False
     """The peer is there as the session's host."""
     present: bool

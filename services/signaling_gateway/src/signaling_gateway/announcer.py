@@ -1,4 +1,4 @@
-"""The facts we publish: in order, each until JetStream has it, so that no seat is kept or lost for a missed word."""
+"""The facts we publish: each until JetStream has it, so that no seat is kept or lost for a missed word."""
 
 import asyncio
 from collections import deque
@@ -36,6 +36,9 @@ MAX_WAITING = 100_000
 """Facts kept through an outage of NATS: some minutes of a busy gateway's, 100 MB at most."""
 
 AGAIN_AFTER_S = 0.5
+
+AT_ONCE = 64
+"""Facts on their way at a time. They may overtake one another; consumers go by connection and revision."""
 
 SESSIONS_A_FACT = 5_000
 """25 bytes each, far below what NATS carries."""
@@ -106,20 +109,28 @@ class Announcer:
         while True:
             self._news.clear()
             while self._waiting:
-                await self._publish_first()
+                await self._publish_some()
             self._empty.set()
             await self._news.wait()
 
-    async def _publish_first(self) -> None:
-        first = self._waiting[0]
-        try:
-            await publish(self._bus, first.subject, first.body, message_id=first.event_id, headers=first.headers)
-        except (ServiceError, NatsError) as error:
-            log.warning("announcer.waits", error=str(error), waiting=len(self._waiting))
+    async def _publish_some(self) -> None:
+        """Publish the oldest side by side; those that failed are the oldest again."""
+        some = [self._waiting.popleft() for _ in range(min(AT_ONCE, len(self._waiting)))]
+        published = await asyncio.gather(*map(self._published, some))
+        failed = [waiting for waiting, done in zip(some, published, strict=True) if not done]
+        if failed:
+            self._waiting.extendleft(reversed(failed))
             await asyncio.sleep(AGAIN_AFTER_S)
-            return
-        if self._waiting and self._waiting[0] is first:
-            self._waiting.popleft()
+
+    async def _published(self, waiting: _Waiting) -> bool:
+        try:
+            await publish(
+                self._bus, waiting.subject, waiting.body, message_id=waiting.event_id, headers=waiting.headers
+            )
+        except (ServiceError, NatsError) as error:
+            log.info("announcer.waits", error=str(error), waiting=len(self._waiting))
+            return False
+        return True
 
     def _presence(self, connection: Connection, session_id: str | None, reason: str | None = None) -> PeerPresence:
         return PeerPresence(

@@ -24,7 +24,6 @@ from contracts.sessions import (
 )
 
 from signaling_gateway.announcer import Announcer
-from signaling_gateway.codec import FrameRefusedError
 from signaling_gateway.connections import Connection, Connections, is_far_ahead
 from signaling_gateway.conversation import Place, may_be_session
 from signaling_gateway.funnel import Funnel
@@ -203,25 +202,25 @@ class Attendance:
 
     async def _settle(self, connection: Connection, place: Place, seated: Iterable[str]) -> None:
         """Be in the room: first the peer itself is told, then the others."""
-        room = self._rooms.open(place)
-        room.opening()
-        listing: Listing | None = None
-        mark = self._presence.mark(connection.connection_id)
-        try:
-            listing = await self._presence.enter(
-                place.session_id, PLAYER + connection.peer_id, mark, limited=not place.is_session
-            )
-        except UnavailableError:
-            log.info("attendance.entered_unseen", session_id=place.session_id)  # others learn when Redis is back
-        except FrameRefusedError:
-            room.opened(None, (), self._presence.gateway_id)
-            self._rooms.close_if_empty(room)
-            raise
-        room.opened(listing, seated, self._presence.gateway_id)
+        with self._rooms.opening(place) as room:
+            listing = await self._tell_redis(connection, place)
+            room.learn(listing, seated, self._presence.gateway_id)
+            tell_the_others = self._rooms.enter(room, connection, listing)
+        if tell_the_others is None:
+            connection.give_way()
+            return
         connection.standing = replace(connection.standing, place=place)
-        tell_the_others = self._rooms.enter(room, connection, listing)
         self.show(connection, place)
         tell_the_others()
+
+    async def _tell_redis(self, connection: Connection, place: Place) -> Listing | None:
+        mark = self._presence.mark(connection.connection_id)
+        member = PLAYER + connection.peer_id
+        try:
+            return await self._presence.enter(place.session_id, member, mark, limited=not place.is_session)
+        except UnavailableError:
+            log.info("attendance.entered_unseen", session_id=place.session_id)  # others learn when Redis is back
+            return None
 
     async def _give_seat_up(self, connection: Connection, place: Place) -> None:
         if not place.is_session:

@@ -77,29 +77,20 @@ class Hosting:
         if host.standing.hosted.get(place.session_id) == place:
             return
         self._name(host, session.host_id)
-        room = self._rooms.open(place)
-        room.host = host
-        room.host_gateway = None
-        hosted = {**host.standing.hosted, place.session_id: place}
-        host.standing = replace(host.standing, hosted=MappingProxyType(hosted))
-        host.say(
-            SessionAssigned(
-                session_id=place.session_id,
-                zone_id=session.zone_id,
-                epoch=session.epoch,
-                players=session.connected_players,
-            )
-        )
-        room.opening()
-        listing = await self._enter(host, place)
-        room.opened(listing, session.connected_players, self._presence.gateway_id)
-        if room.host is not host:  # it closed, or lost the session, while Redis was asked
-            await self._leave(host, place)
-            self._rooms.close_if_empty(room)
-            return
-        self._rooms.tell_of_host(room, host, listing)
-        for peer in room.members.keys() - set(session.connected_players):
-            host.say(PeerJoined(peer_id=peer, session_id=place.session_id))
+        with self._rooms.opening(place) as room:
+            room.host = host
+            room.host_mark = None
+            hosted = {**host.standing.hosted, place.session_id: place}
+            host.standing = replace(host.standing, hosted=MappingProxyType(hosted))
+            host.say(_assigned(session))
+            listing = await self._enter(host, place)
+            room.learn(listing, session.connected_players, self._presence.gateway_id)
+            if room.host is host:
+                self._rooms.tell_of_host(room, host, listing)
+                for peer in room.members.keys() - set(session.connected_players):
+                    host.say(PeerJoined(peer_id=peer, session_id=place.session_id))
+            else:  # it closed, or lost the session, while Redis was asked
+                await self._leave(host, place)
 
     async def release(self, host: Connection, session_id: str, reason: str) -> None:
         """Tell the host that the session is its no longer."""
@@ -162,6 +153,15 @@ class Hosting:
     async def _leave(self, host: Connection, place: Place) -> None:
         mark = self._presence.mark(host.connection_id)
         await self._presence.leave(place.session_id, HOST + host.peer_id, mark, seat_kept=False)
+
+
+def _assigned(session: Session) -> SessionAssigned:
+    return SessionAssigned(
+        session_id=session.session_id,
+        zone_id=session.zone_id,
+        epoch=session.epoch,
+        players=session.connected_players,
+    )
 
 
 class Doubts:

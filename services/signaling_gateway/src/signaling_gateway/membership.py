@@ -10,7 +10,8 @@ from signaling_gateway.attendance import Attendance
 from signaling_gateway.connections import Connection, Connections
 from signaling_gateway.hosting import FINAL, Hosting
 from signaling_gateway.presence import Presence
-from signaling_gateway.rooms import Room, Rooms
+from signaling_gateway.room import Room
+from signaling_gateway.rooms import Rooms
 
 log = structlog.stdlib.get_logger()
 
@@ -77,7 +78,7 @@ class Membership:
             return
         room = self._rooms.get(fact.session_id)
         if room is not None:
-            self._rooms.seat_freed(room, player, fact.reason or "left")
+            self._rooms.went(room, player, None, fact.reason or "left")
 
     async def _over(self, fact: SessionFact, host: Connection | None) -> None:
         """Everybody out: nobody is told of the others' going any more."""

@@ -48,6 +48,8 @@ _RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS
 _ENTER = """
 if tonumber(ARGV[4]) > 0 and redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0
    and redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[4]) then return {} end
+local held = redis.call('HGET', KEYS[1], ARGV[1])
+if held and held > ARGV[2] then return redis.call('HGETALL', KEYS[1]) end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 redis.call('EXPIRE', KEYS[1], ARGV[3])
 return redis.call('HGETALL', KEYS[1])
@@ -95,9 +97,8 @@ class Listing:
     gone: frozenset[str]
     """Players whose seats are kept while they are away."""
 
-    def gateway_of_host(self, host_peer_id: str | None) -> str | None:
-        mark = self.hosts.get(host_peer_id) if host_peer_id is not None else None
-        return mark.gateway_id if mark is not None else None
+    def host(self, host_peer_id: str | None) -> Mark | None:
+        return self.hosts.get(host_peer_id) if host_peer_id is not None else None
 
     @property
     def gateways(self) -> set[str]:
@@ -136,7 +137,7 @@ class Presence:
         return mark if mark.gateway_id in await self._living({mark.gateway_id}) else None
 
     async def enter(self, room: str, member: str, mark: Mark, *, limited: bool) -> Listing:
-        """Be in a room; who is in it, ourselves included. FrameRefusedError when an ad-hoc room is full."""
+        """Be in a room, unless a newer connection of ours is; who is in it. FrameRefusedError when a room is full."""
         limit = ROOM_LIMIT if limited else 0
         fields = await self._eval(_ENTER, f"room:{room}", member, str(mark), _ENTRY_S, limit)
         if not fields and await self._prune(room):

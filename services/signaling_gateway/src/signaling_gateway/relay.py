@@ -19,8 +19,9 @@ from signaling_gateway.connections import Connection, Connections
 from signaling_gateway.conversation import Carry, undelivered
 from signaling_gateway.errands import Errands
 from signaling_gateway.mailbox import Letter, Mailbox
-from signaling_gateway.presence import Presence
-from signaling_gateway.rooms import Room, Rooms
+from signaling_gateway.presence import Mark, Presence
+from signaling_gateway.room import Room
+from signaling_gateway.rooms import Rooms
 
 LOOK_AGAIN_AFTER_S = 1.0
 """How often at most Redis is asked who is in a room because somebody signals a peer that we do not know."""
@@ -75,7 +76,7 @@ class Relay:
             receiver.wire.write(frame)
         else:
             await self.send(
-                receiver,
+                receiver.gateway_id,
                 frame,
                 kind=signal.type,
                 sender=sender.peer_id,
@@ -120,10 +121,10 @@ class Relay:
         standing = connection.standing
         for place in (standing.place, *standing.hosted.values()):
             room = self._rooms.get(place.session_id) if place is not None else None
-            if room is not None and isinstance(room.receiver(to), str):
+            if room is not None and isinstance(room.receiver(to), Mark):
                 self._errands.send(self._look_again(room, to))
 
-    async def _look_again(self, room: Room, to: str) -> Connection | str | None:
+    async def _look_again(self, room: Room, to: str) -> Connection | Mark | None:
         now = time.monotonic()
         if now - room.looked_at < LOOK_AGAIN_AFTER_S:
             return None
@@ -133,8 +134,7 @@ class Relay:
             self._rooms.reconcile(room, await self._presence.look(room.place.session_id), as_of)
             if to == room.place.host_peer_id and room.receiver(to) is None:
                 # Its gateway may not have heard of the session yet: it will ask.
-                holder = await self._presence.where(to)
-                room.host_gateway = holder.gateway_id if holder is not None else None
+                room.move_host(await self._presence.where(to))
         except UnavailableError:
             return None
         return room.receiver(to)

@@ -49,6 +49,9 @@ RECONNECT_WITHIN = timedelta(seconds=3)
 TURNS = 64
 """Frames read from one socket before others have theirs: a full read buffer holds hundreds."""
 
+MAX_PARAMETERS = 20
+"""Ours are four; a proxy may add some."""
+
 ENTRIES = "entry"
 RELAYED = "relay"
 OTHER = "other"
@@ -125,20 +128,18 @@ class Sockets:
 
     async def _begin(self, connection: Connection, query: str, headers: dict[bytes, bytes]) -> None:
         """Do what the URL says: a name, and a session to join."""
-        asked = dict(parse_qsl(query, encoding="utf-8", errors="strict"))
-        if "peer_id" not in asked:
-            return
-        traceparent = headers.get(b"traceparent", b"").decode("latin-1") or None
         try:
-            peer_id = peer_name(asked["peer_id"])
+            asked = _asked(query)
+            peer_id = peer_name(asked["peer_id"]) if "peer_id" in asked else None
         except FrameRefusedError as error:
             _refuse(connection, error)
             connection.wire.hang_up(NOT_ALLOWED, error.message)
             return
         if "session_id" in asked:
+            traceparent = headers.get(b"traceparent", b"").decode("latin-1") or None
             join = Join(session_id=asked["session_id"], peer_id=peer_id, traceparent=traceparent)
             await self._answer(connection, join)
-        else:
+        elif peer_id is not None:
             (await self._attendance.name(connection, peer_id))()
 
     async def _listen(self, connection: Connection, receive: Receive) -> None:
@@ -245,6 +246,13 @@ class Sockets:
             self._connections.remove(connection)
             async with self._closed:
                 self._closed.notify_all()
+
+
+def _asked(query: str) -> dict[str, str]:
+    try:
+        return dict(parse_qsl(query, errors="strict", max_num_fields=MAX_PARAMETERS))
+    except ValueError as error:
+        raise FrameRefusedError("The query is malformed") from error
 
 
 def _readable(text: str | None) -> Heard:

@@ -18,7 +18,8 @@ from signaling_gateway.connections import Connection, Connections
 from signaling_gateway.figures import Figures
 from signaling_gateway.hosting import Hosting
 from signaling_gateway.presence import ENTRY_LIVES, GATEWAY_LIVES, HOST, PLAYER, Listing, Mark, Presence
-from signaling_gateway.rooms import Room, Rooms
+from signaling_gateway.room import Room
+from signaling_gateway.rooms import Rooms
 
 log = structlog.stdlib.get_logger()
 
@@ -116,7 +117,7 @@ class Upkeep:
 
     async def watch_gateways(self) -> None:
         """Let go of the peers of gateways that nobody answers for."""
-        gateways = {gateway for room in self._rooms for gateway in room.gateways()} - {self._presence.gateway_id}
+        gateways = {gateway for room in self._rooms for gateway in room.gateways} - {self._presence.gateway_id}
         answers = await asyncio.gather(*(self._answers(gateway) for gateway in gateways))
         silent = {gateway for gateway, answered in zip(gateways, answers, strict=True) if not answered}
         for gateway in silent & self._silent:

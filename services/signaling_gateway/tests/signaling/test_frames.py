@@ -88,6 +88,21 @@ async def test_a_name_that_cannot_be_one_is_not_allowed(here, illegal):
     assert await peer.close_code() == 1008
 
 
+async def test_a_query_that_is_no_text_is_not_allowed(here):
+    async with connect(f"{here.replace('http', 'ws', 1)}/api/v1/signaling/ws?peer_id=%ff") as socket:
+        assert json.loads(await socket.recv())["message"] == "The query is malformed"
+        await socket.wait_closed()
+        assert socket.close_code == 1008
+
+
+async def test_a_session_in_the_url_needs_a_name_beside_it(here, room, name):
+    peer = await dial(here, None, room)
+    async with leaving(peer):
+        assert (await peer.hear("error"))["message"] == "peer_id required"
+        await peer.say("join", session_id=room, peer_id=name("ann"))
+        await peer.hear("session-joined")
+
+
 @pytest.mark.parametrize("odd", ["1@tower", "Sir Galahad", "a.b.>", "*", "ナイト", "50%"])
 async def test_names_that_are_odd_in_a_subject_meet_across_gateways(here, there, room, odd):
     first = await joined(here, odd, f"{room} {odd}")
