@@ -5,7 +5,8 @@ acknowledged, tried again, or put among the dead letters.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Self, TypeVar
 
 from contracts.streams import Stream
@@ -38,14 +39,15 @@ COLLECT_S = 30.0
 class _BusBroker(NatsBroker):
     """FastStream on the connection that the process has already, which isn't FastStream's to close."""
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, gather_s: Mapping[str, float]) -> None:
         super().__init__(logger=logging.getLogger("chassis.faststream"), apply_types=False, graceful_timeout=10)
         self._bus = bus
+        self._gather_s = gather_s
 
     async def _connect(self) -> Client:
         client = self._bus.client
         self.config.connect(client)
-        self.config.connection_state.connect(client, _Pulls(self._bus))
+        self.config.connection_state.connect(client, _Pulls(self._bus, self._gather_s))
         return client
 
     async def stop(self, *_: object) -> None:
@@ -56,12 +58,15 @@ class _BusBroker(NatsBroker):
 class _Pulls(JetStreamContext):
     """Gives FastStream our pulls."""
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, gather_s: Mapping[str, float]) -> None:
         super().__init__(bus.client)
         self._bus = bus
+        self._gather_s = gather_s
+        """By the consumer's name."""
 
     async def pull_subscribe(self, *_: object, stream: str, config: ConsumerConfig, **_options: object) -> Pull:  # type: ignore[override]
-        pull = Pull(self._bus, stream, config, BATCH)
+        name = config.durable_name or config.name or ""
+        pull = Pull(self._bus, stream, config, BATCH, self._gather_s.get(name, 0.0))
         await pull.start()
         return pull
 
@@ -76,7 +81,8 @@ class Consumers:
         self._service = service
         self._instance = instance
         self._retry_after_s = retry_after_s
-        self.broker: NatsBroker = _BusBroker(bus)
+        self._gather_s: dict[str, float] = {}
+        self.broker: NatsBroker = _BusBroker(bus, self._gather_s)
         """FastStream's broker, for its documents (AsyncAPI)."""
 
     def consume(
@@ -88,11 +94,13 @@ class Consumers:
         *,
         name: str,
         durable: bool = True,
+        gather: timedelta = timedelta(0),
     ) -> None:
         """Have `handler` take every `message` on `subject` (wildcards allowed; a union goes as a TypeAdapter).
 
         Durable: the service's instances share them, from the stream's beginning. Not durable: this process gets all,
-        from now on.
+        from now on. `gather`: after a first message wait this long for more, where many together cost little more
+        than one and nobody waits for the outcome.
         """
         adapter = message if isinstance(message, TypeAdapter) else TypeAdapter(message)
         consumer = Consumer(
@@ -103,6 +111,7 @@ class Consumers:
             handler=handler,
             retry_after_s=self._retry_after_s,
         )
+        self._gather_s[consumer.name] = gather.total_seconds()
         self.broker.subscriber(
             subject,
             stream=JStream(stream.name, declare=False),

@@ -34,12 +34,13 @@ HEAL_LONGEST_S = 2.0
 class Pull:
     """Stands in for nats-py's PullSubscription, as far as FastStream uses one."""
 
-    def __init__(self, bus: Bus, stream: str, config: ConsumerConfig, batch: int) -> None:
+    def __init__(self, bus: Bus, stream: str, config: ConsumerConfig, batch: int, gather_s: float = 0.0) -> None:
         self._bus = bus
         self._stream = stream
         self._name = config.name or config.durable_name or bus.client.new_inbox().rpartition(".")[2]
         self._config = config
         self._batch = batch
+        self._gather_s = gather_s
         self._arrived: deque[Msg] = deque()
         self._handed_out: list[Msg] = []
         self._news = asyncio.Event()
@@ -69,6 +70,8 @@ class Pull:
             if self._asked_for <= 0:
                 await self._ask()
             await self._wait()
+        if self._gather_s and len(self._arrived) < batch:
+            await asyncio.sleep(self._gather_s)  # the server sends one by one; whoever works in batches wants company
         self._handed_out = [self._arrived.popleft() for _ in range(min(batch, len(self._arrived)))]
         self._last_sequence = self._handed_out[-1].metadata.sequence.stream
         return self._handed_out.copy()

@@ -1,5 +1,7 @@
 """Who answers what: subjects in, use case, reply."""
 
+from datetime import timedelta
+
 from chassis.bus import Bus
 from chassis.clock import Clock
 from chassis.events import Consumers
@@ -40,6 +42,9 @@ from host_registry.registration import Registration
 from host_registry.selection import Selection
 from host_registry.store.beats import Beat
 from host_registry.store.reading import HostReader
+
+GATHER = timedelta(milliseconds=20)
+"""Seats weigh in the next placement; the registry's own count of slots does not wait for this."""
 
 EVERY_HEARTBEAT = "p2p.heartbeat.>"
 """Wider than HEARTBEAT: a name that was not encoded may have any number of tokens, and is to be told as unusable."""
@@ -112,7 +117,9 @@ def answer_slots(responder: Responder, occupancy: Occupancy) -> None:
 
 
 def hear_sessions(consumers: Consumers, occupancy: Occupancy) -> None:
-    consumers.consume(EVENTS, "p2p.events.sessions.>", SessionFact, occupancy.session_changed, name="sessions")
+    consumers.consume(
+        EVENTS, "p2p.events.sessions.>", SessionFact, occupancy.session_changed, name="sessions", gather=GATHER
+    )
 
 
 def hear_gateways(consumers: Consumers, presence: Presence) -> None:

@@ -66,6 +66,7 @@ class Assignment:
         self._hosts = hosts
         self._p2p_allowed = p2p_allowed
         self._claims = ClaimBook()
+        self._zones_read = Together(self._read_zone)
         self._looks = Together(self._look)
         self._refusals = Together(self._why_nobody)
 
@@ -130,10 +131,13 @@ class Assignment:
         return Look(zone, ranked(zone, able(found.candidates)), counted_at)
 
     async def _open_zone(self, zone_id: str) -> Zone:
-        zone = await self._zones.get(zone_id)
+        zone = await self._zones_read.ask(zone_id)
         if (why := reason_against_hosts(zone, p2p_allowed=self._p2p_allowed)) is not None:
             raise ZoneDisabledError(zone_id, why)
         return zone
+
+    async def _read_zone(self, zone_id: str, _askers: int) -> Zone:
+        return await self._zones.get(zone_id)
 
     async def _why_nobody(self, wanted: Wanted, _askers: int) -> NoHostFreeError:
         zone = await self._zones.get(wanted.zone_id)
