@@ -53,7 +53,7 @@ async def commits(database: asyncpg.Connection) -> int:
 
 async def counted(registry: httpx.AsyncClient) -> float:
     lines = (await registry.get("/metrics")).text.splitlines()
-    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith("p2p_beats_received_total"))
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith("p2p_beats_heard_total"))
 
 
 async def register(client: Client, hosts: list[str]) -> None:
