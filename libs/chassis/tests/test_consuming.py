@@ -4,6 +4,7 @@ import asyncio
 import resource
 import time
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import pytest
 from chassis.bus import Bus, connect_bus
@@ -20,9 +21,9 @@ QUICKLY = (0.01, 0.01)
 
 
 @asynccontextmanager
-async def consuming(bus: Bus, handler, *, instance="one", durable=True):
+async def consuming(bus: Bus, handler, *, instance="one", durable=True, gather=timedelta(0)):
     consumers = Consumers(bus, "listener", instance=instance, retry_after_s=QUICKLY)
-    consumers.consume(EVENTS, MOVED.wildcard, Moved, handler, name="moves", durable=durable)
+    consumers.consume(EVENTS, MOVED.wildcard, Moved, handler, name="moves", durable=durable, gather=gather)
     async with consumers:
         yield consumers
 
@@ -73,6 +74,22 @@ async def test_each_things_facts_come_in_order_and_things_side_by_side(bus):
     for host in "abc":
         assert [seen for seen in order if seen[0] == host] == [f"{host}{revision}" for revision in range(1, 11)]
     assert most == 3
+
+
+async def test_facts_that_come_one_after_another_are_handled_together_where_they_may_gather(bus):
+    together = asyncio.Barrier(3)
+
+    async def handler(fact: Moved) -> None:
+        await together.wait()  # passes when three are being handled at once
+
+    async def all_are_done() -> bool:
+        about = await bus.client.jsm().consumer_info(EVENTS.name, "listener-moves")
+        return about.num_pending == about.num_ack_pending == 0 and about.delivered.consumer_seq == 3
+
+    async with consuming(bus, handler, gather=timedelta(seconds=0.5)):
+        for host in "abc":
+            await announce(bus, host, 1)
+        await eventually(all_are_done)
 
 
 async def test_instances_of_a_service_share_the_facts(bus, nats_url):

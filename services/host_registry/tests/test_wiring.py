@@ -21,7 +21,9 @@ class Recorder:
     def answer(self, rpc: Rpc[Any, Any], _handler: object) -> None:
         self.answered.append(rpc)
 
-    def consume(self, _stream: object, subject: str, _message: object, _handler: object, *, name: str) -> None:
+    def consume(
+        self, _stream: object, subject: str, _message: object, _handler: object, *, name: str, **_how: object
+    ) -> None:
         self.consumed[name] = subject
 
 
