@@ -5,7 +5,6 @@ import time
 from collections.abc import Sequence
 from datetime import timedelta
 
-import orjson
 import structlog
 from chassis.bus import Bus
 from chassis.loops import Loop
@@ -79,7 +78,7 @@ class Upkeep:
     async def beat(self) -> None:
         """Renew this gateway's life; tell everything again if Redis had forgotten it."""
         try:
-            known = await self._presence.beat(orjson.dumps(self._figures.own()).decode())
+            known = await self._presence.beat(self._figures.own().model_dump_json())
         except UnavailableError:
             log.info("upkeep.redis_away")
             return

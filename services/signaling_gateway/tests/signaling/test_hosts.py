@@ -175,9 +175,11 @@ async def test_a_signal_to_a_host_without_a_socket_comes_back(here, there, host_
 async def test_a_host_in_two_sessions_must_say_which(here, host_peer, host_id, session, name, owners, number):
     owners.add_session(number + 10**7, host_id)
     host = await dial(here, host_peer)
+    for _ in range(2):
+        await host.hear("session-assigned")
     ann = await joined(here, name("ann"), session)
     async with leaving(host, ann):
-        await host.hear_until("peer-joined")
+        await host.hear("peer-joined")
         await host.say("offer", to=name("ann"), sdp="v=0")
         assert (await host.hear("error"))["message"] == "session_id required"
         await host.say("offer", to=name("ann"), sdp="v=0", session_id=session)
