@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import json
 import multiprocessing
+import random
 import socket
 import subprocess
 import sys
@@ -95,6 +96,28 @@ async def echo(url: str, clients: int) -> float:
         return result
 
 
+async def paced_echo(url: str, clients: int, seconds: float = 8.0) -> list[float]:
+    """Milliseconds there and back, sorted, of `clients` that each send once a second."""
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+        sockets = [await session.ws_connect(url) for _ in range(clients)]
+        end = time.perf_counter() + seconds
+        took: list[float] = []
+
+        async def once_a_second(one: aiohttp.ClientWebSocketResponse) -> None:
+            await asyncio.sleep(random.random())
+            while time.perf_counter() < end:
+                began = time.perf_counter()
+                await one.send_str("x" * 300)
+                await one.receive()
+                took.append(1000 * (time.perf_counter() - began))
+                await asyncio.sleep(1)
+
+        await asyncio.gather(*map(once_a_second, sockets))
+        for one in sockets:
+            await one.close()
+        return sorted(took)
+
+
 async def upserts(url: str, at_once: int) -> float:
     pool = await asyncpg.create_pool(url, min_size=at_once, max_size=at_once)
     await pool.execute("CREATE TABLE IF NOT EXISTS yardstick (id int PRIMARY KEY, at timestamptz, n int)")
@@ -127,6 +150,9 @@ async def measure(port: int, postgres: str) -> None:
             f"| bare WebSocket echo, {clients} clients | {await echo(f'ws://127.0.0.1:{port}', clients):,.0f} |",
             flush=True,
         )
+    took = await paced_echo(f"ws://127.0.0.1:{port}", 200)
+    p50, p99 = took[len(took) // 2], took[int(len(took) * 0.99)]
+    print(f"| bare WebSocket echo, 200 clients at 1/s: p50 / p99 ms | {p50:.2f} / {p99:.2f} |", flush=True)
     print(f"| PostgreSQL upsert, 16 in flight | {await upserts(postgres, 16):,.0f} |", flush=True)
 
 
