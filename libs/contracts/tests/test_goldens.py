@@ -13,7 +13,7 @@ GOLDENS = Path(__file__).parent / "goldens"
 
 MODULES: tuple[ModuleType, ...] = (hosts, zones, sessions, gateway, frames, jobs, npcs, refusals)
 
-ABSTRACT = {"FrameIn", "FrameOut", "Signal", "SignalOut", "Frame"}
+ABSTRACT = {"Frame", "FrameIn", "FrameOut", "Machine", "Requirements", "Signal", "SignalOut"}
 """What others are built of; never sent by themselves. A Frame's bytes are one of the frames."""
 
 

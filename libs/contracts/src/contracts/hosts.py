@@ -22,12 +22,9 @@ class HostStatus(StrEnum):
     DRAINING = "draining"
 
 
-class RegisterHost(Message):
-    """Make a host known, or renew all that is known of it; counts as a beat."""
+class Machine(Message):
+    """What a host says of where and what it is, and how much it offers."""
 
-    host_id: Identifier
-    player_id: Identifier
-    player_name: Text
     ip_address: Text | None = None
     port: int | None = Field(default=None, ge=1, le=65535)
     public_ip: Text | None = None
@@ -39,9 +36,17 @@ class RegisterHost(Message):
     max_players: Capacity = 50
     max_zones: Capacity = 5
     region: Text | None = None
+    metadata: SmallJson = None
+
+
+class RegisterHost(Machine):
+    """Make a host known, or renew all that is known of it; counts as a beat."""
+
+    host_id: Identifier
+    player_id: Identifier
+    player_name: Text
     peer_id: Identifier | None = None
     """Its name in signaling; the `host_id` when absent."""
-    metadata: SmallJson = None
 
 
 class Heartbeat(Message):
@@ -60,23 +65,11 @@ class BeatHost(Heartbeat):
     host_id: Identifier
 
 
-class ChangeHost(Message):
+class ChangeHost(Machine):
     """Change the fields that are set, leave the others; an explicit null clears an optional one."""
 
     host_id: Identifier
     player_name: Text = "unchanged"
-    ip_address: Text | None = None
-    port: int | None = Field(default=None, ge=1, le=65535)
-    public_ip: Text | None = None
-    cpu_cores: Amount | None = None
-    cpu_frequency_mhz: Amount | None = None
-    memory_mb: Amount | None = None
-    network_speed_mbps: Amount | None = None
-    ice_servers: SmallJson = None
-    max_players: Capacity = 50
-    max_zones: Capacity = 5
-    region: Text | None = None
-    metadata: SmallJson = None
     status: HostStatus = HostStatus.ONLINE
     """`online`, `busy` or `maintenance`; the others are the registry's own verdicts and are refused."""
 

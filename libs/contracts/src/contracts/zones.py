@@ -20,13 +20,9 @@ class ZoneStatus(StrEnum):
     MAINTENANCE = "maintenance"
 
 
-class PutZone(Message):
-    """Make a zone, or renew it; its status stays as it was."""
+class Requirements(Message):
+    """What a zone asks of its hosts, and what becomes of its players where none fits."""
 
-    zone_id: Identifier
-    zone_name: Text
-    zone_display_name: Text
-    map_name: Text
     max_players: Capacity = 100
     recommended_players: Capacity = 50
     p2p_enabled: bool = True
@@ -45,26 +41,22 @@ class PutZone(Message):
     checkpoint_interval_s: int | None = Field(default=None, ge=1, le=3600)
 
 
-class ChangeZone(Message):
+class PutZone(Requirements):
+    """Make a zone, or renew it; its status stays as it was."""
+
+    zone_id: Identifier
+    zone_name: Text
+    zone_display_name: Text
+    map_name: Text
+
+
+class ChangeZone(Requirements):
     """Change the fields that are set, leave the others; an explicit null clears an optional one."""
 
     zone_id: Identifier
     zone_name: Text = "unchanged"
     zone_display_name: Text = "unchanged"
     map_name: Text = "unchanged"
-    max_players: Capacity = 100
-    recommended_players: Capacity = 50
-    p2p_enabled: bool = True
-    p2p_priority: int = Field(default=1, ge=1, le=10)
-    fallback_enabled: bool = True
-    min_host_quality_score: Score = 50
-    min_bandwidth_mbps: Count = 100
-    max_latency_ms: Count = 100
-    description: LongText | None = None
-    fallback_endpoint: Text | None = None
-    relay_only: bool = False
-    regions: tuple[Text, ...] = Field(default=(), max_length=64)
-    checkpoint_interval_s: int | None = Field(default=None, ge=1, le=3600)
     status: ZoneStatus = ZoneStatus.ENABLED
 
 
