@@ -11,6 +11,7 @@ from contracts.frames import Answer, IceServer, OfferOut, Opaque
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
 
 from sdk.channel import PlayerChannel
+from sdk.closing import Closing
 from sdk.descriptions import answer_like, candidate_of, configuration, offer_of
 from sdk.errors import ConnectionFailedError
 from sdk.round_trips import RoundTrips
@@ -88,6 +89,7 @@ class Player:
         peer = RTCPeerConnection(configuration(servers))
         peer.on("datachannel", self._channel_opened)
         peer.on("connectionstatechange", lambda: self._state_changed(peer))
+        closing = Closing(peer)
         try:
             opening = await self._answer(peer, send)
             async with asyncio.TaskGroup() as group:
@@ -102,9 +104,9 @@ class Player:
                     await self._ended
                 for task in working:
                     task.cancel()
-                await peer.close()
+                await closing.finish()
         finally:
-            await peer.close()
+            await closing.finish()
         if failure is not None:
             raise ConnectionFailedError(failure)
         return self._ended.result()
