@@ -14,8 +14,8 @@ RUN uv venv /venv \
  && uv pip compile -q --no-header --generate-hashes --constraint requirements.lock \
         --no-emit-package chassis --no-emit-package contracts \
         "services/$SERVICE/pyproject.toml" -o service.lock \
- && uv pip install --python /venv/bin/python --no-cache --require-hashes -r service.lock \
- && uv pip install --python /venv/bin/python --no-cache --no-deps ./libs/contracts ./libs/chassis "./services/$SERVICE"
+ && uv pip install --python /venv/bin/python --no-cache --compile-bytecode --require-hashes -r service.lock \
+ && uv pip install --python /venv/bin/python --no-cache --compile-bytecode --no-deps ./libs/contracts ./libs/chassis "./services/$SERVICE"
 
 FROM python:3.11-slim
 ARG SERVICE

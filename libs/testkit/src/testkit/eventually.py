@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 from typing import TypeVar, overload
 
+from testkit.patience import patient
+
 Result = TypeVar("Result")
 
 LOOK_EVERY_S = 0.01
@@ -22,10 +24,11 @@ async def eventually(condition: Callable[[], Result], within: float = ..., of: s
 async def eventually(
     condition: Callable[[], Awaitable[Result] | Result], within: float = 5.0, of: str = "the condition"
 ) -> Result:
-    """Give the first true answer of `condition`, asked again and again; AssertionError after `within` seconds.
+    """Give the first true answer of `condition`, asked again and again; AssertionError after `within` patient seconds.
 
     An AssertionError of the condition counts as "not yet", and is shown when time is up.
     """
+    within = patient(within)
     deadline = time.monotonic() + within
     while True:
         not_yet: AssertionError | None = None

@@ -17,10 +17,26 @@ LINES_SHOWN = 200
 SERVER_FIXTURES = frozenset({"servers", "suite"})
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if SERVER_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker("servers")
+        if (group := _sharing(item)) is not None:
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _sharing(item: pytest.Item) -> str | None:
+    """Say what it shares with other tests, which one worker should run then so that it is started once."""
+    fixtures = {
+        name: definitions[-1]
+        for name, definitions in item._fixtureinfo.name2fixturedefs.items()  # type: ignore[attr-defined]  # noqa: SLF001 -- pytest gives names alone
+    }
+    if "suite" in fixtures and fixtures["suite"].scope == "session":
+        return "suite"
+    return next(
+        (made.baseid for scope in ("module", "package") for made in fixtures.values() if made.scope == scope), None
+    )
 
 
 @pytest.hookimpl(wrapper=True)

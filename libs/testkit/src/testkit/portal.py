@@ -5,14 +5,19 @@ import threading
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, contextmanager
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
+from weakref import WeakSet
 
 Result = TypeVar("Result")
 
 
 class Portal:
+    loops: ClassVar[WeakSet[asyncio.AbstractEventLoop]] = WeakSet()
+    """Those of all portals that there are."""
+
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
+        self.loops.add(self._loop)
         self._thread = threading.Thread(target=self._loop.run_forever, name="servers", daemon=True)
         self._thread.start()
 
