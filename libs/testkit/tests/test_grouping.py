@@ -44,7 +44,7 @@ def test_the_group_is_what_a_test_shares(groups):
     assert groups == {
         "test_with_the_suite": ["suite"],
         "test_with_the_browser": [""],
-        "test_with_a_gateway": ["test_some.py"],
+        "test_with_a_gateway": [""],
         "test_by_itself": [],
         "test_with_its_own_suite": ["test_own.py"],
     }

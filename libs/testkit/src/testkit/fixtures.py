@@ -17,6 +17,10 @@ LINES_SHOWN = 200
 SERVER_FIXTURES = frozenset({"servers", "suite"})
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "servers: runs real servers or processes; set by itself where a fixture says so")
+
+
 @pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
@@ -35,7 +39,7 @@ def _sharing(item: pytest.Item) -> str | None:
     if "suite" in fixtures and fixtures["suite"].scope == "session":
         return "suite"
     return next(
-        (made.baseid for scope in ("module", "package") for made in fixtures.values() if made.scope == scope), None
+        (made.baseid for scope in ("package", "module") for made in fixtures.values() if made.scope == scope), None
     )
 
 
