@@ -1,15 +1,19 @@
 """Subjects say who owns them, and streams do not overlap."""
 
-from contracts import gateway, hosts, jobs, npcs, sessions, streams, zones
+from typing import Any
+
+import pytest
+from contracts import access, catalogue, gateway, hosts, jobs, npcs, sessions, streams, zones
+from contracts.refusals import MEANINGS, Code
 from contracts.subjects import Rpc, Subject
 
-OWNERS = {hosts: "hosts", zones: "zones", sessions: "sessions", jobs: "jobs"}
+OWNERS = {hosts: "hosts", zones: "zones", sessions: "sessions", jobs: "jobs", access: "access"}
 
 
 def _all(kind: type) -> list[tuple[object, str, object]]:
     return [
         (module, name, thing)
-        for module in (hosts, zones, sessions, jobs, gateway, npcs)
+        for module in (access, hosts, zones, sessions, jobs, gateway, npcs)
         for name, thing in vars(module).items()
         if isinstance(thing, kind)
     ]
@@ -24,12 +28,12 @@ def test_every_request_is_named_after_its_owner_and_once() -> None:
                 assert thing.subject.startswith(f"p2p.{owner}."), name
 
 
-def test_every_fact_lies_in_the_events_stream_and_nowhere_else() -> None:
+def test_every_fact_lies_in_the_events_stream_and_nowhere_else_but_audits_in_their_own() -> None:
     for _, name, thing in _all(Subject):
         assert isinstance(thing, Subject)
         if thing.pattern.startswith("p2p.events."):
             holders = [stream.name for stream in streams.ALL if _holds(stream, thing.wildcard)]
-            assert holders == ["EVENTS"], name
+            assert holders == (["AUDIT"] if thing.body is access.AuditFact else ["EVENTS"]), name
 
 
 def test_the_subjects_of_two_streams_do_not_overlap() -> None:
@@ -38,6 +42,32 @@ def test_the_subjects_of_two_streams_do_not_overlap() -> None:
         for other, against in subjects:
             if name != other:
                 assert not _overlap(subject.split("."), against.split(".")), (subject, against)
+
+
+@pytest.mark.parametrize(
+    ("subject", "stream"),
+    [
+        (hosts.HOST_ONLINE, streams.EVENTS),
+        (access.AUDITED, streams.AUDIT),
+        (jobs.JOB_DUE, streams.JOBS),
+        (npcs.NPC_STATE, streams.NPC),
+        (npcs.ENVIRONMENT, streams.NPC),
+        (npcs.NPC_FEED, None),
+        (npcs.FEED_WANTED, None),
+        (hosts.HEARTBEAT, None),
+    ],
+)
+def test_the_catalogue_knows_what_is_kept_where(subject: Subject[Any], stream: streams.Stream | None) -> None:
+    assert catalogue.stream_of(subject) is stream
+
+
+def test_an_empty_identifier_makes_no_subject() -> None:
+    with pytest.raises(ValueError, match="empty"):
+        hosts.HEARTBEAT.of(host_id="")
+
+
+def test_every_code_has_a_meaning() -> None:
+    assert MEANINGS.keys() == set(Code)
 
 
 def _holds(stream: streams.Stream, subject: str) -> bool:

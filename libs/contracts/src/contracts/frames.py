@@ -2,13 +2,14 @@
 
 from typing import Literal
 
-from pydantic import AliasChoices, AwareDatetime, Field, JsonValue
+from pydantic import AliasChoices, AwareDatetime, ConfigDict, Field, JsonValue
 
 from contracts.gateway import IceState
 from contracts.identifiers import Identifier
+from contracts.npcs import NpcFeed
 from contracts.refusals import Code
-from contracts.subjects import Message
-from contracts.values import Milliseconds
+from contracts.subjects import Message, says_its_type
+from contracts.values import Milliseconds, SmallJson, Text
 
 Opaque = JsonValue
 """SDP and candidates pass through as they came: a string or an object, never read."""
@@ -16,6 +17,8 @@ Opaque = JsonValue
 
 class FrameIn(Message):
     """What every frame to the gateway may carry."""
+
+    model_config = ConfigDict(json_schema_extra=says_its_type)
 
     traceparent: str | None = None
 
@@ -33,6 +36,7 @@ class EnterZoneFrame(FrameIn):
     """Enter the zone's session: one with room, or a new one."""
 
     type: Literal["create_session", "enter"] = "enter"
+    """`create_session` is the shipped game client's word: as a connection's first frame it chooses that dialect."""
     zone_id: Identifier = Field(validation_alias=AliasChoices("zone_id", "zone"))
     peer_id: Identifier | None = None
 
@@ -88,8 +92,38 @@ class IceResult(Signal):
     elapsed_ms: Milliseconds | None = None
 
 
+class Subscribe(FrameIn):
+    """Hear a zone's NPCs as `npc-state`, everything first; asked again, everything again."""
+
+    type: Literal["subscribe"] = "subscribe"
+    feed: Identifier
+    """The zone of a session that the peer is in or hosts; ends with that."""
+
+
+class NpcEventFrame(FrameIn):
+    """From a host: something happened to an NPC of a zone it hosts; the AI world is told."""
+
+    type: Literal["npc-event"] = "npc-event"
+    zone_id: Identifier
+    npc_id: Identifier
+    event: Text
+    data: SmallJson = None
+    session_id: str | None = None
+    """Needed where it hosts several sessions of the zone."""
+
+
+class ProbeAnswer(FrameIn):
+    """From a host that accepts probes: the answer to a `probe-offer`."""
+
+    type: Literal["probe-answer"] = "probe-answer"
+    probe_id: Identifier
+    sdp: Opaque
+
+
 class FrameOut(Message):
     """What every frame from the gateway may carry."""
+
+    model_config = ConfigDict(json_schema_extra=says_its_type)
 
     traceparent: str | None = None
 
@@ -111,7 +145,10 @@ class SessionJoined(FrameOut):
     """Earlier members, never yourself."""
     host_id: str | None = None
     host_peer_id: str | None = None
+    """Whom to send the offer to."""
     epoch: int | None = None
+    zone_id: str | None = None
+    """Of a session; an ad-hoc room has none."""
     ice_servers: tuple[IceServer, ...] = ()
 
 
@@ -195,6 +232,7 @@ class SessionAssigned(FrameOut):
     zone_id: str
     epoch: int
     players: tuple[str, ...]
+    """Who has a seat by now; of each that comes later a `peer-joined` tells."""
 
 
 class SessionReleased(FrameOut):
@@ -213,6 +251,36 @@ class SessionEnded(FrameOut):
     reason: str
 
 
+class HostMigrated(FrameOut):
+    """To players: another host serves the session; offer to it."""
+
+    type: Literal["host-migrated"] = "host-migrated"
+    session_id: str
+    host_id: str
+    host_peer_id: str
+    epoch: int
+
+
+class SessionFallback(FrameOut):
+    """To players: no host serves the session; play on the central server until `host-migrated`."""
+
+    type: Literal["session-fallback"] = "session-fallback"
+    session_id: str
+    reason: str
+    """host_lost, latency, packet_loss or unconnected."""
+    endpoint: str | None = None
+    """host:port or URL of the central server; absent where the zone names none and the client knows its own."""
+
+
+class ProbeOffer(FrameOut):
+    """To a host that accepts probes: somebody wants to measure the way to it; answered with `probe-answer`."""
+
+    type: Literal["probe-offer"] = "probe-offer"
+    probe_id: Identifier
+    sdp: Opaque
+    ice_servers: tuple[IceServer, ...] = ()
+
+
 class Reconnect(FrameOut):
     """This gateway is going away; come back, to any gateway, after this long."""
 
@@ -220,7 +288,19 @@ class Reconnect(FrameOut):
     after_ms: int
 
 
-IN = (Join, EnterZoneFrame, Leave, Offer, Answer, IceCandidate, Ping, IceResult)
+IN = (
+    Join,
+    EnterZoneFrame,
+    Leave,
+    Offer,
+    Answer,
+    IceCandidate,
+    Ping,
+    IceResult,
+    Subscribe,
+    NpcEventFrame,
+    ProbeAnswer,
+)
 OUT = (
     SessionJoined,
     SessionLeft,
@@ -234,5 +314,9 @@ OUT = (
     SessionAssigned,
     SessionReleased,
     SessionEnded,
+    HostMigrated,
+    SessionFallback,
+    NpcFeed,
+    ProbeOffer,
     Reconnect,
 )

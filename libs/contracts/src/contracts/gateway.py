@@ -21,6 +21,8 @@ class PeerPresence(Fact):
     host_id: str | None = None
     """Set when the socket is a registered host's."""
     reason: str | None = None
+    keeps_seat: bool = True
+    """Whether the seat waits for the peer to come back; the WARP client gives up for good."""
 
 
 class IceState(StrEnum):

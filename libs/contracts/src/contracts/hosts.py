@@ -36,6 +36,8 @@ class Machine(Message):
     max_players: Capacity = 50
     max_zones: Capacity = 5
     region: Text | None = None
+    accepts_probes: bool = False
+    """Whether it answers `probe-offer` on its signaling socket, so that its connection can be measured."""
     metadata: SmallJson = None
 
 
@@ -100,9 +102,15 @@ class Host(Message):
     quality_score: float
     region: str | None
     confidence: float = Field(ge=0, le=1)
-    """How far latency and loss are known rather than claimed; 0 when nobody has reported them."""
+    """How far latency and loss are known rather than claimed, 0 when nobody has reported them; ages with the report."""
     measured: bool
-    """Whether players or probes have measured it."""
+    """Whether players or probes have measured it; then latency and loss are what they measured."""
+    measured_at: AwareDatetime | None = None
+    jitter_ms: float | None = None
+    """How much the round trips of the last probe differ from one to the next, on average."""
+    upload_mbps: float | None = None
+    """What the host could send in the last probe of it; a probe can tell that of slow lines only."""
+    accepts_probes: bool = False
     connected: bool
     """Whether it holds a signaling socket."""
     metadata: SmallJson = None

@@ -14,6 +14,7 @@ class JobName(StrEnum):
 
     SESSION_HEALTH = "session-health"
     SESSION_CLEANUP = "session-cleanup"
+    NPC_FEED = "npc-feed"
 
 
 class JobDue(Message):

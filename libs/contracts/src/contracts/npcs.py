@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import AwareDatetime, ConfigDict, Field
 
 from contracts.identifiers import Identifier
-from contracts.subjects import Message, Subject
+from contracts.subjects import Message, Subject, says_its_type
 from contracts.values import SmallJson, Text
 
 
@@ -24,8 +24,9 @@ class NpcRecord(Message):
 
 
 class NpcState(NpcRecord):
-    """What an AI server says of one NPC."""
+    """What an AI server says of one NPC; what its subject says of zone and NPC may be left out or must agree."""
 
+    zone_id: Identifier | None = None
     urgent: bool = False
     """Reaches hosts at once instead of with the next interval."""
     removed: bool = False
@@ -42,7 +43,14 @@ class Environment(Message):
 
 
 class NpcFeed(Message):
-    """The composed state of a zone: everything when `full`, else what changed since the number before."""
+    """The composed state of a zone: everything when `full`, else what changed since `seq` - 1.
+
+    A message whose `seq` is not greater than the one before comes from a deposed scheduler and is left out; a greater
+    gap means that something was missed: say so on FEED_WANTED, or with another `subscribe`. What is too much for one
+    message goes on in the next numbers. There is one message per interval even when nothing changed.
+    """
+
+    model_config = ConfigDict(json_schema_extra=says_its_type)
 
     type: Literal["npc-state"] = "npc-state"
     zone_id: str
@@ -53,6 +61,15 @@ class NpcFeed(Message):
     removed: tuple[str, ...] = ()
     environment: Environment | None = None
     stale: bool = Field(default=False, description="The AI world has been silent for two intervals.")
+    traceparent: str | None = None
+    """Of the urgent change that this message brings."""
+
+
+class FeedWanted(Message):
+    """Somebody knows nothing of a zone's feed, or has missed a number: the next message will be full."""
+
+    seq: int | None = None
+    """The last number that was heard; none yet."""
 
 
 class NpcEvent(Message):
@@ -69,4 +86,5 @@ class NpcEvent(Message):
 NPC_STATE = Subject("p2p.npc.{zone_id}.{npc_id}", NpcState)
 ENVIRONMENT = Subject("p2p.environment.{zone_id}", Environment)
 NPC_FEED = Subject("p2p.feed.{zone_id}", NpcFeed)
+FEED_WANTED = Subject("p2p.feed.{zone_id}.wanted", FeedWanted)
 NPC_EVENT = Subject("p2p.npcevents.{zone_id}.{npc_id}", NpcEvent)

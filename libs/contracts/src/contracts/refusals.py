@@ -1,5 +1,6 @@
 """Why a request is refused: one closed list of codes, the same on NATS, REST and WebSocket."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -21,8 +22,10 @@ class Code(StrEnum):
     PLAYER_NOT_FOUND = "player_not_found"
     PEER_NOT_FOUND = "peer_not_found"
     JOB_NOT_FOUND = "job_not_found"
+    KEY_NOT_FOUND = "key_not_found"
     OFFER_NOT_FOUND = "offer_not_found"
     ANSWER_NOT_FOUND = "answer_not_found"
+    TRACE_NOT_FOUND = "trace_not_found"
     ROUTE_NOT_FOUND = "route_not_found"
     # the state of what it names
     SESSION_FULL = "session_full"
@@ -37,6 +40,38 @@ class Code(StrEnum):
     UNAVAILABLE = "unavailable"
     DEADLINE_EXCEEDED = "deadline_exceeded"
     INTERNAL = "internal"
+
+
+MEANINGS: Mapping[Code, str] = {
+    Code.INVALID: "The request is malformed.",
+    Code.FORBIDDEN: "Who asks may not do this, or not to what the request names.",
+    Code.UNAUTHENTICATED: "Nothing was shown, or what was shown is no good: show an API key or a token.",
+    Code.TOO_MANY_REQUESTS: "Too much was asked in too short a time: wait as long as the answer says.",
+    Code.IDEMPOTENCY_KEY_REUSED: "The key has been used for another request: make a new one for each.",
+    Code.HOST_NOT_FOUND: "There is no such host.",
+    Code.ZONE_NOT_FOUND: "There is no such zone.",
+    Code.SESSION_NOT_FOUND: "There is no such session.",
+    Code.PLAYER_NOT_FOUND: "The player is not in the session.",
+    Code.PEER_NOT_FOUND: "There is no such peer in the session, or it is not connected.",
+    Code.JOB_NOT_FOUND: "The calendar has no such job.",
+    Code.KEY_NOT_FOUND: "There is no such API key.",
+    Code.OFFER_NOT_FOUND: "No offer was made within the last minute.",
+    Code.ANSWER_NOT_FOUND: "No answer was given within the last minute.",
+    Code.TRACE_NOT_FOUND: "The trace is not kept: it was not sampled, or is over.",
+    Code.ROUTE_NOT_FOUND: "There is nothing at this path, or not for this method.",
+    Code.SESSION_FULL: "All seats of the session are taken.",
+    Code.HOST_FULL: "The host has no seat or no slot left.",
+    Code.HOST_NOT_ELIGIBLE: "The host does not meet what the zone asks; the answer says in what.",
+    Code.NO_HOST_FREE: "No host can take the session; the answer counts why.",
+    Code.ZONE_DISABLED: "The zone is not open for sessions.",
+    Code.WRONG_STATE: "Its present state does not allow this.",
+    Code.STALE_EPOCH: "Another host has taken over since.",
+    Code.CONFLICT: "It contradicts what is there.",
+    Code.UNAVAILABLE: "Something that is needed is away: try again in as many seconds as the answer says.",
+    Code.DEADLINE_EXCEEDED: "No answer came in time; whether the work was done is not known.",
+    Code.INTERNAL: "A defect of ours; its trace names it.",
+}
+"""What each code says, in general; `detail` says it of the case."""
 
 
 class Refusal(BaseModel):

@@ -57,6 +57,8 @@ class Session(Message):
     epoch: int
     """1 at first, one more each time the host changes."""
     end_reason: str | None
+    fallback_endpoint: str | None = None
+    """Where its players are while it is in `fallback`, host:port or URL; null: the client knows its central server."""
     last_activity_at: AwareDatetime
     started_at: AwareDatetime | None
     ended_at: AwareDatetime | None
@@ -244,3 +246,7 @@ SESSION_JOINED = Subject("p2p.events.sessions.{session_id}.joined", SessionFact)
 SESSION_LEFT = Subject("p2p.events.sessions.{session_id}.left", SessionFact)
 SESSION_ENDED = Subject("p2p.events.sessions.{session_id}.ended", SessionFact)
 SESSION_FAILED = Subject("p2p.events.sessions.{session_id}.failed", SessionFact)
+SESSION_FELL_BACK = Subject("p2p.events.sessions.{session_id}.fell-back", SessionFact)
+"""Its host serves it no longer: slot and seats there are free; its players keep their seats in the session."""
+SESSION_MIGRATED = Subject("p2p.events.sessions.{session_id}.migrated", SessionFact)
+"""Another host serves it, in the next epoch; the slot there is confirmed by this."""

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -23,6 +23,12 @@ class Message(BaseModel):
         validate_by_alias=True,
         validate_by_name=True,
     )
+
+
+def says_its_type(schema: dict[str, Any]) -> None:
+    """For `json_schema_extra` of frames: their `type`, which has a default here, is always there on the wire."""
+    if "type" in schema["properties"]:
+        schema["required"] = ["type", *schema.get("required", ())]
 
 
 class Fact(Message):
@@ -60,7 +66,9 @@ class Subject(Generic[Body]):
     body: type[Body]
 
     def of(self, **identifiers: str) -> str:
-        """Fill the identifiers in, encoded; ValueError when the subject would exceed 512 bytes."""
+        """Fill the identifiers in, encoded; ValueError for an empty one, or when the subject would exceed 512 bytes."""
+        if "" in identifiers.values():  # NATS takes no empty token, and says so to nobody
+            raise ValueError(f"an identifier of {self.pattern} is empty")
         subject = self.pattern.format_map({name: to_token(value) for name, value in identifiers.items()})
         if len(subject) > MAX_SUBJECT_BYTES:
             raise ValueError(f"identifiers make a subject of {len(subject)} bytes; at most {MAX_SUBJECT_BYTES} fit")

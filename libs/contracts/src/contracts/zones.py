@@ -39,6 +39,8 @@ class Requirements(Message):
     regions: tuple[Text, ...] = Field(default=(), max_length=64)
     """Regions whose hosts may serve; empty allows all."""
     checkpoint_interval_s: int | None = Field(default=None, ge=1, le=3600)
+    npc_feed_interval_s: float | None = Field(default=None, ge=0.2, le=300)
+    """How often its NPCs are told; null: as often as scheduler is set to, every 5 s."""
 
 
 class PutZone(Requirements):
@@ -81,6 +83,7 @@ class Zone(Message):
     relay_only: bool
     regions: tuple[str, ...]
     checkpoint_interval_s: int | None
+    npc_feed_interval_s: float | None = None
     status: ZoneStatus
     total_sessions: int
     active_sessions: int
@@ -216,7 +219,10 @@ PLACE = Rpc(
         {Code.ZONE_NOT_FOUND, Code.ZONE_DISABLED, Code.NO_HOST_FREE, Code.HOST_NOT_FOUND, Code.HOST_NOT_ELIGIBLE}
     ),
 )
-"""NO_HOST_FREE and HOST_NOT_ELIGIBLE carry `rejected_counts` or `rejections` in their fields."""
+"""NO_HOST_FREE and HOST_NOT_ELIGIBLE carry `rejected_counts` or `rejections` in their fields.
+
+NO_HOST_FREE also has `fallback_endpoint` where the zone's players may go to the central server meanwhile.
+"""
 COUNT_ZONES = Rpc("p2p.zones.count", Nothing, ZoneCounts, frozenset())
 
 ZONE_CHANGED = Subject("p2p.events.zones.{zone_id}.changed", ZoneFact)
