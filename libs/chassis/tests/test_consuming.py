@@ -197,6 +197,22 @@ async def test_a_consumer_that_vanished_is_made_again_and_goes_on_where_it_was(b
     assert heard.revisions == {"a": [1, 2]}
 
 
+async def test_a_consumer_of_what_is_new_that_vanished_before_anything_came_hears_what_came_meanwhile(bus):
+    heard = Heard()
+    await announce(bus, "before", 1)
+    async with consuming(bus, heard, durable=False):
+        streams = bus.client.jsm()
+
+        async def asked() -> bool:
+            return bool((await streams.consumer_info(EVENTS.name, "listener-moves-one")).num_waiting)
+
+        await eventually(asked)
+        await streams.delete_consumer(EVENTS.name, "listener-moves-one")
+        await announce(bus, "after", 1)
+        await eventually(lambda: heard.number == 1)
+    assert heard.revisions == {"after": [1]}
+
+
 async def test_a_stream_that_vanished_is_declared_again(bus):
     heard = Heard()
     async with consuming(bus, heard):

@@ -177,3 +177,17 @@ async def test_connections_stay_as_many_as_allowed_through_errors_and_cancellati
         await asyncio.gather(*(use(number) for number in range(100)))
         async with shared.transaction() as one, shared.transaction() as two:
             assert await one.fetchval("one", "SELECT 1") == await two.fetchval("one", "SELECT 1")
+
+
+async def test_a_connection_that_is_out_while_the_pool_closes_is_closed_when_it_comes_back(postgres_url, no_migrations):
+    async with open_database(postgres_url, name="watching", migrations=no_migrations) as watching:
+        connected = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'closing' AND query LIKE $1"
+        async with open_database(postgres_url, name="closing", migrations=no_migrations) as closing:
+            slow = asyncio.create_task(closing.fetchval("slow", "SELECT pg_sleep(0.2)"))
+            await eventually(lambda: watching.fetchval("connected", connected, "%pg_sleep%"))
+        await slow
+
+        async def gone() -> bool:
+            return await watching.fetchval("connected", connected, "%") == 0
+
+        await eventually(gone, of="the end of the connection")

@@ -19,6 +19,10 @@ async def full(request) -> JSONResponse:
     return JSONResponse({}, 409)
 
 
+async def away(request) -> JSONResponse:
+    return JSONResponse({}, 503)
+
+
 async def broken(request) -> JSONResponse:
     raise KeyError("broken")
 
@@ -27,7 +31,13 @@ async def broken(request) -> JSONResponse:
 async def client(spans):
     app = HttpEdge(
         Starlette(
-            routes=[Route("/join", joined), Route("/beat", joined), Route("/full", full), Route("/broken", broken)]
+            routes=[
+                Route("/join", joined),
+                Route("/beat", joined),
+                Route("/full", full),
+                Route("/broken", broken),
+                Route("/away", away),
+            ]
         ),
         Sampling({"GET /join": ALWAYS}, otherwise=NEVER),
         lambda scope: f"{scope['method']} {scope['path']}",
@@ -41,7 +51,14 @@ async def test_a_kept_request_is_a_span_with_its_outcome(client, spans):
     await client.get("/join")
     span = spans.named("GET /join")
     assert span.kind.name == "SERVER"
-    assert span.attributes["http.response.status_code"] == 200
+    assert span.attributes == {
+        "http.request.method": "GET",
+        "http.response.status_code": 200,
+        "http.route": "/join",
+        "network.protocol.version": "1.1",
+        "url.path": "/join",
+        "url.scheme": "http",
+    }
 
 
 async def test_a_request_that_is_not_kept_is_none(client, spans):
@@ -51,12 +68,23 @@ async def test_a_request_that_is_not_kept_is_none(client, spans):
 
 async def test_a_request_that_is_not_kept_but_refused_is_one(client, spans):
     await client.get("/full")
-    assert spans.names() == {"GET /full"}
+    refused = spans.named("GET /full")
+    assert (refused.attributes["http.response.status_code"], refused.attributes["http.route"]) == (409, "/full")
+    assert refused.status.status_code is StatusCode.UNSET
 
 
 async def test_a_request_that_breaks_is_an_error(client, spans):
     await client.get("/broken")
-    assert spans.named("GET /broken").status.status_code is StatusCode.ERROR
+    broken = spans.named("GET /broken")
+    assert broken.status.status_code is StatusCode.ERROR
+    assert broken.attributes["error.type"] == "KeyError"
+
+
+async def test_an_answer_of_5xx_is_an_error_kept_or_not(client, spans):
+    await client.get("/away")
+    await client.get("/away", headers={"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"})
+    assert [span.status.status_code for span in spans.all()] == [StatusCode.ERROR] * 2
+    assert [span.attributes["error.type"] for span in spans.all()] == ["503"] * 2
 
 
 async def test_a_sampled_traceparent_is_continued(client, spans):

@@ -23,9 +23,18 @@ async def test_it_lives_before_it_is_ready_and_counts(unused_tcp_port):
         assert (await client.get("/health/live")).status_code == 200
         assert (await client.get("/health/ready")).status_code == 503
         with health.serving():
-            assert (await client.get("/health/ready")).json() == {"status": "ready", "away": []}
-        assert (await client.get("/health/ready")).json() == {"status": "unready", "away": ["serving"]}
+            assert (await client.get("/health/ready")).json() == {"status": "ready", "away": [], "notes": []}
+        assert (await client.get("/health/ready")).json() == {"status": "unready", "away": ["serving"], "notes": []}
         assert "p2p_request_seconds" in (await client.get("/metrics")).text
+
+
+async def test_a_note_is_told_and_keeps_nobody_away(health):
+    said: list[str | None] = ["less than usual"]
+    health.note(lambda: said[0])
+    with health.serving():
+        assert (health.notes(), await health.away()) == (["less than usual"], [])
+        said[0] = None
+        assert health.notes() == []
 
 
 async def test_unready_names_what_is_away(health, monkeypatch):

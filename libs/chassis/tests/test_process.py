@@ -13,7 +13,7 @@ from datetime import datetime
 import pytest
 
 PROGRAM = """
-import asyncio, structlog
+import asyncio, gc, structlog
 from contextlib import asynccontextmanager
 from pydantic_settings import SettingsConfigDict
 from chassis import tracing
@@ -41,6 +41,7 @@ async def service(settings):
     finally:
         if settings.way == "hangs":
             await asyncio.Event().wait()
+        print("frozen", gc.get_freeze_count(), flush=True)
         print("drained", flush=True)
 
 run(service, Settings)
@@ -88,6 +89,13 @@ async def test_a_process_told_to_stop_while_it_starts_ends_at_once():
         await said(program, "service.starting")
         program.terminate()
         assert await program.wait() == 0
+
+
+async def test_no_collection_looks_through_what_a_service_is_made_of():
+    async with process() as program:
+        await said(program, "service.started")
+        program.terminate()
+        assert int((await said(program, "frozen")).split()[1]) > 10_000
 
 
 async def test_a_drain_that_hangs_is_ended_with_1():

@@ -196,7 +196,7 @@ async def test_each_request_is_answered_by_one_instance(bus):
         return handle
 
     async with answering(bus, handler("one")), answering(bus, handler("two"), instance="two"):
-        await asyncio.gather(*(call(bus, DOUBLE, Double(number=1)) for _ in range(200)))
+        await asyncio.gather(*(call(bus, DOUBLE, Double(number=1), deadline=timedelta(seconds=30)) for _ in range(200)))
     assert sum(answered.values()) == 200
     assert all(answered.values())
 

@@ -1,7 +1,7 @@
 """What a process reads from its environment, and how it says what is wrong with it."""
 
 import pytest
-from chassis.settings import RedisSettings, ServiceSettings, shared
+from chassis.settings import Listed, RedisSettings, ServiceSettings, Words, shared
 from pydantic import ValidationError
 from pydantic_settings import SettingsConfigDict
 
@@ -11,6 +11,8 @@ class Settings(RedisSettings, ServiceSettings):
 
     offline_after_s: float = 45.0
     enable_p2p: bool = shared("ENABLE_P2P", default=True)
+    towns: Words = ()
+    ports: Listed[int] = ()
 
 
 @pytest.fixture
@@ -27,6 +29,14 @@ def read(monkeypatch, tmp_path):
 def test_a_services_knobs_have_its_prefix_and_shared_ones_none(read):
     settings = read(HOST_REGISTRY_OFFLINE_AFTER_S="10", NATS_URL="nats://elsewhere:4222", ENABLE_P2P="false")
     assert (settings.offline_after_s, settings.nats_url, settings.enable_p2p) == (10, "nats://elsewhere:4222", False)
+
+
+@pytest.mark.parametrize("written", [" 1, 2 ,", "[1, 2]", ' ["1", "2"] '])
+def test_a_list_is_words_between_commas_or_json_of_whatever_its_field_holds(read, written):
+    assert read(HOST_REGISTRY_PORTS=written).ports == (1, 2)
+    assert read(HOST_REGISTRY_TOWNS="prontera,geffen").towns == ("prontera", "geffen")
+    with pytest.raises(ValidationError):
+        read(HOST_REGISTRY_PORTS="one,two")
 
 
 def test_the_database_is_by_default_named_after_the_service(read):
@@ -92,3 +102,11 @@ def test_no_password_is_shown(read):
 
 def test_tests_may_give_values_by_name():
     assert Settings(nats_url="nats://n", postgres_url="postgresql://p", instance="i").instance == "i"
+
+
+def test_a_credentials_file_that_is_no_good_ends_the_start_with_what_to_do(read, tmp_path):
+    (tmp_path / "other.creds").write_text("what is this")
+    with pytest.raises(ValidationError, match=r"(?s)none.creds cannot be read.*p2p nats configure"):
+        read(NATS_CREDS=str(tmp_path / "none.creds"))
+    with pytest.raises(ValidationError, match="no NATS credentials file"):
+        read(NATS_CREDS=str(tmp_path / "other.creds"))

@@ -53,7 +53,7 @@ async def test_a_message_at_the_edge_and_all_its_consequences_are_one_trace(suit
     with tracing.edge(KEPT, "join", "POST /join"):
         await call(bus, DOUBLE, Double(number=4))
     await suite.wait()
-    await eventually(lambda: "consume listener-moves" in spans.names())
+    await eventually(lambda: "consume p2p.events.hosts.moved" in spans.names())
     assert spans.traces() == {spans.named("POST /join").context.trace_id}
     lineage = {span.name: spans.parent_of(span) for span in spans.all() if span.kind.name != "SERVER"}
     assert lineage == {
@@ -62,8 +62,8 @@ async def test_a_message_at_the_edge_and_all_its_consequences_are_one_trace(suit
         "INSERT outbox.tell": DOUBLE.subject,
         "COMMIT": DOUBLE.subject,
         "publish p2p.events.hosts.moved": DOUBLE.subject,
-        "consume listener-moves": "publish p2p.events.hosts.moved",
-        OTHER.subject: "consume listener-moves",
+        "consume p2p.events.hosts.moved": "publish p2p.events.hosts.moved",
+        OTHER.subject: "consume p2p.events.hosts.moved",
         "SELECT numbers.other": OTHER.subject,
     }
     assert spans.kinds(DOUBLE.subject) == ["CLIENT", "SERVER"]
@@ -73,8 +73,8 @@ async def test_a_consumers_span_is_linked_to_the_publish_as_well(suite, bus, spa
     with tracing.edge(KEPT, "join", "POST /join"):
         await call(bus, DOUBLE, Double(number=4))
     await suite.wait()
-    await eventually(lambda: "consume listener-moves" in spans.names())
-    (link,) = spans.named("consume listener-moves").links
+    await eventually(lambda: "consume p2p.events.hosts.moved" in spans.names())
+    (link,) = spans.named("consume p2p.events.hosts.moved").links
     assert link.context.span_id == spans.named("publish p2p.events.hosts.moved").context.span_id
 
 
@@ -97,7 +97,7 @@ async def test_facts_consumed_in_one_batch_stay_in_their_own_traces(suite, bus, 
     assert set(heard) == expected
     hearing = [span for span in spans.all() if span.name == "SELECT facts.hear"]
     assert {f"{span.context.trace_id:032x}" for span in hearing} == expected
-    assert {spans.parent_of(span) for span in hearing} == {"consume batcher-moves"}
+    assert {spans.parent_of(span) for span in hearing} == {"consume p2p.events.hosts.moved"}
 
 
 async def test_what_the_edge_does_not_keep_leaves_no_span_anywhere(suite, bus, spans):
@@ -213,7 +213,7 @@ async def test_redis_commands_are_spans_of_the_trace(redis_url, spans):
                 pipeline.get("a")
                 pipeline.get("b")
                 assert await pipeline.execute() == ["b", None]
-    assert {spans.parent_of(spans.named(name)) for name in ("SET", "PIPELINE")} == {"POST /join"}
+    assert {spans.parent_of(spans.named(name)) for name in ("SET", "PIPELINE GET")} == {"POST /join"}
 
 
 def test_a_process_that_exports_nothing_passes_the_trace_on():

@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from contextvars import Context
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import structlog
-from nats.aio.client import PING_PROTO, Client, Server
+from contracts.credentials import inbox_prefix
+from nats.aio.client import DEFAULT_INBOX_PREFIX, PING_PROTO, Client, Server
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
@@ -18,8 +20,10 @@ from nats.errors import SlowConsumerError
 from nats.js.api import Header
 
 from chassis import tracing
-from chassis.metrics import BUS_DISCONNECTS, BUS_DROPPED
+from chassis.credentials import Complaints, read_user
+from chassis.metrics import BUS_CONNECTED, BUS_DISCONNECTS, BUS_DROPPED
 from chassis.refusals import DeadlineExceededError, UnavailableError
+from chassis.semantics import kind_of
 
 log = structlog.stdlib.get_logger()
 
@@ -93,9 +97,10 @@ class Bus:
         self._up = asyncio.Event()
         self._waiting: dict[str, asyncio.Future[Msg]] = {}
         self._tokens = count()
-        self._inbox = self.client.new_inbox() + "."
+        self._inbox = ""
         self._tasks: set[asyncio.Task[None]] = set()
         self._drops_told_at = float("-inf")
+        self._complaints = Complaints()
 
     @property
     def connected(self) -> bool:
@@ -200,11 +205,13 @@ class Bus:
         if future is not None and not future.done():
             future.set_result(msg)
 
-    async def open(self, url: str, name: str) -> None:
-        """Connect to one of the servers in `url` (comma-separated); waits for as long as none is there."""
+    async def open(self, url: str, name: str, credentials: Path | None = None) -> None:
+        """Connect to one of the servers in `url` (comma-separated); waits for as long as none lets us in."""
         await self.client.connect(
             url.split(","),
             name=name,
+            user_credentials=credentials,
+            inbox_prefix=inbox_prefix(read_user(credentials)) if credentials else DEFAULT_INBOX_PREFIX,
             error_cb=self._failed,
             disconnected_cb=self._disconnected,
             reconnected_cb=self._reconnected,
@@ -216,6 +223,8 @@ class Bus:
             max_outstanding_pings=2,
             pending_size=BUFFER_BYTES,
         )
+        self._inbox = self.client.new_inbox() + "."
+        self._complaints.let_in()
         self._up.set()
         await self.subscribe_raw(self._inbox + "*", self._replied)
         log.info("bus.connected", server=self._server)
@@ -239,6 +248,7 @@ class Bus:
             log.warning("bus.disconnected")
 
     async def _reconnected(self) -> None:
+        self._complaints.let_in()
         self._up.set()
         log.info("bus.reconnected", server=self._server)
         for callback in self._on_reconnect:
@@ -252,6 +262,8 @@ class Bus:
             if time.monotonic() < self._drops_told_at + TELL_OF_DROPS_EVERY_S:
                 return
             self._drops_told_at = time.monotonic()
+        if self._complaints.hear(error):
+            return
         if not self.client.is_reconnecting:  # of tries to reconnect one line is enough: that of the disconnect
             log.warning("bus.error", error=str(error) or type(error).__name__)
 
@@ -268,14 +280,6 @@ async def _guarded(callback: Callable[[], Awaitable[None]]) -> None:
         log.exception("bus.reconnect_callback_failed")
 
 
-def kind_of(subject: str) -> str:
-    """The subject without what may be an identifier, so that the names of spans stay few."""
-    tokens = subject.split(".")
-    if tokens[1:2] == ["events"]:  # p2p.events.<owner>.<id>.<what>
-        return ".".join([*tokens[:3], *tokens[4:]])
-    return ".".join(tokens[:2])
-
-
 def _soon(servers: list[Server], _info: dict[str, Any]) -> tuple[Server, float]:
     """Choose the server tried least, after a pause that grows, with jitter so that processes do not come as one."""
     server = min(servers, key=lambda known: known.reconnects)
@@ -284,10 +288,14 @@ def _soon(servers: list[Server], _info: dict[str, Any]) -> tuple[Server, float]:
 
 
 @asynccontextmanager
-async def connect_bus(url: str, name: str) -> AsyncIterator[Bus]:
-    """Connect to NATS, waiting for as long as it is away, and hold the connection until the block ends."""
+async def connect_bus(url: str, name: str, credentials: Path | None = None) -> AsyncIterator[Bus]:
+    """Connect to NATS, waiting for as long as it is away, and hold the connection until the block ends.
+
+    `credentials`: a file, for a NATS that lets in only its users.
+    """
     bus = Bus()
-    await bus.open(url, name)
+    await bus.open(url, name, credentials)
+    BUS_CONNECTED.set_function(lambda: bus.connected)
     try:
         yield bus
     finally:

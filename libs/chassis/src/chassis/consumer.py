@@ -1,6 +1,7 @@
 """What becomes of the messages of one consumer: handled in order, then acknowledged, tried again, or given up on."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import signature
@@ -10,13 +11,15 @@ import structlog
 from contracts.refusals import Code
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
+from nats.js.api import Header
 from pydantic import TypeAdapter, ValidationError
 
 from chassis import tracing
 from chassis.bus import Bus
 from chassis.dead_letters import UnusableError, dead_letter
-from chassis.metrics import EVENTS_CONSUMED
+from chassis.metrics import EVENT_SECONDS, EVENTS_CONSUMED
 from chassis.refusals import ServiceError
+from chassis.semantics import CONSUMER_GROUP, MESSAGE_ID, kind_of, spoken_of
 
 log = structlog.stdlib.get_logger()
 
@@ -64,6 +67,7 @@ class Consumer(Generic[M]):
         self._retry_after_s = retry_after_s
         self._handler: Callable[..., Awaitable[None]] = handler
         self._told = len(signature(handler).parameters) > 1
+        self._observe = EVENT_SECONDS.labels(name).observe
 
     async def take(self, messages: list[Msg]) -> None:
         """Handle a batch: the messages of one thing in order, things side by side."""
@@ -84,18 +88,27 @@ class Consumer(Generic[M]):
     async def _one(self, msg: Msg) -> float | None:
         """Handle one message; None when it is done with, else the seconds after which to try again."""
         headers = msg.headers or {}
+        began_at = time.perf_counter()
         with tracing.continued(
-            headers.get(tracing.TRACEPARENT), f"consume {self.name}", tracing.SpanKind.CONSUMER, linked=True
+            headers.get(tracing.TRACEPARENT), f"consume {kind_of(msg.subject)}", tracing.SpanKind.CONSUMER, linked=True
         ) as span:
-            try:
-                message = self._adapter.validate_json(msg.data)
-            except ValidationError as error:
-                return await self._give_up(msg, str(error))
-            try:
-                await self._handle(message, msg, headers)
-            except Exception as error:  # noqa: BLE001 -- logged where its fate is decided
-                tracing.mark(span, error)
-                return await self._missed(msg, error)
+            again_after_s = await self._told_of(msg, headers, span)
+        self._observe(time.perf_counter() - began_at, tracing.exemplar(span))
+        return again_after_s
+
+    async def _told_of(self, msg: Msg, headers: Mapping[str, str], span: tracing.Span) -> float | None:
+        if span.is_recording():
+            message_id = headers.get(Header.MSG_ID.value, "")
+            span.set_attributes({CONSUMER_GROUP: self.name, MESSAGE_ID: message_id, **spoken_of(msg.subject)})
+        try:
+            message = self._adapter.validate_json(msg.data)
+        except ValidationError as error:
+            return await self._give_up(msg, str(error))
+        try:
+            await self._handle(message, msg, headers)
+        except Exception as error:  # noqa: BLE001 -- logged where its fate is decided
+            tracing.mark(span, error)
+            return await self._missed(msg, error)
         EVENTS_CONSUMED.labels(self.name, "done").inc()
         return None
 

@@ -7,14 +7,18 @@ from contextlib import AbstractContextManager, asynccontextmanager
 from datetime import timedelta
 from importlib.resources.abc import Traversable
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import asyncpg
+from opentelemetry.util.types import AttributeValue
 
 from chassis import tracing
+from chassis.metrics import DATABASE_CONNECTIONS, DATABASE_WAITING
 from chassis.migrations import migrate
 from chassis.pool import Pool
 from chassis.postgres import AWAY, CONNECT_WITHIN_S, connect_when_there, ours
 from chassis.refusals import UnavailableError
+from chassis.semantics import About, operation_of
 
 T = TypeVar("T")
 Statement = Callable[[asyncpg.Connection], Awaitable[T]]
@@ -37,8 +41,9 @@ _LOST_THE_RACE = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 class Transaction:
     """Statements inside one transaction; each has a name, such as `hosts.by_id`, for its span."""
 
-    def __init__(self, connection: asyncpg.Connection) -> None:
+    def __init__(self, connection: asyncpg.Connection, about: About) -> None:
         self._connection = connection
+        self._about = about
         self.over = False
         self.tells = False
         """Whether something was written to the outbox."""
@@ -58,7 +63,7 @@ class Transaction:
     async def _run(self, name: str, sql: str, statement: Statement[T]) -> T:
         if self.over:
             raise RuntimeError("the transaction is over, its connection somebody else's")
-        with _span(name, sql), ours():
+        with _span(name, sql, self._about), ours():
             result = await statement(self._connection)
         self.tells = self.tells or _tells(sql)
         return result
@@ -70,6 +75,7 @@ class Database:
     def __init__(self, pool: Pool, url: str) -> None:
         self._pool = pool
         self.url = url
+        self._about = _about(url)
         self.outbox_written = asyncio.Event()
         """Set when something was written to the outbox from here; the relay clears it."""
 
@@ -90,12 +96,12 @@ class Database:
         """Commit all of the block or nothing; one that lost a race for locks raises, see `transact`."""
         with ours():
             connection = await self._pool.take()
-        transaction = Transaction(connection)
+        transaction = Transaction(connection, self._about)
         try:
             with ours():
                 await connection.execute("BEGIN")
             yield transaction
-            with tracing.span("COMMIT", tracing.SpanKind.CLIENT, _SYSTEM), ours():
+            with _span("", "COMMIT", self._about), ours():
                 await _commit(connection)
         except Exception:
             await _roll_back(connection)
@@ -131,28 +137,33 @@ class Database:
                 async with self._pool.lent() as connection:
                     return await statement(connection)
 
-        with _span(name, sql):
+        with _span(name, sql, self._about):
             result = await _retrying(once)
         if _tells(sql):
             self.outbox_written.set()
         return result
 
 
-_SYSTEM = {"db.system.name": "postgresql"}
-
-
 def _tells(sql: str) -> bool:
     return "INTO outbox" in sql
 
 
-def _span(name: str, sql: str) -> AbstractContextManager[tracing.Span]:
+def _about(url: str) -> About:
+    """What all statements' spans say of the server."""
+    server = urlsplit(url)
+    about: dict[str, AttributeValue] = {"db.system.name": "postgresql", "db.namespace": server.path.strip("/")}
+    if server.hostname is not None:
+        about |= {"server.address": server.hostname, "server.port": server.port or 5432}
+    return about
+
+
+def _span(name: str, sql: str, about: About) -> AbstractContextManager[tracing.Span]:
     if not tracing.recording():
         return tracing.QUIET
-    operation = sql.split(None, 1)[0].upper()
+    operation = operation_of(sql)
+    summary = f"{operation} {name}".rstrip()
     return tracing.span(
-        f"{operation} {name}",
-        tracing.SpanKind.CLIENT,
-        {**_SYSTEM, "db.operation.name": operation, "db.query.summary": name},
+        summary, tracing.SpanKind.CLIENT, {**about, "db.operation.name": operation, "db.query.summary": summary}
     )
 
 
@@ -214,6 +225,8 @@ async def open_database(
         )
 
     pool = Pool(connect, size=pool_size, lend_within_s=LEND_WITHIN_S)
+    DATABASE_CONNECTIONS.set_function(lambda: pool.opened)
+    DATABASE_WAITING.set_function(lambda: pool.waiting)
     try:
         yield Database(pool, url)
     finally:

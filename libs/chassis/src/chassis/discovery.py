@@ -8,7 +8,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from chassis.bus import Bus
-from chassis.endpoint import Endpoint
+from chassis.endpoint import NO_INBOXES, Endpoint
 
 _RESPONSE = "io.nats.micro.v1.{}_response"
 
@@ -32,7 +32,7 @@ class Discovery:
         for verb, say in (("PING", self._ping), ("INFO", self._describe), ("STATS", self._count)):
 
             async def answer(msg: Msg, say: Callable[[], Json] = say) -> None:
-                if msg.reply:
+                if msg.reply and not msg.reply.startswith(NO_INBOXES):
                     await self._bus.send(msg.reply, json.dumps(say()).encode(), "", None)
 
             for subject in (f"$SRV.{verb}", f"$SRV.{verb}.{service}", f"$SRV.{verb}.{service}.{instance}"):

@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 from http import HTTPStatus
 
+from opentelemetry.trace import Status, StatusCode
+from opentelemetry.util.types import AttributeValue
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis import tracing
@@ -36,17 +38,39 @@ class HttpEdge:
             await send(message)
 
         began_at = time.perf_counter()
-        with tracing.edge(self._sampling, kind, kind, traceparent=_traceparent(scope)) as span:
+        name = kind if _route_of(kind) else scope["method"]
+        with tracing.edge(self._sampling, kind, name, traceparent=_traceparent(scope)) as span:
             try:
                 await self._app(scope, receive, sent)
             finally:
-                HTTP_SECONDS.labels(kind, status).observe(time.perf_counter() - began_at)
-                if status >= HTTPStatus.BAD_REQUEST:
-                    span.set_attribute(tracing.REFUSAL, status)
-                if span.is_recording():
-                    span.set_attribute("http.request.method", scope["method"])
-                    span.set_attribute("url.path", scope["path"])
-                    span.set_attribute("http.response.status_code", status)
+                took = time.perf_counter() - began_at
+                HTTP_SECONDS.labels(kind, status).observe(took, tracing.exemplar(span))
+                if span.is_recording() or status >= HTTPStatus.BAD_REQUEST:
+                    span.set_attributes(_about(scope, kind, status))
+                if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                    span.set_status(Status(StatusCode.ERROR))
+
+
+def _about(scope: Scope, kind: str, status: int) -> dict[str, AttributeValue]:
+    """OpenTelemetry's attributes of an HTTP server's span; without the query, where tokens may stand."""
+    about: dict[str, AttributeValue] = {
+        "http.request.method": scope["method"],
+        "http.response.status_code": status,
+        "network.protocol.version": scope["http_version"],
+        "url.path": scope["path"],
+        "url.scheme": scope["scheme"],
+    }
+    if route := _route_of(kind):
+        about["http.route"] = route
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        about[tracing.ERROR_TYPE] = str(status)
+    return about
+
+
+def _route_of(kind: str) -> str:
+    """The route in a kind such as "GET /hosts/{host_id}"; empty for one that stands for several."""
+    _, _, route = kind.partition(" ")
+    return route if route.startswith("/") else ""
 
 
 def _traceparent(scope: Scope) -> str | None:

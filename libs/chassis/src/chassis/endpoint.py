@@ -9,6 +9,12 @@ from pydantic import BaseModel
 
 from chassis.metrics import REQUEST_SECONDS
 
+NO_INBOXES = ("p2p.", "$")
+"""NATS lets whoever answers publish wherever the question says: an answer must not become somebody's fact.
+
+JetStream too sends what a consumer is to be told to any subject, with a reply of its own: that is no question either.
+"""
+
 
 @dataclass(eq=False)
 class Endpoint:

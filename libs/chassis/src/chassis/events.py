@@ -6,6 +6,7 @@ acknowledged, tried again, or put among the dead letters.
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any, Self, TypeVar
 
@@ -21,6 +22,8 @@ from pydantic import TypeAdapter
 from chassis.bus import Bus
 from chassis.consumer import RETRY_AFTER_S, Consumer, Delivery, Handler
 from chassis.dead_letters import UnusableError, dead_letter
+from chassis.lag import LOOK_EVERY, Followed, Lag
+from chassis.loops import every
 from chassis.pull import Pull
 
 __all__ = ["Consumers", "Delivery", "UnusableError", "dead_letter"]  # all that a handler's module needs
@@ -82,6 +85,8 @@ class Consumers:
         self._instance = instance
         self._retry_after_s = retry_after_s
         self._gather_s: dict[str, float] = {}
+        self._followed: list[Followed] = []
+        self._running = AsyncExitStack()
         self.broker: NatsBroker = _BusBroker(bus, self._gather_s)
         """FastStream's broker, for its documents (AsyncAPI)."""
 
@@ -112,12 +117,14 @@ class Consumers:
             retry_after_s=self._retry_after_s,
         )
         self._gather_s[consumer.name] = gather.total_seconds()
+        config = self._config(consumer.name, subject, durable=durable)
+        self._followed.append(Followed(consumer.name, stream.name, config.name or ""))
         self.broker.subscriber(
             subject,
             stream=JStream(stream.name, declare=False),
             pull_sub=PullSub(batch_size=BATCH, timeout=COLLECT_S, batch=True),
             ack_policy=AckPolicy.MANUAL,
-            config=self._config(consumer.name, subject, durable=durable),
+            config=config,
             decoder=_as_they_came,
             title=consumer.name,
         )(_documented(consumer, message))
@@ -143,9 +150,12 @@ class Consumers:
 
     async def __aenter__(self) -> Self:
         await self.broker.start()
+        lag = Lag(self._bus, self._followed)
+        await self._running.enter_async_context(every(LOOK_EVERY, lag.look, "lag"))
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self._running.aclose()
         await self.broker.stop()
 
 

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager, contextmanager
 from http import HTTPStatus
 from inspect import isawaitable
 
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -17,8 +16,10 @@ from starlette.routing import Route
 
 from chassis.http import serve_http
 from chassis.loops import Loop
+from chassis.metrics import exposition
 
 Check = Callable[[], bool | Awaitable[bool]]
+Note = Callable[[], str | None]
 
 CHECK_WITHIN_S = 1.0
 """A dependency that takes longer than this to say it is there isn't there."""
@@ -29,6 +30,7 @@ class Health:
 
     def __init__(self) -> None:
         self._checks: dict[str, Check] = {}
+        self._notes: list[Note] = []
         self._serving = False
 
     def watch(self, name: str, check: Check) -> None:
@@ -38,6 +40,13 @@ class Health:
     def watch_loop(self, loop: Loop) -> None:
         """Make readiness depend on a loop's last good round not being long ago."""
         self.watch(f"loop:{loop.name}", lambda: loop.on_time)
+
+    def note(self, note: Note) -> None:
+        """Have readiness tell what is less than usual, and no reason to go elsewhere; None while nothing is."""
+        self._notes.append(note)
+
+    def notes(self) -> list[str]:
+        return [said for note in self._notes if (said := note()) is not None]
 
     @contextmanager
     def serving(self) -> Iterator[None]:
@@ -67,8 +76,9 @@ class Health:
     async def _ready(self, _request: Request) -> Response:
         away = await self.away()
         if away:
-            return JSONResponse({"status": "unready", "away": away}, HTTPStatus.SERVICE_UNAVAILABLE)
-        return JSONResponse({"status": "ready", "away": []})
+            unready = {"status": "unready", "away": away, "notes": self.notes()}
+            return JSONResponse(unready, HTTPStatus.SERVICE_UNAVAILABLE)
+        return JSONResponse({"status": "ready", "away": [], "notes": self.notes()})
 
 
 async def _answers(check: Check) -> bool:
@@ -84,8 +94,9 @@ async def _live(_request: Request) -> Response:
     return PlainTextResponse("live")
 
 
-async def _metrics(_request: Request) -> Response:
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+async def _metrics(request: Request) -> Response:
+    counted, content_type = exposition(request.headers.get("accept", ""))
+    return Response(counted, headers={"content-type": content_type})
 
 
 @asynccontextmanager

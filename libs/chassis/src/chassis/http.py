@@ -2,13 +2,17 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import structlog
 import uvicorn
 from starlette.types import ASGIApp
+
+from chassis.certificate import Certificate
+from chassis.openings import Openings
+from chassis.proxied import Network
 
 log = structlog.stdlib.get_logger()
 
@@ -30,16 +34,22 @@ async def serve_http(
     host: str,
     port: int,
     *,
+    tls: Certificate | None = None,
+    proxies: Sequence[Network] = (),
     websockets: Literal["none", "websockets-sansio"] | type[asyncio.Protocol] = "none",
     **uvicorn_options: Any,
 ) -> AsyncIterator[int]:
     """Serve `app` and yield the port, which is a free one if `port` is 0; finish open requests at the end.
 
-    `websockets` may be a protocol class of the caller's own, as uvicorn takes one.
+    With `tls` the same port serves TLS and clear text. `proxies` may say first, by the PROXY protocol, whose connection
+    it is that they pass on (`chassis.proxied`). `websockets` may be a protocol class of the caller's own.
     """
     listening = _bound(host, port)
     config = uvicorn.Config(
         app,
+        http=cast(
+            "type[asyncio.Protocol]", Openings(tls, proxies)
+        ),  # all that uvicorn does with the class is to call it
         ws=websockets,
         lifespan="off",
         log_config=None,

@@ -13,7 +13,9 @@ Format = Literal["json", "text"]
 
 _NOISY = {
     "asyncpg": logging.ERROR,
-    "uvicorn": logging.WARNING,
+    "httpcore": logging.WARNING,
+    "httpx": logging.WARNING,
+    "uvicorn": logging.ERROR,  # it warns of each bad request, of which a stranger may send any number
     "nats": logging.ERROR,
     "opentelemetry": logging.ERROR,
     "chassis.faststream": logging.WARNING,

@@ -17,12 +17,13 @@ from contracts.subjects import Fact
 from nats.errors import Error as NatsError
 
 from chassis import tracing
-from chassis.bus import Bus, kind_of
+from chassis.bus import Bus
 from chassis.database import Database, Transaction
 from chassis.jetstream import publish
-from chassis.metrics import OUTBOX_RELAYED, OUTBOX_WAITING
+from chassis.metrics import OUTBOX_OLDEST, OUTBOX_RELAYED, OUTBOX_RELAYING, OUTBOX_WAITING
 from chassis.postgres import connect_when_there
 from chassis.refusals import ServiceError
+from chassis.semantics import MESSAGE_ID, kind_of, spoken_of
 
 log = structlog.stdlib.get_logger()
 
@@ -40,7 +41,11 @@ SELECT * FROM unnest($1::uuid[], $2::text[], $3::jsonb[], $4::text[])
 
 _LOCK = 0x6F757462  # "outb"
 _TRY_LOCK = "SELECT pg_try_advisory_lock($1)"
-_READ = "SELECT seq, event_id, subject, payload, traceparent FROM outbox ORDER BY seq LIMIT $1"
+_READ = """
+SELECT seq, event_id, subject, payload, traceparent, extract(epoch FROM now() - written_at)::float8 AS age_s
+FROM outbox ORDER BY seq LIMIT $1
+"""
+_LAST = "SELECT max(seq) FROM outbox"
 _DELETE = "DELETE FROM outbox WHERE seq = ANY($1::bigint[])"
 _NOTIFY = "SELECT pg_notify('outbox', '')"
 
@@ -130,7 +135,7 @@ class OutboxRelay:
                 await self._stand_by(connection)
             await self._lead(connection)
         finally:
-            self.leading = False
+            self._leads(leading=False)
             connection.terminate()
 
     async def _connect(self) -> asyncpg.Connection:
@@ -138,9 +143,16 @@ class OutboxRelay:
 
     async def _lead(self, connection: asyncpg.Connection) -> None:
         await connection.add_listener("outbox", lambda *_: self._database.outbox_written.set())
-        self.leading = True
+        self._leads(leading=True)
         while await self._round(connection) or not self._stopping:
             pass
+
+    def _leads(self, *, leading: bool) -> None:
+        self.leading = leading
+        OUTBOX_RELAYING.set(leading)
+        if not leading:  # what waits is another's to tell
+            OUTBOX_WAITING.set(0)
+            OUTBOX_OLDEST.set(0)
 
     async def _stand_by(self, connection: asyncpg.Connection) -> None:
         if await self._written(STAND_BY):
@@ -150,7 +162,7 @@ class OutboxRelay:
     async def _round(self, connection: asyncpg.Connection) -> bool:
         """Publish a batch, or wait for one; whether there was one."""
         rows = await connection.fetch(_READ, BATCH)
-        OUTBOX_WAITING.set(len(rows))
+        await self._measure(connection, rows)
         if not rows:
             if not self._stopping:
                 await self._written(POLL)
@@ -167,6 +179,14 @@ class OutboxRelay:
         else:
             self._back_off_s = BACK_OFF_FIRST_S
         return True
+
+    async def _measure(self, connection: asyncpg.Connection, rows: list[asyncpg.Record]) -> None:
+        """Say how much waits, and for how long; of more than a batch how far its ends are apart."""
+        waiting = len(rows)
+        if waiting == BATCH:  # a count would read them all
+            waiting = await connection.fetchval(_LAST) - rows[0]["seq"] + 1
+        OUTBOX_WAITING.set(waiting)
+        OUTBOX_OLDEST.set(rows[0]["age_s"] if rows else 0)
 
     async def _forget(self, connection: asyncpg.Connection, published: list[int]) -> None:
         await connection.execute(_DELETE, published)
@@ -186,11 +206,12 @@ class OutboxRelay:
 
     async def _publish(self, row: asyncpg.Record) -> None:
         headers: dict[str, str] = {}
-        with tracing.continued(row["traceparent"], f"publish {kind_of(row['subject'])}", tracing.SpanKind.PRODUCER):
+        subject, message_id = row["subject"], str(row["event_id"])
+        with tracing.continued(row["traceparent"], f"publish {kind_of(subject)}", tracing.SpanKind.PRODUCER) as span:
+            if span.is_recording():
+                span.set_attributes({MESSAGE_ID: message_id, **spoken_of(subject)})
             tracing.inject(headers)
-            await publish(
-                self._bus, row["subject"], row["payload"].encode(), message_id=str(row["event_id"]), headers=headers
-            )
+            await publish(self._bus, subject, row["payload"].encode(), message_id=message_id, headers=headers)
 
     async def _written(self, within: timedelta) -> bool:
         """Wait until something was written to the outbox, or the time is over."""

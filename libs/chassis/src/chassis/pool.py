@@ -23,8 +23,19 @@ class Pool:
         self._size = size
         self._lend_within_s = lend_within_s
         self._open = 0
+        self._closed = False
         self._idle: list[asyncpg.Connection] = []
         self._waiting: deque[asyncio.Future[asyncpg.Connection | None]] = deque()
+
+    @property
+    def opened(self) -> int:
+        """Connections there are, lent or idle."""
+        return self._open
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for one."""
+        return sum(not turn.done() for turn in self._waiting)
 
     @asynccontextmanager
     async def lent(self) -> AsyncIterator[asyncpg.Connection]:
@@ -57,6 +68,8 @@ class Pool:
 
     def give_back(self, connection: asyncpg.Connection) -> None:
         """Give a connection back; one that was closed meanwhile makes room for another."""
+        if self._closed:
+            connection.terminate()
         if connection.is_closed():
             self._open -= 1
             self._hand_on(None)
@@ -64,7 +77,8 @@ class Pool:
             self._idle.append(connection)
 
     async def close(self) -> None:
-        """Close what is idle; what is lent out is its borrower's to end."""
+        """Close what is idle, and what is lent out when it comes back."""
+        self._closed = True
         async with asyncio.TaskGroup() as group:
             while self._idle:
                 group.create_task(_closed(self._idle.pop()))

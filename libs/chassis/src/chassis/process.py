@@ -1,6 +1,7 @@
 """The life of a process: read the settings, start, serve until told to stop, drain, and say how it ended."""
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import Callable
@@ -64,6 +65,9 @@ async def _live(service: Callable[[S], AbstractAsyncContextManager[None]], setti
 
     async def serve() -> None:
         async with service(settings):
+            # What a service is made of stays: each full collection would look through all of it, for 45 to 100 ms.
+            gc.collect()
+            gc.freeze()
             serving.set()
             log.info("service.started")
             await stop.wait()

@@ -46,7 +46,8 @@ class Pull:
         self._news = asyncio.Event()
         self._asked_for = 0
         self._gone = False
-        self._last_sequence = 0
+        self._heard_to: int | None = None
+        """In the stream: what follows is still to be heard, also by a consumer made anew."""
         self._inbox = bus.client.new_inbox()
         self._subscription: Subscription | None = None
         self._next = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{self._name}"
@@ -73,7 +74,7 @@ class Pull:
         if self._gather_s and len(self._arrived) < batch:
             await asyncio.sleep(self._gather_s)  # the server sends one by one; whoever works in batches wants company
         self._handed_out = [self._arrived.popleft() for _ in range(min(batch, len(self._arrived)))]
-        self._last_sequence = self._handed_out[-1].metadata.sequence.stream
+        self._heard_to = self._handed_out[-1].metadata.sequence.stream
         return self._handed_out.copy()
 
     async def unsubscribe(self) -> None:
@@ -132,14 +133,21 @@ class Pull:
         try:
             present = (await manager.consumer_info(self._stream, self._name)).config
         except NotFoundError:
-            last = await self._last_of_stream(manager)
-            await manager.add_consumer(self._stream, self._from_where_we_were(last))
-            log.info("consumer.created", stream=self._stream, consumer=self._name)
+            await self._create_consumer(manager)
             return
         if present.filter_subject != self._config.filter_subject or present.ack_wait != self._config.ack_wait:
             wanted = present.evolve(filter_subject=self._config.filter_subject, ack_wait=self._config.ack_wait)
             await manager.add_consumer(self._stream, wanted)
             log.info("consumer.updated", stream=self._stream, consumer=self._name)
+
+    async def _create_consumer(self, manager: JetStreamManager) -> None:
+        last = await self._last_of_stream(manager)
+        if self._heard_to is not None and self._heard_to > last:  # another stream of the same name
+            self._heard_to = None
+        await manager.add_consumer(self._stream, self._from_where_we_were())
+        if self._heard_to is None and self._config.deliver_policy is DeliverPolicy.NEW:
+            self._heard_to = last
+        log.info("consumer.created", stream=self._stream, consumer=self._name)
 
     async def _last_of_stream(self, manager: JetStreamManager) -> int:
         try:
@@ -148,9 +156,7 @@ class Pull:
             await declare_streams(self._bus)
             return 0
 
-    def _from_where_we_were(self, last_of_stream: int) -> ConsumerConfig:
-        if not 0 < self._last_sequence <= last_of_stream:
+    def _from_where_we_were(self) -> ConsumerConfig:
+        if self._heard_to is None:
             return self._config
-        return self._config.evolve(
-            deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=self._last_sequence + 1
-        )
+        return self._config.evolve(deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=self._heard_to + 1)

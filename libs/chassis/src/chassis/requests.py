@@ -14,9 +14,13 @@ from pydantic import BaseModel, ValidationError
 from chassis import tracing
 from chassis.bus import Bus
 from chassis.refusals import DeadlineExceededError, RefusedError
+from chassis.semantics import of_request
+from chassis.tracing import SpanKind
 
 Question = TypeVar("Question", bound=Message)
 Answer = TypeVar("Answer", bound=BaseModel)
+
+CLIENT = SpanKind.CLIENT
 
 DEFAULT_DEADLINE = timedelta(seconds=3)
 """Every REST answer comes within 4 s: a refusal for lateness must still reach the client."""
@@ -108,7 +112,7 @@ async def call_raw(
         headers[CALLER] = caller.as_header()
     if idempotency_key is not None:
         headers[IDEMPOTENCY_KEY] = quote(idempotency_key, safe="")
-    with tracing.span(rpc.subject, tracing.SpanKind.CLIENT, {"messaging.system": "nats"}):
+    with tracing.span(rpc.subject, CLIENT, of_request(rpc.subject, CLIENT)):
         tracing.inject(headers)
         reply = await bus.request(rpc.subject, payload, timeout_s=timeout_s, headers=headers)
         if reply.headers is not None and (word := reply.headers.get(ERROR)) is not None:

@@ -19,14 +19,18 @@ from pydantic import ValidationError
 from chassis import tracing
 from chassis.bus import Bus
 from chassis.discovery import Discovery
-from chassis.endpoint import Endpoint
-from chassis.metrics import REQUEST_REFUSALS, REQUESTS_LATE
+from chassis.endpoint import NO_INBOXES, Endpoint
+from chassis.metrics import REQUEST_REFUSALS, REQUESTS_AT_WORK, REQUESTS_LATE, REQUESTS_WAITING
 from chassis.refusals import HTTP_STATUS, InternalError, ServiceError, malformed
 from chassis.requests import ANSWERED_UNTIL, DEADLINE, ERROR, ERROR_CODE, Answer, Asked, Question
+from chassis.semantics import of_request
+from chassis.tracing import SpanKind
 
 log = structlog.stdlib.get_logger()
 
 Handler = Callable[[Question], Awaitable[Answer | bytes]] | Callable[[Question, Asked], Awaitable[Answer | bytes]]
+
+SERVER = SpanKind.SERVER
 
 DRAIN_S = 10.0
 """Longer than any deadline of a request: whatever is still running then has nobody waiting for it."""
@@ -57,6 +61,8 @@ class Responder:
             )
         await self._discovery.start()
         await self._bus.settle()
+        REQUESTS_AT_WORK.set_function(lambda: len(self._in_flight))
+        REQUESTS_WAITING.set_function(lambda: sum(waiting.pending_msgs for waiting in self._subscriptions))
         return self
 
     async def __aexit__(
@@ -82,6 +88,9 @@ class Responder:
 
     def _receiver(self, endpoint: Endpoint) -> Callable[[Msg], Awaitable[None]]:
         async def receive(msg: Msg) -> None:
+            if msg.reply.startswith(NO_INBOXES):
+                log.warning("request.wants_no_answer", subject=endpoint.rpc.subject, reply=msg.reply)
+                return
             # While all places are taken, requests wait here and in the subscription, not as tasks.
             while len(self._in_flight) >= self._limit:
                 self._room.clear()
@@ -107,7 +116,9 @@ class Responder:
             ANSWERED_UNTIL.set(until)
         began_at = time.perf_counter()
         try:
-            with tracing.continued(headers.get(tracing.TRACEPARENT), endpoint.rpc.subject, tracing.SpanKind.SERVER):
+            subject = endpoint.rpc.subject
+            traceparent = headers.get(tracing.TRACEPARENT)
+            with tracing.continued(traceparent, subject, SERVER, of_request(subject, SERVER)) as span:
                 answer = await self._ask(endpoint, msg.data, headers)
                 await self._reply(msg.reply, answer, None)
         except ServiceError as error:
@@ -115,7 +126,7 @@ class Responder:
         elapsed = time.perf_counter() - began_at
         endpoint.requests += 1
         endpoint.seconds += elapsed
-        endpoint.observe(elapsed)
+        endpoint.observe(elapsed, tracing.exemplar(span))
 
     async def _ask(self, endpoint: Endpoint, body: bytes, headers: dict[str, str]) -> bytes:
         try:

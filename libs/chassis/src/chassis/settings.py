@@ -1,19 +1,23 @@
 """What every process reads from its environment; a service's own knobs stand in a subclass with its prefix."""
 
+import json
 import os
 import socket
 from collections.abc import Iterable
 from datetime import timedelta
 from difflib import get_close_matches
-from typing import Any, Literal, Self
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import quote
 
 from dotenv import dotenv_values
-from pydantic import AliasChoices, Field, model_validator
+from pydantic import AliasChoices, BeforeValidator, Field, field_validator, model_validator
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-SHARED_PREFIXES = ("NATS_", "POSTGRES_", "REDIS_", "OTLP_", "LOG_")
+from chassis.credentials import read_user
+
+SHARED_PREFIXES = ("NATS_", "POSTGRES_", "REDIS_", "AI_SERVICE_", "OTLP_", "LOG_")
 """Under these other programs have variables too (POSTGRES_INITDB_ARGS): only a near miss is taken for a misspelling."""
 
 NEAR = 0.8
@@ -23,6 +27,23 @@ NEAR = 0.8
 def shared(*names: str, **field: Any) -> Any:
     """A field that is read from these variables, without the service's prefix."""
     return Field(validation_alias=AliasChoices(*names), **field)
+
+
+def _listed(value: Any) -> Any:
+    """Read `prontera,geffen` as well as `["prontera", "geffen"]`; both are found in `.env` files."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return json.loads(value)
+    return tuple(word.strip() for word in value.split(",") if word.strip())
+
+
+Item = TypeVar("Item")
+
+Listed = Annotated[tuple[Item, ...], NoDecode, BeforeValidator(_listed)]
+"""Several of something in one variable: between commas, or a JSON list."""
+
+Words = Listed[str]
 
 
 def _postgres_url(read: dict[str, Any]) -> str:
@@ -42,9 +63,12 @@ class ServiceSettings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, env_file=".env", extra="ignore", populate_by_name=True)
 
     instance: str = shared("INSTANCE", default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}")
-    """Tells this process from others of the same service, in logs, spans and `$SRV` answers."""
+    """Tells this process from others of the same service, in logs, spans and `$SRV` answers; by default
+    the machine's name and the process's id."""
 
     nats_url: str = shared("NATS_URL", default="nats://127.0.0.1:4222")
+    nats_creds: Path | None = shared("NATS_CREDS", default=None)
+    """A credentials file, where NATS lets in only those who have one."""
 
     postgres_host: str = shared("POSTGRES_HOST", default="127.0.0.1")
     postgres_port: int = shared("POSTGRES_PORT", default=5432)
@@ -53,6 +77,7 @@ class ServiceSettings(BaseSettings):
     postgres_user: str = shared("POSTGRES_USER", default="postgres")
     postgres_password: str = shared("POSTGRES_PASSWORD", default="", repr=False)
     postgres_url: str = shared("POSTGRES_URL", default_factory=_postgres_url, repr=False)
+    """Instead of the five above, which it is made of otherwise."""
 
     http_host: str = shared("HTTP_HOST", default="127.0.0.1")
     http_port: int = shared("HTTP_PORT", default=0)
@@ -88,6 +113,13 @@ class ServiceSettings(BaseSettings):
             read["postgres_db"] = cls.service_name()
         return read
 
+    @field_validator("nats_creds")
+    @classmethod
+    def _credentials(cls, path: Path | None) -> Path | None:
+        if path is not None:
+            read_user(path)
+        return path
+
     @model_validator(mode="after")
     def _nothing_misspelt(self) -> Self:
         for name in _variables(self.model_config.get("env_file")):
@@ -118,6 +150,7 @@ class RedisSettings(BaseSettings):
     redis_db: int = shared("REDIS_DB", default=0)
     redis_password: str = shared("REDIS_PASSWORD", default="", repr=False)
     redis_url: str = shared("REDIS_URL", default_factory=_redis_url, repr=False)
+    """Instead of the four above, which it is made of otherwise."""
 
 
 def _variables(env_file: Any) -> Iterable[str]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Self
 
 from contracts.refusals import Code
 from opentelemetry import context as otel_context
@@ -22,19 +22,24 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased, Sampler, SamplingResult
-from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, Status, StatusCode, TraceFlags
+from opentelemetry.trace import Link, NonRecordingSpan, Status, StatusCode
 from opentelemetry.trace import Span as Span  # noqa: PLC0414
 from opentelemetry.trace import SpanKind as SpanKind  # noqa: PLC0414 -- ours to give on: callers name a span's kind
 from opentelemetry.util.types import Attributes, AttributeValue
 
 from chassis.refusals import ServiceError
 from chassis.sampling import Sampling
+from chassis.semantics import of_message
+from chassis.traceparent import TRACEPARENT_LENGTH, Parent, written
+from chassis.traceparent import parse as parse  # noqa: PLC0414 -- ours to give on
 
 TRACEPARENT = "traceparent"
-TRACEPARENT_LENGTH = len("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 
 REFUSAL = "p2p.refusal"
 """The span attribute that holds a refusal's code."""
+
+ERROR_TYPE = "error.type"
+"""OpenTelemetry's, of spans that failed: a code of ours, the class of an exception, an HTTP status."""
 
 _UNSAMPLED: ContextVar[str | None] = ContextVar("unsampled_traceparent", default=None)
 _TRACE_ID: ContextVar[int | None] = ContextVar("trace_id_of_the_next_root", default=None)
@@ -65,7 +70,14 @@ def open_tracing(service: str, instance: str, version: str, endpoint: str | None
 @contextmanager
 def recording_to(exporter: SpanExporter, service: str, instance: str, version: str) -> Iterator[TracerProvider]:
     """Export what this module records through `exporter`, until the block ends."""
-    resource = Resource.create({"service.name": service, "service.instance.id": instance, "service.version": version})
+    resource = Resource.create(
+        {
+            "service.namespace": "p2p",
+            "service.name": service,
+            "service.instance.id": instance,
+            "service.version": version,
+        }
+    )
     provider = TracerProvider(sampler=_EdgeDecides(), id_generator=_IdsOfTheEdge(), resource=resource)
     provider.add_span_processor(
         BatchSpanProcessor(exporter, max_queue_size=QUEUE_SIZE, schedule_delay_millis=500, max_export_batch_size=512)
@@ -118,42 +130,11 @@ class _IdsOfTheEdge(RandomIdGenerator):
         return _TRACE_ID.get() or super().generate_trace_id()
 
 
-class Parent(NamedTuple):
-    """The sender's place in its trace, read from a `traceparent`."""
-
-    trace_id: int
-    span_id: int
-    sampled: bool
-
-    @property
-    def span_context(self) -> SpanContext:
-        flags = TraceFlags(TraceFlags.SAMPLED if self.sampled else TraceFlags.DEFAULT)
-        return SpanContext(self.trace_id, self.span_id, is_remote=True, trace_flags=flags)
-
-
-def parse(traceparent: str | None) -> Parent | None:
-    """Read a W3C `traceparent`; None when there is none or it is malformed (then a new trace begins)."""
-    if traceparent is None or len(traceparent) < TRACEPARENT_LENGTH:
-        return None
-    version, trace_id, span_id, flags, *_ = (*traceparent.split("-"), "", "", "")
-    if len(version) != 2 or version == "ff" or len(trace_id) != 32 or len(span_id) != 16 or len(flags) != 2:  # noqa: PLR2004 -- W3C's field widths
-        return None
-    try:
-        parent = Parent(int(trace_id, 16), int(span_id, 16), sampled=bool(int(flags, 16) & TraceFlags.SAMPLED))
-    except ValueError:
-        return None
-    return parent if parent.trace_id and parent.span_id else None
-
-
-def _format(trace_id: int, span_id: int, *, sampled: bool) -> str:
-    return f"00-{trace_id:032x}-{span_id:016x}-{'01' if sampled else '00'}"
-
-
 def current_traceparent() -> str | None:
     """The place in the trace that is being served now, for whoever is told or asked next."""
     here = trace.get_current_span().get_span_context()
     if here.is_valid:
-        return _format(here.trace_id, here.span_id, sampled=here.trace_flags.sampled)
+        return written(here.trace_id, here.span_id, sampled=here.trace_flags.sampled)
     return _UNSAMPLED.get()
 
 
@@ -200,8 +181,11 @@ def mark(span: Span, error: BaseException) -> None:
         span.set_attribute(REFUSAL, error.refusal.code)
         if error.refusal.code not in _DEFECTS:
             return
-    elif isinstance(error, Exception):
-        span.record_exception(error)
+        span.set_attribute(ERROR_TYPE, error.refusal.code)
+    else:
+        span.set_attribute(ERROR_TYPE, type(error).__qualname__)
+        if isinstance(error, Exception):
+            span.record_exception(error)
     span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
 
 
@@ -237,6 +221,14 @@ class _PassedOn:
         _UNSAMPLED.reset(self._token)
 
 
+def exemplar(span: Span) -> dict[str, str] | None:
+    """What a histogram is to remember a kept trace by; None for others. A span that has ended will do."""
+    here = span.get_span_context()
+    if not here.trace_flags.sampled:
+        return None
+    return {"trace_id": f"{here.trace_id:032x}", "span_id": f"{here.span_id:016x}"}
+
+
 def recording() -> bool:
     """Whether the trace being served now is sampled; ask before building costly attributes."""
     return trace.get_current_span().is_recording()
@@ -245,10 +237,13 @@ def recording() -> bool:
 def span(
     name: str, kind: SpanKind = SpanKind.INTERNAL, attributes: Mapping[str, AttributeValue] | None = None
 ) -> AbstractContextManager[Span]:
-    """Record a span below the current one; nothing at all when the trace is not sampled."""
+    """Record a span below the current one; nothing at all when the trace is not sampled.
+
+    The name of a message's span is "<operation> <subject without ids>", and gives it its attributes.
+    """
     if not trace.get_current_span().is_recording():
         return QUIET
-    return _Recording(_RECORDER.tracer.start_span(name, kind=kind, attributes=attributes))
+    return _Recording(_RECORDER.tracer.start_span(name, kind=kind, attributes=attributes or of_message(name, kind)))
 
 
 def continued(
@@ -272,7 +267,7 @@ def continued(
     here = parent.span_context
     context = trace.set_span_in_context(NonRecordingSpan(here), Context())
     links = [Link(here)] if linked else None
-    return _Recording(_RECORDER.tracer.start_span(name, context, kind, attributes, links))
+    return _Recording(_RECORDER.tracer.start_span(name, context, kind, attributes or of_message(name, kind), links))
 
 
 def root(name: str, kind: SpanKind = SpanKind.INTERNAL) -> AbstractContextManager[Span]:
@@ -313,7 +308,10 @@ def _begun(
 
 
 class UnsampledEdge(NonRecordingSpan):
-    """A message whose trace is not kept, unless it ends in a refusal: that leaves one span behind."""
+    """A message whose trace is not kept, unless it ends in a refusal: that leaves one span behind.
+
+    Whoever holds it tells it something only then, or asks `is_recording` before.
+    """
 
     def __init__(self, sampling: Sampling, name: str, trace_id: int, span_id: int) -> None:
         super().__init__(trace.INVALID_SPAN_CONTEXT)
@@ -321,33 +319,37 @@ class UnsampledEdge(NonRecordingSpan):
         self._name = name
         self._trace_id = trace_id
         self._span_id = span_id
-        self._refusal: AttributeValue | None = None
+        self._told: dict[str, AttributeValue] | None = None
 
     def set_attribute(self, key: str, value: AttributeValue) -> None:
-        if key == REFUSAL:
-            self._refusal = value
+        self.set_attributes({key: value})
+
+    def set_attributes(self, attributes: Mapping[str, AttributeValue]) -> None:
+        self._told = {**(self._told or {}), **attributes}
 
     def __enter__(self) -> Self:
         self._began_at = time.time_ns()
-        self._token = _UNSAMPLED.set(_format(self._trace_id, self._span_id, sampled=False))
+        self._token = _UNSAMPLED.set(written(self._trace_id, self._span_id, sampled=False))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         _UNSAMPLED.reset(self._token)
-        if (isinstance(error, Exception) or self._refusal is not None) and self._sampling.keeps_refused():
+        if (isinstance(error, Exception) or self._told is not None) and self._sampling.keeps_refused():
             self._leave_a_span(error)
 
     def _leave_a_span(self, error: BaseException | None) -> None:
         token = _TRACE_ID.set(self._trace_id)
         try:
             context = otel_context.set_value(_KEPT, value=True, context=Context())
-            late = _RECORDER.tracer.start_span(self._name, context, SpanKind.SERVER, start_time=self._began_at)
+            late = _RECORDER.tracer.start_span(
+                self._name, context, SpanKind.SERVER, self._told, start_time=self._began_at
+            )
             if error is not None:
                 mark(late, error)
-            elif self._refusal is not None:
-                late.set_attribute(REFUSAL, self._refusal)
+            elif self._told and ERROR_TYPE in self._told:
+                late.set_status(Status(StatusCode.ERROR))
             late.end()
         finally:
             _TRACE_ID.reset(token)
