@@ -22,7 +22,8 @@ if "fail" in sys.argv:
 
 server = ThreadingHTTPServer((os.environ["HTTP_HOST"], int(os.environ["HTTP_PORT"])), Health)
 signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
-for name in ("INSTANCE", "NATS_URL", "POSTGRES_URL", "REDIS_URL", "COLOUR"):
+TOLD = ("INSTANCE", "NATS_URL", "POSTGRES_URL", "REDIS_URL", "OTLP_ENDPOINT", "COLOUR", "OTEL_EXPORTER_OTLP_HEADERS")
+for name in TOLD:
     print(f"{name}={os.environ.get(name)}", flush=True)
 server.serve_forever(poll_interval=0.01)
 print("drained", flush=True)

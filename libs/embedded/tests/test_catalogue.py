@@ -5,7 +5,7 @@ from embedded.catalogue import SERVICES, Service, waves
 def test_a_wave_holds_all_whose_predecessors_are_in_earlier_waves():
     assert [{service.name for service in wave} for wave in waves(SERVICES)] == [
         {"host_registry", "scheduler", "zone_manager", "session_manager"},
-        {"signaling_gateway"},
+        {"signaling_gateway", "prober"},
     ]
 
 

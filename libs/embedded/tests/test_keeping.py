@@ -33,7 +33,9 @@ def test_a_service_is_told_its_name_and_its_servers(suite):
         f"zone_manager-1 | NATS_URL={suite.nats}",
         f"zone_manager-1 | POSTGRES_URL={suite.postgres('zone_manager')}",
         f"zone_manager-1 | REDIS_URL={suite.redis}",
+        f"zone_manager-1 | OTLP_ENDPOINT={suite.spans.url}",
         "zone_manager-1 | COLOUR=blue",
+        "zone_manager-1 | OTEL_EXPORTER_OTLP_HEADERS=None",
     ]
 
 

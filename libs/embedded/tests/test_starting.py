@@ -10,7 +10,9 @@ import pytest
 from embedded.errors import AlreadyRunningError, EndedEarlyError, JetStreamUnavailableError, PortTakenError
 from embedded.ports import free_port
 from embedded.postgres import Postgres
+from embedded.probes import http_ready
 from embedded.record import DataDir, Pid
+from testkit.nats_accounts import Deaf
 
 from libs.embedded.tests.conftest import STANDINS
 
@@ -35,7 +37,7 @@ async def test_the_gateway_opens_when_the_others_are_ready_and_all_drain_when_it
         started = log.order({f"{service.name}-1" for service in STANDINS})
         pids = suite.record.pids()
     assert len(started) == len(STANDINS)
-    assert started[-1] == "signaling_gateway-1"
+    assert set(started[-2:]) == {"signaling_gateway-1", "prober-1"}
     assert all(log.lines[f"{service.name}-1"][-1] == "drained" for service in STANDINS)
     assert [pid for pid in pids if pid.process()] == []
     assert suite.record.pids() == []
@@ -51,6 +53,16 @@ async def test_data_and_ports_are_kept_for_the_next_run(run):
         assert [server.port for server in suite.record.servers] == ports
         assert suite.record.gateways == [f"http://127.0.0.1:{port}"]
         assert await query(suite, "SELECT number FROM kept") == "7\n"
+
+
+async def test_spans_are_kept_in_a_store_of_the_suites_own_unless_they_go_elsewhere(run, log):
+    async with run() as suite:
+        store = suite.record.url_of("traces")
+        assert await http_ready(store)
+    assert f"OTLP_ENDPOINT={store}" in log.lines["zone_manager-1"]
+    async with run(otlp="http://127.0.0.1:4318") as suite:
+        assert suite.record.port_of("traces") is None
+    assert "OTLP_ENDPOINT=http://127.0.0.1:4318" in log.lines["zone_manager-1"]
 
 
 async def test_a_taken_port_is_named_with_its_holder_and_the_remedy(run):
@@ -78,6 +90,11 @@ async def test_a_service_that_cannot_start_ends_the_suite_with_its_last_words(ru
         async with run(services=broken):
             pass
     assert "signaling_gateway-1" not in log.lines
+
+
+async def test_a_postgres_that_cannot_listen_says_so_last(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(EndedEarlyError, match="could not create any"):
+        await Postgres.under(tmp_path).start(taken.getsockname()[1], Deaf())
 
 
 async def test_a_second_suite_on_the_same_data_is_refused(run, tmp_path):

@@ -1,4 +1,4 @@
-"""The five services: how each is started, and what must be ready before it."""
+"""The six services: how each is started, and what must be ready before it."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -25,6 +25,8 @@ SERVICES = (
     _service("scheduler"),
     _service("zone_manager"),
     _service("session_manager"),
+    # Nobody needs it to start; beside the gateway it takes no time of its own.
+    _service("prober", "host_registry", "scheduler", "zone_manager", "session_manager"),
     # The door opens last. Behind it all start side by side: what one asks another at work, it does not ask to start,
     # and on two cores each wave more costs a second.
     _service(GATEWAY, "host_registry", "scheduler", "zone_manager", "session_manager"),

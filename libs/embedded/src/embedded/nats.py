@@ -1,6 +1,8 @@
 """The NATS server, with JetStream, from its wheel."""
 
 import json
+import os
+import signal
 import sysconfig
 from pathlib import Path
 
@@ -10,11 +12,11 @@ from embedded.probes import nats_greeting
 from embedded.process import Observer, Process, Program
 
 
-async def start_nats(directory: Path, port: int, observer: Observer) -> Process:
-    """Start it on `port`, with its streams in `directory`."""
+async def start_nats(directory: Path, port: int, observer: Observer, accounts: Path | None = None) -> Process:
+    """Start it on `port`, with its streams in `directory`; `accounts`, a file, says who may connect; else all may."""
     directory.mkdir(parents=True, exist_ok=True)
     configuration = directory / "nats.conf"
-    configuration.write_text(_configuration(directory / "store", port))
+    configuration.write_text(_configuration(directory, port, accounts))
 
     async def probe() -> bool:
         greeting = await nats_greeting(port)
@@ -29,19 +31,26 @@ async def start_nats(directory: Path, port: int, observer: Observer) -> Process:
         raise
 
 
+def reload_nats(pid: int) -> None:
+    """Have a running server read its configuration again, which cuts off whoever is revoked by now."""
+    os.kill(pid, signal.SIGHUP)
+
+
 def nats_url(port: int) -> str:
     return f"nats://{LOOPBACK}:{port}"
 
 
-def _configuration(store: Path, port: int) -> str:
+def _configuration(directory: Path, port: int, accounts: Path | None) -> str:
+    # A path to include is taken as seen from the file that includes it.
+    include = f"include {json.dumps(os.path.relpath(accounts, directory))}\n" if accounts else ""
     return f"""\
 # Written at every start; changes made here are lost.
 server_name: p2p
 listen: "{LOOPBACK}:{port}"
 jetstream {{
-  store_dir: {json.dumps(str(store))}
+  store_dir: {json.dumps(str(directory / "store"))}
 }}
-"""
+{include}"""
 
 
 def _binary() -> Path:

@@ -2,12 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 from embedded.catalogue import GATEWAY, SERVICES, Service
 from embedded.ports import LOOPBACK, free_port, require_free
+from embedded.process import Spawn, execute
 from embedded.record import Record
 from embedded.servers import Ports
+
+
+class Mode(StrEnum):
+    """Who is let in."""
+
+    OPEN = "open"
+    """Everybody on this machine."""
+    ENFORCED = "enforced"
+    """Whoever shows who they are."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +35,11 @@ class Plan:
     environment: Mapping[str, str] = field(default_factory=dict)
     """For the services, beside what they are always given."""
     postgres_settings: Mapping[str, str] = field(default_factory=dict)
+    mode: Mode = Mode.OPEN
+    otlp: str | None = None
+    """Where spans go, any OTLP/HTTP receiver; None keeps them in a store of the suite's own."""
+    spawn: Spawn = execute
+    """How a service becomes a process."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +60,13 @@ class Layout:
 
 
 def lay_out(plan: Plan, previous: Record | None) -> Layout:
-    """Give everything a port: the one asked for, else the one it had before, else a free one."""
+    """Give everything a port of its own: the one asked for, else the one it had before, else a free one."""
+    given = {port for port in (plan.http_port, plan.nats_port) if port is not None}
 
     def port(name: str) -> int:
-        return free_port(previous.port_of(name) if previous else None)
+        port = free_port(previous.port_of(name) if previous else None, besides=given)
+        given.add(port)
+        return port
 
     def instance(service: Service, number: int) -> Instance:
         name = f"{service.name}-{number}"
@@ -66,4 +85,5 @@ def lay_out(plan: Plan, previous: Record | None) -> Layout:
         if plan.nats_port is None
         else require_free(plan.nats_port, "NATS", "stop it, or choose another with --nats-port")
     )
-    return Layout(Ports(nats, port("postgres"), port("redis")), instances)
+    traces = port("traces") if plan.otlp is None else None
+    return Layout(Ports(nats, port("postgres"), port("redis"), traces), instances)

@@ -40,6 +40,11 @@ SETTINGS = {
     "timezone": "UTC",
 }
 
+RULES = f"""\
+# Written by p2p at every change of mode; changes made here are lost.
+host all all {LOOPBACK}/32 {{how}}
+"""
+
 NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
 """For tests: a crash of the machine may lose the data, a killed server loses nothing (so commits stay synchronous)."""
 
@@ -51,16 +56,19 @@ class Postgres:
     directory: Path
     programs: Path
     account: Account | None
+    password: str | None = None
+    """Without one, everybody on this machine is let in."""
 
     @classmethod
-    def under(cls, data_dir: Path) -> "Postgres":
+    def under(cls, data_dir: Path, password: str | None = None) -> "Postgres":
         account = server_account()
-        return cls(data_dir / "postgres", programs(account, data_dir), account)
+        return cls(data_dir / "postgres", programs(account, data_dir), account, password)
 
     async def start(self, port: int, observer: Observer, more_settings: Mapping[str, str] | None = None) -> Process:
         """Start it on `port`; the first start makes the cluster."""
         await self._make_cluster()
         _clear_stale_lock(self.directory)
+        await self._let_in()
         settings = {**SETTINGS, "port": str(port), **(more_settings or {})}
 
         async def probe() -> bool:
@@ -120,22 +128,46 @@ class Postgres:
             )
         partial.rename(self.directory)
 
+    async def _let_in(self) -> None:
+        """Say who is let in: whoever knows the password, which the server learns before it listens to anybody."""
+        rules = self.directory / "pg_hba.conf"
+        wanted = RULES.format(how="scram-sha-256" if self.password else "trust")
+        if rules.read_text() == wanted:
+            return
+        if self.password:
+            with self._within_reach(self.directory) as (path, descriptors):
+                await self._run(
+                    "postgres",
+                    *("--single", "-D", path, "postgres"),
+                    as_account=True,
+                    descriptors=descriptors,
+                    words=f"ALTER ROLE {USER} PASSWORD '{self.password}'\n",
+                )
+        rules.write_text(wanted)
+
     async def _psql(self, port: int, *statements: str) -> str:
         commands = [word for statement in statements for word in ("-c", statement)]
         place = ("-h", LOOPBACK, "-p", str(port), "-U", USER, "-d", "postgres")
         return await self._run("psql", "-XAtq", "-v", "ON_ERROR_STOP=1", *place, *commands)
 
     async def _run(
-        self, program: str, *arguments: str, as_account: bool = False, descriptors: tuple[int, ...] = ()
+        self,
+        program: str,
+        *arguments: str,
+        as_account: bool = False,
+        descriptors: tuple[int, ...] = (),
+        words: str | None = None,
     ) -> str:
+        """Run it to its end, with `words` as its input, and give its output."""
         account = self.account if as_account else None
         child = await asyncio.create_subprocess_exec(
             self.programs / program,
             *arguments,
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=asyncio.subprocess.DEVNULL if words is None else asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env={"PATH": "/usr/bin:/bin"},  # initdb starts postgres through a shell
+            # initdb starts postgres through a shell; psql reads the password.
+            env={"PATH": "/usr/bin:/bin", **({"PGPASSWORD": self.password} if self.password else {})},
             cwd="/",
             user=account.user if account else None,
             group=account.group if account else None,
@@ -143,7 +175,7 @@ class Postgres:
             pass_fds=descriptors,
         )
         try:
-            output, errors = await child.communicate()
+            output, errors = await child.communicate(words.encode() if words is not None else None)
         except asyncio.CancelledError:
             child.kill()
             await child.communicate()

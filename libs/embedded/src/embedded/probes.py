@@ -17,9 +17,10 @@ async def http_ready(base_url: str) -> bool:
     return (await _first_line(address.hostname, address.port, request.encode())).split(b" ")[1:2] == [b"200"]
 
 
-async def redis_ready(port: int) -> bool:
+async def redis_ready(port: int, password: str | None = None) -> bool:
     # While it loads its file it answers -LOADING.
-    return (await _first_line(LOOPBACK, port, b"PING\r\n")).startswith(b"+PONG")
+    words = f"AUTH {password}\r\n" if password else ""
+    return (await _first_line(LOOPBACK, port, f"{words}PING\r\n".encode(), after=bool(password))).startswith(b"+PONG")
 
 
 async def nats_greeting(port: int) -> dict[str, object] | None:
@@ -28,13 +29,15 @@ async def nats_greeting(port: int) -> dict[str, object] | None:
     return json.loads(line.removeprefix(b"INFO ")) if line.startswith(b"INFO ") else None
 
 
-async def _first_line(host: str | None, port: int | None, request: bytes) -> bytes:
-    """The first line of the answer, empty when there is none."""
+async def _first_line(host: str | None, port: int | None, request: bytes, *, after: int = 0) -> bytes:
+    """The first line of the answer, or the first `after` so many; empty when there is none."""
     try:
         async with asyncio.timeout(ANSWER_WITHIN_S):
             reader, writer = await asyncio.open_connection(host, port)
             try:
                 writer.write(request)
+                for _ in range(after):
+                    await reader.readline()
                 return await reader.readline()
             finally:
                 writer.close()

@@ -57,36 +57,60 @@ class Program:
     stop_within_s: float = 15.0
 
 
+class Child(Protocol):
+    """A process as far as it is looked at here; asyncio's own is one."""
+
+    stdout: asyncio.StreamReader | None
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def returncode(self) -> int | None: ...
+
+    async def wait(self) -> int: ...
+
+    def send_signal(self, signal: int, /) -> None: ...
+
+
+Spawn = Callable[[Program], Awaitable[Child]]
+
+
+async def execute(program: Program) -> Child:
+    """Run it in a process of its own, which the kernel ends with us."""
+    return await asyncio.create_subprocess_exec(
+        *_dying_with_us(program.stop_signal),
+        *program.command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env=program.environment,
+        cwd=program.directory,
+        user=program.account.user if program.account else None,
+        group=program.account.group if program.account else None,
+        extra_groups=[] if program.account else None,
+        pass_fds=program.descriptors,
+        # Ctrl-C reaches a terminal's whole process group; the order of stopping is ours to keep.
+        start_new_session=True,
+        limit=LONGEST_LINE,
+    )
+
+
 @dataclass
 class Process:
     """A running `Program`; made by `start`."""
 
     program: Program
-    _child: asyncio.subprocess.Process
+    _child: Child
     _observer: Observer
     _last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=20))
     _reader: asyncio.Task[None] = field(init=False)
     _told: bool = field(default=False, init=False)
 
     @classmethod
-    async def start(cls, program: Program, observer: Observer) -> "Process":
+    async def start(cls, program: Program, observer: Observer, spawn: Spawn = execute) -> "Process":
         """Start `program` and return when it is ready; otherwise stop it and say why it is not."""
-        child = await asyncio.create_subprocess_exec(
-            *_dying_with_us(program.stop_signal),
-            *program.command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            env=program.environment,
-            cwd=program.directory,
-            user=program.account.user if program.account else None,
-            group=program.account.group if program.account else None,
-            extra_groups=[] if program.account else None,
-            pass_fds=program.descriptors,
-            # Ctrl-C reaches a terminal's whole process group; the order of stopping is ours to keep.
-            start_new_session=True,
-            limit=LONGEST_LINE,
-        )
+        child = await spawn(program)
         process = cls(program, child, observer)
         observer.spawned(program.name, child.pid)
         process._reader = asyncio.create_task(process._listen(), name=f"log of {program.name}")
@@ -113,7 +137,9 @@ class Process:
 
     @property
     def last_words(self) -> str:
-        return next((line for line in reversed(self._last_lines) if line.strip()), "")
+        """The last line that is no mere remark of PostgreSQL's, which goes on to say that it is down; else the last."""
+        lines = [line for line in reversed(self._last_lines) if line.strip()]
+        return next((line for line in lines if not line.startswith("LOG:")), lines[0] if lines else "")
 
     async def stop(self) -> None:
         """Ask it to stop, and kill it if it has not within its time."""

@@ -5,18 +5,22 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import psutil
 
 from embedded.catalogue import GATEWAY, waves
+from embedded.certificates import keep_certificates, renewing
 from embedded.keeper import Keeper
 from embedded.leftovers import stop_leftovers
-from embedded.plan import Instance, Layout, Plan, lay_out
+from embedded.plan import Instance, Layout, Mode, Plan, lay_out
 from embedded.ports import LOOPBACK
 from embedded.probes import http_ready
 from embedded.process import Process, Program
 from embedded.record import DataDir, Pid, Record, ServerRecord, ServiceRecord
+from embedded.secrets import Secrets, secrets_directory
 from embedded.servers import Server, postgres_url, servers
+from embedded.valkey import redis_url
 
 SUPERVISOR = "p2p"
 """The name under which the supervisor itself speaks among the log lines."""
@@ -33,7 +37,7 @@ async def running(plan: Plan, sink: Sink) -> AsyncIterator["Suite"]:
         previous = data_dir.read()
         if previous is not None and (count := await asyncio.to_thread(stop_leftovers, previous)):
             sink(SUPERVISOR, f"stopped {count} programs that an earlier suite had left behind")
-        suite = Suite(plan, lay_out(plan, previous), data_dir, sink)
+        suite = Suite(plan, lay_out(plan, previous), data_dir, sink, _secrets(plan, data_dir))
         try:
             await suite.bring_up()
             suite.say_ready()
@@ -45,14 +49,17 @@ async def running(plan: Plan, sink: Sink) -> AsyncIterator["Suite"]:
 class Suite:
     """Made by `running`; observes its programs, so that the record always names their present process ids."""
 
-    def __init__(self, plan: Plan, layout: Layout, data_dir: DataDir, sink: Sink) -> None:
+    def __init__(self, plan: Plan, layout: Layout, data_dir: DataDir, sink: Sink, secrets: Secrets | None) -> None:
         self._plan = plan
+        self.secrets = secrets
+        """Of enforced mode; there are none in open mode."""
+        self.certificates = keep_certificates(secrets_directory(data_dir.path))
         self._sink = sink
         self._data_dir = data_dir
         # Each has a database of its own, by its name.
         databases = [service.name for service in plan.services]
-        self._servers = servers(data_dir.path, layout.ports, databases, self, plan.postgres_settings)
-        self._postgres_port = layout.ports.postgres
+        self._servers = servers(data_dir.path, layout.ports, databases, self, plan.postgres_settings, secrets)
+        self._postgres_port, self._redis_port = layout.ports.postgres, layout.ports.redis
         self._instances = layout.instances
         self.record = _record(self._servers, layout)
         self._waves: list[list[Keeper]] = []
@@ -79,6 +86,12 @@ class Suite:
         await self._bring_up(Keeper(server.name, server.start, self) for server in self._servers)
         for wave in waves(self._plan.services):
             await self._bring_up(self._keeper(instance) for instance in self._instances if instance.service in wave)
+        renewal = renewing(secrets_directory(self._data_dir.path))
+        self._keeping["certificates"] = asyncio.create_task(renewal, name="certificates")
+
+    @property
+    def data_dir(self) -> Path:
+        return self._data_dir.path
 
     def say_ready(self) -> None:
         self.record.ready = True
@@ -126,12 +139,16 @@ class Suite:
             lambda: http_ready(instance.http),
             self._environment(instance),
         )
-        return Keeper(instance.name, lambda: Process.start(program, self), self)
+        return Keeper(instance.name, lambda: Process.start(program, self, self._plan.spawn), self)
 
     def _environment(self, instance: Instance) -> dict[str, str]:
         return {
             "LOG_FORMAT": "text",
+            "TLS_CERT": str(self.certificates.certificate),
+            "TLS_KEY": str(self.certificates.key),
             **os.environ,
+            **self._identity(instance),
+            **self._traces(),
             **self._plan.environment,
             # Through a pipe Python would keep log lines back until it has 8 KiB of them.
             "PYTHONUNBUFFERED": "1",
@@ -139,9 +156,47 @@ class Suite:
             "HTTP_HOST": LOOPBACK,
             "HTTP_PORT": str(instance.port),
             "NATS_URL": self.record.url_of("nats"),
-            "POSTGRES_URL": postgres_url(self._postgres_port, instance.service.name),
-            "REDIS_URL": self.record.url_of("redis"),
+            "POSTGRES_URL": self.postgres_url(instance.service.name),
+            "REDIS_URL": self.redis_url,
         }
+
+    def _traces(self) -> dict[str, str]:
+        """Where spans go, and where the console looks them up."""
+        if self._plan.otlp:
+            return {"OTLP_ENDPOINT": self._plan.otlp}
+        store = dict.fromkeys(("OTLP_ENDPOINT", "TRACES_URL"), self.record.url_of("traces"))
+        if self.secrets is None:
+            return store
+        key = self.secrets.traces
+        return {**store, "TRACES_KEY": key, "OTEL_EXPORTER_OTLP_HEADERS": f"authorization=Bearer%20{key}"}
+
+    def _identity(self, instance: Instance) -> dict[str, str]:
+        """What it shows to others, and asks of them."""
+        if self.secrets is None:
+            return {}
+        own = {"NATS_CREDS": str(self.secrets.nats_users[instance.service.name])}
+        if instance.service.name != GATEWAY:
+            return own
+        return {
+            **own,
+            "P2P_MODE": Mode.ENFORCED,
+            "JWT_SECRET_KEY": self.secrets.jwt,
+            "TURN_SECRET": self.secrets.turn,
+        }
+
+    def postgres_url(self, database: str) -> str:
+        """With what it takes to be let in, as the next."""
+        return postgres_url(self._postgres_port, database, self.secrets.postgres if self.secrets else None)
+
+    @property
+    def redis_url(self) -> str:
+        return redis_url(self._redis_port, self.secrets.redis if self.secrets else None)
+
+
+def _secrets(plan: Plan, data_dir: DataDir) -> Secrets | None:
+    if plan.mode is Mode.OPEN:
+        return None
+    return Secrets.kept_in(data_dir.path)
 
 
 def _record(servers: Iterable[Server], layout: Layout) -> Record:

@@ -4,16 +4,17 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from embedded.ports import LOOPBACK
+from embedded.private import write_private
 from embedded.probes import redis_ready
 from embedded.process import Observer, Process, Program
 
 
-async def start_valkey(directory: Path, port: int, observer: Observer) -> Process:
+async def start_valkey(directory: Path, port: int, observer: Observer, password: str | None = None) -> Process:
     """Start it on `port`; what it holds is saved to `directory` once a minute and at a clean stop."""
     directory.mkdir(parents=True, exist_ok=True)
 
     async def probe() -> bool:
-        return await redis_ready(port)
+        return await redis_ready(port, password)
 
     settings = {
         "--bind": LOOPBACK,
@@ -24,12 +25,15 @@ async def start_valkey(directory: Path, port: int, observer: Observer) -> Proces
         "--stop-writes-on-bgsave-error": "no",
         "--loglevel": "warning",
     }
-    command = (str(_binary()), *(word for setting in settings.items() for word in setting))
+    # Of a command line every user of the machine can read the words.
+    private = directory / "private.conf"
+    write_private(private, f"requirepass {password}\n" if password else "")
+    command = (str(_binary()), str(private), *(word for setting in settings.items() for word in setting))
     return await Process.start(Program("redis", command, probe), observer)
 
 
-def redis_url(port: int) -> str:
-    return f"redis://{LOOPBACK}:{port}/0"
+def redis_url(port: int, password: str | None = None) -> str:
+    return f"redis://{f':{password}@' if password else ''}{LOOPBACK}:{port}/0"
 
 
 def _binary() -> Path:

@@ -6,6 +6,7 @@ A test that uses a server is marked `servers` by itself, so that `-m "not server
 from collections.abc import Generator, Iterator
 
 import pytest
+import structlog
 
 from testkit.clock import ManualClock
 from testkit.servers import TestServer, TestServers, running_servers
@@ -19,6 +20,9 @@ SERVER_FIXTURES = frozenset({"servers", "suite"})
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "servers: runs real servers or processes; set by itself where a fixture says so")
+    # Tracebacks in logs as services show them: structlog's own, with every local, hold an event loop up for seconds.
+    plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups

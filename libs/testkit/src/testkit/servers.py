@@ -11,7 +11,7 @@ from pathlib import Path
 import asyncpg
 import nats
 import redis.asyncio as redis
-from embedded.ports import free_port
+from embedded.ports import free_ports
 from embedded.postgres import NOT_DURABLE
 from embedded.process import Process
 from embedded.servers import Ports, Server, servers
@@ -149,7 +149,7 @@ def running_servers() -> Iterator[TestServers]:
     with tempfile.TemporaryDirectory(prefix="p2p-test-", ignore_cleanup_errors=True) as directory:
         portal = Portal()
         made: dict[str, TestServer] = {}
-        ports = Ports(nats=free_port(), postgres=free_port(), redis=free_port())
+        ports = Ports(*free_ports(3))
         for server in servers(Path(directory), ports, (), Listener(made), NOT_DURABLE):
             made[server.name] = TestServer(server, portal)
         try:

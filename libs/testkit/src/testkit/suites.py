@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from embedded.catalogue import SERVICES, Service
-from embedded.plan import Plan
+from embedded.plan import Mode, Plan
 from embedded.postgres import NOT_DURABLE
 from embedded.probes import http_ready
-from embedded.servers import postgres_url
 from embedded.suite import Suite, running
 
+from testkit import zygote
 from testkit.eventually import eventually
 from testkit.portal import Portal
 from testkit.spans import SpanReceiver, receiving_spans
@@ -37,22 +37,34 @@ class RunningSuite:
         return self._suite.record.gateways
 
     @property
+    def authority(self) -> Path:
+        """What its clients are to trust, as a PEM file; its gateways serve TLS on their ports too."""
+        return self._suite.certificates.authority
+
+    @property
     def nats(self) -> str:
         return self._suite.record.url_of("nats")
 
     @property
     def redis(self) -> str:
-        return self._suite.record.url_of("redis")
+        return self._suite.redis_url
 
     def postgres(self, service: str) -> str:
         """The URL of a service's own database."""
-        port = self._suite.record.port_of("postgres")
-        assert port is not None
-        return postgres_url(port, service)
+        return self._suite.postgres_url(service)
+
+    @property
+    def data_dir(self) -> Path:
+        return self._suite.data_dir
 
     def pid(self, name: str) -> int | None:
         """Its process id now; None while it is down."""
         return self._suite.record.pid_of(name)
+
+    @property
+    def instances(self) -> list[str]:
+        """The names of its processes."""
+        return [process.name for process in self._suite.record.processes]
 
     def http(self, instance: str) -> str:
         """The base URL of its health and metrics."""
@@ -88,6 +100,7 @@ def running_suite(
     replicas: Mapping[str, int] | None = None,
     environment: Mapping[str, str] | None = None,
     services: tuple[Service, ...] = SERVICES,
+    mode: Mode = Mode.OPEN,
 ) -> Iterator[RunningSuite]:
     """A suite of the test's own, on free ports and an empty data directory; everything is ready."""
     log: deque[str] = deque(maxlen=2000)
@@ -99,8 +112,11 @@ def running_suite(
             Path(directory),
             replicas=replicas or {},
             services=services,
-            environment={"OTLP_ENDPOINT": spans.url, **(environment or {})},
+            environment=environment or {},
             postgres_settings=NOT_DURABLE,
+            otlp=spans.url,
+            mode=mode,
+            spawn=zygote.services().spawn,
         )
         portal = Portal()
         try:

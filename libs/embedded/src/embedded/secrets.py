@@ -1,0 +1,71 @@
+"""What a suite in enforced mode keeps to itself: made at its first start, under `<data>/secrets/`, and kept."""
+
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from embedded.private import kept, private_directory
+
+OPERATOR = "operator"
+"""The user, on this machine, of the `p2p` command itself."""
+
+RANDOM_BYTES = 32
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """The secrets of one data directory."""
+
+    postgres: str = field(repr=False)
+    redis: str = field(repr=False)
+    jwt: str = field(repr=False)
+    """Signs the tokens of players, hosts and servers."""
+    turn: str = field(repr=False)
+    """Shared with the TURN server, which is not ours to start."""
+    traces: str = field(repr=False)
+    """Shown to the store of spans, by who sends them and who reads them."""
+    nats_accounts: Path
+    """For the NATS server's configuration to include."""
+    nats_users: dict[str, Path]
+    """Their credentials files, by name."""
+
+    @classmethod
+    def kept_in(cls, data_dir: Path) -> "Secrets":
+        """Give what is there, and make what is missing."""
+        # Here, because the grants bring all of contracts, a third of a second that open mode has no use for.
+        from embedded.nats_accounts import configure_suite  # noqa: PLC0415
+
+        directory = private_directory(secrets_directory(data_dir))
+        accounts, *users = configure_suite(nats_directory(data_dir))
+        return cls(
+            postgres=_kept(directory / "postgres"),
+            redis=_kept(directory / "redis"),
+            jwt=_kept(directory / "jwt"),
+            turn=_kept(directory / "turn"),
+            traces=_kept(traces_key_file(data_dir)),
+            nats_accounts=accounts,
+            nats_users={path.stem: path for path in users},
+        )
+
+
+def secrets_directory(data_dir: Path) -> Path:
+    return data_dir / "secrets"
+
+
+def nats_directory(data_dir: Path) -> Path:
+    return secrets_directory(data_dir) / "nats"
+
+
+def traces_key_file(data_dir: Path) -> Path:
+    """There where a suite in enforced mode was started once."""
+    return secrets_directory(data_dir) / "traces"
+
+
+def operator_credentials(data_dir: Path) -> Path | None:
+    """With which the `p2p` command enters the NATS of a suite on this machine; None where everybody may."""
+    path = nats_directory(data_dir) / f"{OPERATOR}.creds"
+    return path if path.exists() else None
+
+
+def _kept(path: Path) -> str:
+    return kept(path, lambda: secrets.token_urlsafe(RANDOM_BYTES))
