@@ -10,6 +10,7 @@ from host_registry.app import service
 from host_registry.beats import Beats
 from host_registry.deadlines import Silence
 from host_registry.hearing import Hearing
+from host_registry.measuring import Measuring
 from host_registry.occupancy import Occupancy
 from host_registry.presence import Presence
 from host_registry.registration import Registration
@@ -17,13 +18,14 @@ from host_registry.selection import Selection
 from host_registry.settings import Settings
 from host_registry.store.beats import BeatStore
 from host_registry.store.liveness import LivenessStore
+from host_registry.store.measures import MeasureStore
 from host_registry.store.reading import HostReader
 from host_registry.store.registrations import RegistrationStore
 from host_registry.store.slots import SlotStore
 from testkit.clock import ManualClock
 
 from services.host_registry.tests.fakes import Announced
-from services.host_registry.tests.world import PATIENCE, SECOND, Line, World
+from services.host_registry.tests.world import PATIENCE, PROBE_EVERY, SECOND, UPLOAD_EVERY, Line, World
 
 
 @pytest.fixture
@@ -67,6 +69,9 @@ async def world(database: Database, clock: ManualClock, announced: Announced) ->
             presence=Presence(liveness, clock),
             selection=Selection(reader, hearing, PATIENCE.suspect_after),
             occupancy=occupancy,
+            measuring=Measuring(
+                MeasureStore(database), probe_every=PROBE_EVERY, upload_every=UPLOAD_EVERY, clock=clock
+            ),
         )
 
 

@@ -18,7 +18,7 @@ QUALITY = Quality(
     max_players=50,
     cpu_cores=8,
     memory_mb=16384,
-    network_speed_mbps=100,
+    speed_mbps=100,
 )
 HOST = Standing(
     host_id="host-1",
@@ -62,8 +62,8 @@ def test_a_host_that_just_meets_every_bound_is_able() -> None:
         (replace(HOST, seats_taken=50), replace(BOUNDS, seats=0), Rejection.HOST_FULL),
         (replace(HOST, slots_taken=5), BOUNDS, Rejection.NO_ZONE_SLOT),
         (replace(HOST, score=79.99), BOUNDS, Rejection.SCORE_TOO_LOW),
-        (replace(HOST, quality=replace(QUALITY, network_speed_mbps=None)), BOUNDS, Rejection.BANDWIDTH_UNKNOWN),
-        (replace(HOST, quality=replace(QUALITY, network_speed_mbps=99)), BOUNDS, Rejection.BANDWIDTH_TOO_LOW),
+        (replace(HOST, quality=replace(QUALITY, speed_mbps=None)), BOUNDS, Rejection.BANDWIDTH_UNKNOWN),
+        (replace(HOST, quality=replace(QUALITY, speed_mbps=99)), BOUNDS, Rejection.BANDWIDTH_TOO_LOW),
         (replace(HOST, quality=replace(QUALITY, latency_ms=40.1)), BOUNDS, Rejection.LATENCY_TOO_HIGH),
         (replace(HOST, region="asia"), BOUNDS, Rejection.REGION_NOT_ALLOWED),
         (replace(HOST, region=None), BOUNDS, Rejection.REGION_NOT_ALLOWED),
@@ -78,7 +78,7 @@ def test_each_bound_that_is_missed_has_its_one_code(host: Standing, bounds: Boun
     ("host", "bounds"),
     [
         (replace(HOST, quality=replace(QUALITY, latency_ms=None)), BOUNDS),
-        (replace(HOST, quality=replace(QUALITY, network_speed_mbps=None)), replace(BOUNDS, min_bandwidth_mbps=0)),
+        (replace(HOST, quality=replace(QUALITY, speed_mbps=None)), replace(BOUNDS, min_bandwidth_mbps=0)),
         (replace(HOST, region=None), replace(BOUNDS, regions=())),
     ],
     ids=["unknown latency is probation", "no bandwidth asked for", "any region"],

@@ -14,7 +14,7 @@ DOCUMENTED = Quality(
     max_players=50,
     cpu_cores=8,
     memory_mb=16384,
-    network_speed_mbps=1000,
+    speed_mbps=1000,
 )
 NOTHING_KNOWN = Quality(None, None, 0, 50, None, None, None)
 
@@ -26,7 +26,7 @@ qualities = st.builds(
     max_players=st.integers(1, 1_000_000),
     cpu_cores=st.none() | st.integers(1, 2**31 - 1),
     memory_mb=st.none() | st.integers(1, 2**31 - 1),
-    network_speed_mbps=st.none() | st.integers(1, 2**31 - 1),
+    speed_mbps=st.none() | st.integers(1, 2**31 - 1) | st.floats(0, 20),
 )
 
 
@@ -47,8 +47,8 @@ qualities = st.builds(
         (replace(DOCUMENTED, cpu_cores=None), 88.50),
         (replace(DOCUMENTED, memory_mb=4096), 93.50),
         (replace(DOCUMENTED, memory_mb=None), 88.50),
-        (replace(DOCUMENTED, network_speed_mbps=50), 96.0),
-        (replace(DOCUMENTED, network_speed_mbps=None), 93.50),
+        (replace(DOCUMENTED, speed_mbps=50), 96.0),
+        (replace(DOCUMENTED, speed_mbps=None), 93.50),
         (replace(DOCUMENTED, max_players=3), 90.67),
     ],
 )

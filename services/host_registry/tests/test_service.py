@@ -4,17 +4,15 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
+from datetime import timedelta
 from typing import Any
-from uuid import uuid4
 
 import nats
 import pytest
 from chassis.bus import Bus
-from chassis.jetstream import publish
 from chassis.refusals import RefusedError, ServiceError
 from chassis.requests import call
-from contracts.gateway import PEER_CONNECTED, PEER_DISCONNECTED, PeerPresence
+from contracts.gateway import PEER_DISCONNECTED
 from contracts.hosts import (
     BEAT_HOST,
     CHANGE_HOST,
@@ -43,7 +41,7 @@ from contracts.hosts import (
     ScoreChanged,
 )
 from contracts.refusals import Code
-from contracts.sessions import SESSION_CREATED
+from contracts.sessions import SESSION_CREATED, SESSION_FELL_BACK, SessionStatus
 from contracts.subjects import Message, Nothing, Rpc
 from host_registry.app import service
 from host_registry.settings import Settings
@@ -51,9 +49,13 @@ from nats.aio.msg import Msg
 from testkit.eventually import eventually
 from testkit.servers import TestServer
 
+from services.host_registry.tests.telling import open_socket, presence, tell
 from services.host_registry.tests.world import session_fact
 
 pytestmark = pytest.mark.usefixtures("host_registry")
+
+PATIENT = timedelta(seconds=30)
+"""Many at once on a busy machine: none is refused for lateness."""
 
 HOST = RegisterHost(
     host_id="host-12345",
@@ -129,7 +131,7 @@ async def test_a_refusal_has_its_code(bus: Bus, asked: tuple[Rpc[Any, Any], Mess
 
 
 async def test_80_simultaneous_registrations_of_one_host_are_80_successes_and_one_row(bus: Bus) -> None:
-    hosts = await asyncio.gather(*(call(bus, REGISTER_HOST, HOST) for _ in range(80)))
+    hosts = await asyncio.gather(*(call(bus, REGISTER_HOST, HOST, deadline=PATIENT) for _ in range(80)))
     assert len({host.id for host in hosts}) == 1
     assert (await call(bus, COUNT_HOSTS, Nothing())).total == 1
 
@@ -213,27 +215,9 @@ async def test_silent_hosts_are_suspect_then_offline_and_a_beat_brings_them_back
 
 
 async def test_a_host_whose_gateway_tells_that_its_socket_closed_is_lost(bus: Bus) -> None:
-    def presence(revision: int) -> PeerPresence:
-        return PeerPresence(
-            event_id=str(uuid4()),
-            occurred_at=datetime.now(UTC),
-            revision=revision,
-            gateway_id="gw-1",
-            connection_id="0198-1",
-            peer_id=HOST.host_id,
-            session_id=None,
-            host_id=HOST.host_id,
-        )
-
     await call(bus, REGISTER_HOST, HOST)
-    opened, closed = presence(1), presence(2)
-    connected = PEER_CONNECTED.of(gateway_id="gw-1")
-    await publish(bus, connected, opened.model_dump_json().encode(), message_id=opened.event_id)
-
-    async def there() -> bool:
-        return (await call(bus, GET_HOST, NAME)).connected
-
-    await eventually(there)
+    await open_socket(bus, HOST.host_id)
+    closed = presence(HOST.host_id, 2)
     await bus.publish(PEER_DISCONNECTED.of(gateway_id="gw-1"), closed.model_dump_json().encode())
 
     async def lost() -> bool:
@@ -246,13 +230,27 @@ async def test_a_sessions_fact_confirms_its_slot_and_tells_the_seats(bus: Bus) -
     await call(bus, REGISTER_HOST, HOST)
     fact = session_fact("session-1", host_id=HOST.host_id, players=3)
     subject = SESSION_CREATED.of(session_id="session-1")
-    await publish(bus, subject, fact.model_dump_json().encode(), message_id=fact.event_id)
+    await tell(bus, subject, fact)
 
     async def taken() -> bool:
         (candidate,) = (await call(bus, FIND_HOSTS, FindHosts(host_id=HOST.host_id))).candidates
         return (candidate.slots_taken, candidate.seats_taken) == (1, 3)
 
     await eventually(taken)
+
+
+async def test_a_sessions_fall_back_frees_its_slot(bus: Bus) -> None:
+    await call(bus, REGISTER_HOST, HOST)
+
+    async def slots(taken: int) -> bool:
+        (candidate,) = (await call(bus, FIND_HOSTS, FindHosts(host_id=HOST.host_id))).candidates
+        return candidate.slots_taken == taken
+
+    created, fell_back = SESSION_CREATED.of(session_id="session-1"), SESSION_FELL_BACK.of(session_id="session-1")
+    await tell(bus, created, session_fact(host_id=HOST.host_id))
+    await eventually(lambda: slots(1))
+    await tell(bus, fell_back, session_fact(host_id=HOST.host_id, revision=2, status=SessionStatus.FALLBACK))
+    await eventually(lambda: slots(0))
 
 
 async def test_any_number_of_registries_work_side_by_side(bus: Bus, settings: Settings) -> None:
@@ -267,7 +265,9 @@ async def test_any_number_of_registries_work_side_by_side(bus: Bus, settings: Se
             for name in names:
                 await bus.publish(f"p2p.heartbeat.{name}", json.dumps({"latency_ms": turn}).encode())
         slots = [ReserveSlot(host_id=names[0], session_id=f"s{number}", zone_id="z") for number in range(40)]
-        given = await asyncio.gather(*(call(bus, RESERVE_SLOT, slot) for slot in slots), return_exceptions=True)
+        given = await asyncio.gather(
+            *(call(bus, RESERVE_SLOT, slot, deadline=PATIENT) for slot in slots), return_exceptions=True
+        )
         assert sum(isinstance(host, Host) for host in given) == 5
 
         async def all_say(latency_ms: set[float]) -> bool:

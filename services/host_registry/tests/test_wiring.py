@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from chassis.events import Consumers
 from chassis.responder import Responder
-from contracts import gateway, hosts, sessions
+from contracts import gateway, hosts, probes, sessions
 from contracts.subjects import Rpc
 from host_registry import handlers
 from testkit.clock import ManualClock
@@ -41,7 +41,8 @@ def test_exactly_the_requests_of_the_contract_are_answered_each_by_one_handler(c
     handlers.answer_beats(responder, anything, clock)
     handlers.answer_questions(responder, anything, anything)
     handlers.answer_slots(responder, anything)
-    published = [rpc for rpc in vars(hosts).values() if isinstance(rpc, Rpc)]
+    handlers.answer_probers(responder, anything)
+    published = [rpc for rpc in (*vars(hosts).values(), *vars(probes).values()) if isinstance(rpc, Rpc)]
     assert sorted(rpc.subject for rpc in recorder.answered) == sorted(rpc.subject for rpc in published)
 
 
@@ -50,9 +51,11 @@ def test_sessions_and_gateways_are_heard() -> None:
     consumers = cast("Consumers", recorder)
     handlers.hear_sessions(consumers, anything)
     handlers.hear_gateways(consumers, anything)
+    handlers.hear_connections(consumers, anything)
     assert recorder.consumed == {
         "sessions": sessions.SESSION_CREATED.wildcard.replace("*.created", ">"),
         "connected": gateway.PEER_CONNECTED.wildcard,
         "disconnected": gateway.PEER_DISCONNECTED.wildcard,
         "gateways": gateway.SESSIONS_ACTIVE.wildcard,
+        "ice": gateway.ICE_REPORTED.wildcard,
     }

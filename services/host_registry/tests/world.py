@@ -2,19 +2,21 @@
 
 import json
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 from chassis.database import Database
 from chassis.requests import Asked
-from contracts.gateway import PeerPresence, SessionsActive
+from contracts.gateway import IceOutcome, IceState, PeerPresence, SessionsActive
 from contracts.hosts import FindHosts, Host, HostPage, HostsFound, ListHosts, RegisterHost, ReserveSlot
+from contracts.probes import ProbeDue, ReportProbe, TakeProbes
 from contracts.sessions import ConnectionType, Session, SessionFact, SessionStatus
 from host_registry import wire
 from host_registry.beats import Beats
 from host_registry.deadlines import Patience, Silence
 from host_registry.hearing import Hearing
+from host_registry.measuring import Measuring
 from host_registry.occupancy import Occupancy
 from host_registry.presence import Presence
 from host_registry.registration import Registration
@@ -32,6 +34,9 @@ PATIENCE = Patience(
     gateway_silent_after=timedelta(seconds=30),
     slot_held_for=timedelta(seconds=30),
 )
+
+PROBE_EVERY = timedelta(minutes=5)
+UPLOAD_EVERY = timedelta(hours=1)
 
 ASKED = Asked("p2p.hosts.register")
 
@@ -58,6 +63,7 @@ class World:
     presence: Presence
     selection: Selection
     occupancy: Occupancy
+    measuring: Measuring
 
     async def register(self, host_id: str = "host-1", **fields: Any) -> Host:
         question = RegisterHost(host_id=host_id, player_id="player-1", player_name="PlayerOne", **fields)
@@ -102,6 +108,25 @@ class World:
     async def tell_session(self, fact: SessionFact) -> None:
         await self.occupancy.session_changed(fact)
 
+    async def take(self, limit: int = 10) -> tuple[ProbeDue, ...]:
+        return (await self.measuring.take(TakeProbes(prober="prober-1", limit=limit))).items
+
+    async def probe(self, host_id: str = "host-1", *, ago: timedelta = 0 * SECOND, **found: Any) -> None:
+        """Report what a probe found, or that it found nobody."""
+        report = ReportProbe(
+            host_id=host_id, prober="prober-1", probed_at=self.clock.now() - ago, reached=bool(found), **found
+        )
+        await self.measuring.report(report)
+        await self.measuring.weigh()
+
+    async def ice(self, state: IceState, to: str = "host-1", peer_id: str = "alice") -> None:
+        await self.measuring.connection_ended(ice_outcome(state, to, peer_id))
+
+    async def pass_and_weigh(self, span: timedelta) -> Host:
+        self.clock.advance(span)
+        await self.measuring.weigh()
+        return await self.host()
+
     async def connect(self, connection_id: str, peer_id: str = "host-1", gateway_id: str = "gw-1") -> None:
         await self.presence.connected(self._peer(connection_id, peer_id, gateway_id))
 
@@ -133,6 +158,19 @@ class World:
         )
 
 
+def ice_outcome(state: IceState, to: str = "host-1", peer_id: str = "alice") -> IceOutcome:
+    return IceOutcome(
+        event_id=str(uuid4()),
+        occurred_at=ManualClock().now(),
+        revision=1,
+        gateway_id="gw-1",
+        session_id="session-1",
+        peer_id=peer_id,
+        to=to,
+        state=state,
+    )
+
+
 def session_fact(
     session_id: str = "session-1",
     *,
@@ -143,8 +181,9 @@ def session_fact(
     host_revision: int = 1,
     latency_ms: float | None = None,
     loss_percent: float | None = None,
+    at: datetime | None = None,
 ) -> SessionFact:
-    now = ManualClock().now()
+    now = at or ManualClock().now()
     session = Session(
         id=1,
         session_id=session_id,

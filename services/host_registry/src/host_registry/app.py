@@ -22,16 +22,19 @@ from host_registry.dead_beats import DeadBeats
 from host_registry.deadlines import Silence
 from host_registry.handlers import (
     answer_beats,
+    answer_probers,
     answer_questions,
     answer_registration,
     answer_slots,
     hear_beats,
+    hear_connections,
     hear_gateways,
     hear_sessions,
 )
 from host_registry.hearing import Hearing
 from host_registry.heartbeats import Heartbeats
-from host_registry.loops import forgetting, ticking
+from host_registry.loops import forgetting, ticking, weighing
+from host_registry.measuring import Measuring
 from host_registry.occupancy import Occupancy
 from host_registry.presence import Presence
 from host_registry.registration import Registration
@@ -39,6 +42,7 @@ from host_registry.selection import Selection
 from host_registry.settings import Settings
 from host_registry.store.beats import BeatStore
 from host_registry.store.liveness import LivenessStore
+from host_registry.store.measures import MeasureStore
 from host_registry.store.reading import HostReader
 from host_registry.store.registrations import RegistrationStore
 from host_registry.store.slots import SlotStore
@@ -53,7 +57,7 @@ async def service(settings: Settings, clock: Clock | None = None) -> AsyncIterat
     patience = settings.patience
     async with (
         serve_health(settings.http_host, settings.http_port) as health,
-        connect_bus(settings.nats_url, settings.instance) as bus,
+        connect_bus(settings.nats_url, settings.instance, settings.nats_creds) as bus,
         open_database(
             settings.postgres_url,
             name=NAME,
@@ -87,18 +91,28 @@ async def service(settings: Settings, clock: Clock | None = None) -> AsyncIterat
             held_for=patience.slot_held_for,
             clock=clock,
         )
+        measuring = Measuring(
+            MeasureStore(database),
+            probe_every=timedelta(seconds=settings.probe_every_s),
+            upload_every=timedelta(seconds=settings.upload_every_s),
+            clock=clock,
+        )
 
         responder = Responder(bus, NAME, release_of(NAME), instance=settings.instance)
         answer_registration(responder, registration)
         answer_beats(responder, beats, clock)
         answer_questions(responder, reader, selection)
         answer_slots(responder, occupancy)
+        answer_probers(responder, measuring)
         consumers = Consumers(bus, NAME, instance=settings.instance)
         hear_sessions(consumers, occupancy)
         hear_gateways(consumers, Presence(liveness, clock))
+        hear_connections(consumers, measuring)
 
-        tick = ticking(heartbeats, silence, timedelta(seconds=settings.tick_s))
+        interval = timedelta(seconds=settings.tick_s)
+        tick, weigh = ticking(heartbeats, silence, interval), weighing(measuring, interval)
         health.watch_loop(tick)
+        health.watch_loop(weigh)
 
         async with (
             OutboxRelay(database, bus),
@@ -107,7 +121,7 @@ async def service(settings: Settings, clock: Clock | None = None) -> AsyncIterat
             consumers,
             responder,
             _hearing_beats(bus, heartbeats),
-            running(tick, forgetting(database)),
+            running(tick, weigh, forgetting(database)),
         ):
             hearing.interrupted()  # from here on we hear
             with health.serving():

@@ -7,11 +7,14 @@ from typing import Protocol
 import structlog
 from chassis.clock import Clock
 from chassis.refusals import UnavailableError
+from prometheus_client import Counter
 
 from host_registry.hearing import Hearing
 from host_registry.store.liveness import Deadlines, Verdict
 
 log = structlog.stdlib.get_logger()
+
+SILENT = Counter("p2p_hosts_silent", "Hosts found suspect or offline, and why.", ["verdict", "reason"])
 
 AT_ONCE = 2000
 """Hosts judged by one statement: if a whole region falls silent, its facts are written in bites of 0.2 s."""
@@ -76,6 +79,8 @@ class Silence:
             verdicts = await self._hosts.judge(deadlines, now, AT_ONCE)
             if verdicts:
                 log.info("hosts.silent", hosts=len(verdicts), some=[list(verdict) for verdict in verdicts[:NAMED]])
+            for _, verdict, reason in verdicts:
+                SILENT.labels(verdict, reason).inc()
             judged = len(verdicts)
 
     async def _lapse(self) -> None:

@@ -58,10 +58,8 @@ def reasons_against(host: Standing, bounds: Bounds) -> tuple[Rejection, ...]:
         Rejection.HOST_FULL: host.seats_taken + bounds.seats_wanted > known.max_players,
         Rejection.NO_ZONE_SLOT: host.slots_taken >= host.max_zones,
         Rejection.SCORE_TOO_LOW: host.score < bounds.min_score,
-        Rejection.BANDWIDTH_UNKNOWN: bounds.min_bandwidth_mbps > 0 and known.network_speed_mbps is None,
-        Rejection.BANDWIDTH_TOO_LOW: (
-            known.network_speed_mbps is not None and known.network_speed_mbps < bounds.min_bandwidth_mbps
-        ),
+        Rejection.BANDWIDTH_UNKNOWN: bounds.min_bandwidth_mbps > 0 and known.speed_mbps is None,
+        Rejection.BANDWIDTH_TOO_LOW: known.speed_mbps is not None and known.speed_mbps < bounds.min_bandwidth_mbps,
         Rejection.LATENCY_TOO_HIGH: (
             bounds.max_latency_ms is not None
             and known.latency_ms is not None

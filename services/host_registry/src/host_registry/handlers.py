@@ -6,7 +6,15 @@ from chassis.bus import Bus
 from chassis.clock import Clock
 from chassis.events import Consumers
 from chassis.responder import Responder
-from contracts.gateway import PEER_CONNECTED, PEER_DISCONNECTED, SESSIONS_ACTIVE, PeerPresence, SessionsActive
+from contracts.gateway import (
+    ICE_REPORTED,
+    PEER_CONNECTED,
+    PEER_DISCONNECTED,
+    SESSIONS_ACTIVE,
+    IceOutcome,
+    PeerPresence,
+    SessionsActive,
+)
 from contracts.hosts import (
     BEAT_HOST,
     CHANGE_HOST,
@@ -28,6 +36,7 @@ from contracts.hosts import (
     NamePeer,
     ReleaseSlot,
 )
+from contracts.probes import REPORT_PROBE, TAKE_PROBES, ReportProbe
 from contracts.sessions import SessionFact
 from contracts.streams import EVENTS
 from contracts.subjects import Nothing
@@ -36,6 +45,7 @@ from nats.aio.subscription import Subscription
 from host_registry import wire
 from host_registry.beats import Beats
 from host_registry.heartbeats import Heartbeats
+from host_registry.measuring import Measuring
 from host_registry.occupancy import Occupancy
 from host_registry.presence import Presence
 from host_registry.registration import Registration
@@ -116,6 +126,15 @@ def answer_slots(responder: Responder, occupancy: Occupancy) -> None:
     responder.answer(RELEASE_SLOT, release)
 
 
+def answer_probers(responder: Responder, measuring: Measuring) -> None:
+    async def report(question: ReportProbe) -> Nothing:
+        await measuring.report(question)
+        return Nothing()
+
+    responder.answer(TAKE_PROBES, measuring.take)
+    responder.answer(REPORT_PROBE, report)
+
+
 def hear_sessions(consumers: Consumers, occupancy: Occupancy) -> None:
     consumers.consume(
         EVENTS, "p2p.events.sessions.>", SessionFact, occupancy.session_changed, name="sessions", gather=GATHER
@@ -127,6 +146,10 @@ def hear_gateways(consumers: Consumers, presence: Presence) -> None:
     consumers.consume(EVENTS, connected, PeerPresence, presence.connected, name="connected")
     consumers.consume(EVENTS, disconnected, PeerPresence, presence.disconnected, name="disconnected")
     consumers.consume(EVENTS, active, SessionsActive, presence.gateway_heard, name="gateways")
+
+
+def hear_connections(consumers: Consumers, measuring: Measuring) -> None:
+    consumers.consume(EVENTS, ICE_REPORTED.wildcard, IceOutcome, measuring.connection_ended, name="ice")
 
 
 async def hear_beats(bus: Bus, heartbeats: Heartbeats, queue: str) -> Subscription:

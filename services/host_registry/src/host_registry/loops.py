@@ -8,6 +8,7 @@ from chassis.loops import Loop
 
 from host_registry.deadlines import Silence
 from host_registry.heartbeats import Heartbeats
+from host_registry.measuring import Measuring
 
 FORGET_EVERY = timedelta(hours=1)
 """Answers to idempotency keys are kept for a day; an hour more costs nothing."""
@@ -21,6 +22,11 @@ def ticking(heartbeats: Heartbeats, silence: Silence, tick: timedelta) -> Loop:
         await silence.judge()
 
     return Loop("tick", tick, work)
+
+
+def weighing(measuring: Measuring, tick: timedelta) -> Loop:
+    """Apart from the tick: after an outage there may be much to weigh, and a late tick would count as an absence."""
+    return Loop("weighing", tick, measuring.weigh)
 
 
 def forgetting(database: Database) -> Loop:

@@ -17,9 +17,11 @@ from host_registry.store.reading import Candidate
 from host_registry.store.slots import SeatNews, SlotNews
 
 OVER = frozenset({SessionStatus.ENDED, SessionStatus.FAILED})
+HOSTLESS = OVER | {SessionStatus.FALLBACK}
+"""Such a session names the host that it was on last."""
 
 REMEMBER_OVER = timedelta(hours=1)
-"""A fact delivered twice must not bring an ended session's slot back; nothing is delivered again after so long."""
+"""A fact delivered twice must not bring back a slot that was given back; nothing is delivered again after so long."""
 
 
 class Slots(Protocol):
@@ -89,31 +91,26 @@ class Occupancy:
         await self._rounds.add(fact)
 
     async def _hear(self, facts: list[SessionFact]) -> list[None]:
-        slots: dict[tuple[str, str], SlotNews] = {}
-        seats: dict[str, SeatNews] = {}
-        for fact in sorted(facts, key=lambda fact: fact.revision):
-            session = fact.session
-            live = session.status not in OVER
-            slots[session.host_id, fact.session_id] = SlotNews(
-                session.host_id, fact.session_id, session.zone_id, fact.revision, live
-            )
-            seats[session.host_id] = _newer(seats.get(session.host_id), fact)
+        slots = {fact.session_id: _slot(fact) for fact in sorted(facts, key=lambda fact: fact.revision)}
+        seats = {seat.host_id: seat for seat in sorted(map(_seats, facts), key=lambda seat: seat.revision)}
         await self._slots.hear(list(slots.values()), list(seats.values()), self._clock.now() + REMEMBER_OVER)
         return [None] * len(facts)
 
 
-def _newer(known: SeatNews | None, fact: SessionFact) -> SeatNews:
-    """What this fact says of its host, on top of what is known; seats by the host's own revision."""
+def _slot(fact: SessionFact) -> SlotNews:
     session = fact.session
-    newest = known is None or fact.host_revision > known.revision
-    return SeatNews(
+    return SlotNews(
         host_id=session.host_id,
-        taken=fact.host_players if newest or known is None else known.taken,
-        revision=fact.host_revision if newest or known is None else known.revision,
-        latency_ms=_or_known(session.average_latency_ms, known and known.latency_ms),
-        packet_loss_percent=_or_known(session.average_packet_loss_percent, known and known.packet_loss_percent),
+        session_id=fact.session_id,
+        zone_id=session.zone_id,
+        revision=fact.revision,
+        here=session.status not in HOSTLESS,
+        over=session.status in OVER,
+        latency_ms=session.average_latency_ms,
+        packet_loss_percent=session.average_packet_loss_percent,
+        at=fact.occurred_at,
     )
 
 
-def _or_known(said: float | None, known: float | None) -> float | None:
-    return known if said is None else said
+def _seats(fact: SessionFact) -> SeatNews:
+    return SeatNews(fact.session.host_id, fact.host_players, fact.host_revision)

@@ -11,7 +11,7 @@ UNKNOWN_LOSS_PERCENT = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """What is known of a host that its score looks at; latency and loss as measured, else as it claims."""
+    """What is known of a host that its score looks at; measured where it was, else as it claims."""
 
     latency_ms: float | None
     packet_loss_percent: float | None
@@ -19,7 +19,7 @@ class Quality:
     max_players: int
     cpu_cores: int | None
     memory_mb: int | None
-    network_speed_mbps: int | None
+    speed_mbps: float | None
 
 
 class Points(NamedTuple):
@@ -42,7 +42,7 @@ def points(quality: Quality) -> Points:
         room=max(0.0, 25 * (1 - quality.current_players / quality.max_players)),
         cpu=min(10.0, 10 * (quality.cpu_cores or 0) / 4),
         memory=min(10.0, 10 * (quality.memory_mb or 0) / 8192),
-        network=min(5.0, 5 * (quality.network_speed_mbps or 0) / 100),
+        network=5 - max(0.0, (100 - (quality.speed_mbps or 0)) / 20),
     )
 
 
@@ -63,6 +63,6 @@ def score_parts(parts: Points) -> dict[str, float]:
 
 
 def _hundredths(parts: Points) -> int:
-    # Added in the order of the generated column in migrations/0001_hosts.sql, so that both come to the same bits.
+    # Added in the order of the generated column in migrations/0002_measures.sql, so that both come to the same bits.
     total = parts.latency + parts.packet_loss + parts.room + parts.cpu + parts.memory + parts.network
     return floor(100 * total + 0.5)

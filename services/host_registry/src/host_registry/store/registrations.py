@@ -1,6 +1,6 @@
 """Hosts as they come, change, drain and go."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import asyncpg
 from chassis.database import Database, Transaction
@@ -18,6 +18,9 @@ from contracts.hosts import (
 from host_registry.errors import PeerTakenError
 from host_registry.score import Quality, points, score
 from host_registry.store.rows import HOST_JSON, subject_of, tell
+
+PROBED_WITHIN = timedelta(minutes=1)
+"""Of renewing: the host may be on another line now. No sooner, or whoever registers in a loop is probed in a loop."""
 
 _REGISTERED = f"""
     h CROSS JOIN s JOIN LATERAL (
@@ -58,16 +61,18 @@ WITH asked AS (
 ), s AS (
     INSERT INTO standings AS kept (
         host_id, no, cpu_cores, memory_mb, network_speed_mbps, region, max_players, max_zones,
-        last_beat, told_score, told_at, updated_at
+        accepts_probes, last_beat, told_score, told_at, updated_at
     )
     SELECT
         h.host_id, h.id, asked.cpu_cores, asked.memory_mb, asked.network_speed_mbps, asked.region,
-        asked.max_players, asked.max_zones, $3, $5, $3, $3
+        asked.max_players, asked.max_zones, asked.accepts_probes, $3, $5, $3, $3
     FROM h, json_populate_record(NULL::standings, $1::json) AS asked
     ON CONFLICT (host_id) DO UPDATE SET
         cpu_cores = excluded.cpu_cores, memory_mb = excluded.memory_mb,
         network_speed_mbps = excluded.network_speed_mbps, region = excluded.region,
         max_players = excluded.max_players, max_zones = excluded.max_zones,
+        accepts_probes = excluded.accepts_probes,
+        probe_due_at = least(kept.probe_due_at, $6), upload_due_at = least(kept.upload_due_at, $6),
         duty = 'online', liveness = 'alive', last_beat = greatest(kept.last_beat, excluded.last_beat),
         revision = nextval('revisions'), updated_at = excluded.updated_at
     RETURNING WITH (OLD AS was, NEW AS stands) stands.*, was.standing AS stood
@@ -91,8 +96,8 @@ WITH h AS (
     RETURNING kept.*
 ), s AS (
     UPDATE standings AS kept
-    SET (cpu_cores, memory_mb, network_speed_mbps, region, max_players, max_zones) = (
-            SELECT cpu_cores, memory_mb, network_speed_mbps, region, max_players, max_zones
+    SET (cpu_cores, memory_mb, network_speed_mbps, region, max_players, max_zones, accepts_probes) = (
+            SELECT cpu_cores, memory_mb, network_speed_mbps, region, max_players, max_zones, accepts_probes
             FROM json_populate_record(kept, $2::json)
         ),
         duty = coalesce($3, kept.duty), revision = nextval('revisions'), updated_at = $4
@@ -153,6 +158,7 @@ class RegistrationStore:
                 now,
                 current_traceparent(),
                 _score_of_a_newcomer(asked),
+                now + PROBED_WITHIN,
             )
         except asyncpg.UniqueViolationError as error:
             raise PeerTakenError(asked.peer_id or asked.host_id) from error
@@ -197,7 +203,7 @@ def _score_of_a_newcomer(asked: RegisterHost) -> float:
                 max_players=asked.max_players,
                 cpu_cores=asked.cpu_cores,
                 memory_mb=asked.memory_mb,
-                network_speed_mbps=asked.network_speed_mbps,
+                speed_mbps=asked.network_speed_mbps,
             )
         )
     )

@@ -26,6 +26,7 @@ HOST_JSON = f"""(
             s.region,
             s.confidence,
             s.measured_latency_ms IS NOT NULL OR s.measured_packet_loss_percent IS NOT NULL AS measured,
+            s.measured_at, s.jitter_ms, s.upload_mbps, s.accepts_probes,
             s.connected,
             h.metadata,
             s.last_beat AS last_heartbeat,
@@ -36,7 +37,7 @@ HOST_JSON = f"""(
 
 STANDING_COLUMNS = f"""
     s.host_id, s.no, {STATUS} AS status, s.last_beat, s.seats_taken, s.slots_taken, s.max_players, s.max_zones,
-    s.region, s.connected, s.score, s.confidence, s.current_players, s.cpu_cores, s.memory_mb, s.network_speed_mbps,
+    s.region, s.connected, s.score, s.confidence, s.current_players, s.cpu_cores, s.memory_mb, s.speed_mbps,
     coalesce(s.measured_latency_ms, s.latency_ms) AS latency_ms,
     coalesce(s.measured_packet_loss_percent, s.packet_loss_percent) AS packet_loss_percent
 """
@@ -85,6 +86,6 @@ def standing(row: asyncpg.Record) -> Standing:
             max_players=row["max_players"],
             cpu_cores=row["cpu_cores"],
             memory_mb=row["memory_mb"],
-            network_speed_mbps=row["network_speed_mbps"],
+            speed_mbps=row["speed_mbps"],
         ),
     )

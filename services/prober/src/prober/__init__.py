@@ -1,0 +1,1 @@
+"""Measures the way to players' machines: round trip, jitter, loss, upload."""
