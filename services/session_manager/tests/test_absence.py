@@ -59,6 +59,26 @@ async def test_a_socket_that_comes_back_in_time_keeps_its_seat(listening, clock)
     assert await players(listening, session) == ("a",)
 
 
+async def test_a_seat_that_nobody_will_come_back_to_is_free_at_once(world, clock):
+    session = await world.enter("a", socket=True)
+    await world.absence.entered(a_presence("a", session.session_id, at=clock.now()))
+    gone = a_presence("a", session.session_id, at=clock.now(), revision=2)
+    await world.absence.disconnected(gone.model_copy(update={"keeps_seat": False}))
+    await pass_time(world, clock, SECOND, "gateway-1")
+
+    assert await players(world, session) == ()
+
+
+async def test_it_is_free_at_once_though_its_opening_be_told_after_its_end(world, clock):
+    session = await world.enter("a", socket=True)
+    gone = a_presence("a", session.session_id, at=clock.now(), revision=2)
+    await world.absence.disconnected(gone.model_copy(update={"keeps_seat": False}))
+    await world.absence.entered(a_presence("a", session.session_id, at=clock.now()))
+    await pass_time(world, clock, SECOND, "gateway-1")
+
+    assert await players(world, session) == ()
+
+
 async def test_a_socket_that_never_came_counts_as_gone_from_the_beginning(listening, clock):
     session = await listening.enter("a", socket=True)
     await pass_time(listening, clock, GRACE)

@@ -4,12 +4,15 @@ from datetime import timedelta
 import pytest
 from contracts.sessions import ReportMetrics, SessionStatus
 from session_manager.errors import SessionNotFoundError, WrongStateError
+from session_manager.policies import ZonePolicy
 from session_manager.store import sessions as session_store
+from session_manager.store.fallback import Departed
 
 from services.session_manager.tests.facts import a_host_fact
 from services.session_manager.tests.world import IDLE, assert_sound
 
 MINUTE = timedelta(minutes=1)
+STERN = ZonePolicy(fallback_enabled=False, fallback_endpoint=None, max_latency_ms=100)
 
 
 async def test_an_end_frees_all_seats_and_names_who_sat_there(world, clock):
@@ -150,12 +153,13 @@ async def test_a_session_that_was_empty_in_between_starts_its_ten_minutes_anew(w
     assert await world.lifecycle.end_empty(10 * MINUTE) == []
 
 
-async def test_the_sessions_of_a_lost_host_fail(world):
+async def test_the_sessions_of_a_lost_host_fail_where_their_zone_does_not_fall_back(world, zones):
+    zones.policy = STERN
     lost = [await world.create(host_id="lost", player_ids=[f"player-{number}"]) for number in range(3)]
     other = await world.create(host_id="other", player_ids=["x"])
     await world.forget_told()
 
-    await world.lifecycle.host_lost(a_host_fact("lost"))
+    await world.fallback.host_lost(a_host_fact("lost"))
 
     for session in lost:
         failed = await world.get(session.session_id)
@@ -168,30 +172,31 @@ async def test_the_sessions_of_a_lost_host_fail(world):
 async def test_a_loss_told_again_changes_nothing_more(world, clock):
     await world.create(host_id="lost")
     fact = a_host_fact("lost", revision=4, at=clock.now())
-    await world.lifecycle.host_lost(fact)
+    await world.fallback.host_lost(fact)
     await world.presence.found(a_host_fact("lost", revision=5))
     clock.advance(timedelta(seconds=2))
     again = await world.create(host_id="lost")
 
-    await world.lifecycle.host_lost(fact)
+    await world.fallback.host_lost(fact)
 
     assert (await world.get(again.session_id)).status is SessionStatus.PENDING
 
 
 async def test_a_session_placed_while_its_host_was_being_lost_is_found_by_the_health_check(world, clock):
-    await world.lifecycle.host_lost(a_host_fact("lost", at=clock.now()))
+    await world.fallback.host_lost(a_host_fact("lost", at=clock.now()))
     clock.advance(timedelta(seconds=1))
     missed = await world.create(host_id="lost")
 
-    assert await world.lifecycle.fail_lost() == [missed.session_id]
+    assert await world.fallback.leave_lost() == Departed(failed=1)
+    assert (await world.get(missed.session_id)).status is SessionStatus.FAILED
 
 
 async def test_a_host_on_which_zone_manager_still_places_later_is_not_lost_to_us(world, clock):
-    await world.lifecycle.host_lost(a_host_fact("host", at=clock.now()))
+    await world.fallback.host_lost(a_host_fact("host", at=clock.now()))
     clock.advance(MINUTE)
     await world.create(host_id="host")
 
-    assert await world.lifecycle.fail_lost() == []
+    assert await world.fallback.leave_lost() == Departed()
 
 
 async def test_more_sessions_than_one_batch_end_all_the_same(world, clock, monkeypatch):

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Coroutine
 from importlib.resources import files
+from itertools import count
 from typing import Any
 
 from chassis.database import open_database
@@ -13,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from testkit.clock import ManualClock
 
 from services.session_manager.tests.facts import a_host_fact
-from services.session_manager.tests.world import FakeZones, assert_sound, empty, make_world
+from services.session_manager.tests.world import RETURN, FakeZones, assert_sound, empty, make_world
 
 PLAYERS = st.sampled_from([f"player-{number}" for number in range(6)])
 HOSTS = st.sampled_from(["host-1", "host-2"])
@@ -27,7 +28,9 @@ class Sessions(RuleBasedStateMachine):
         super().__init__()
         self.runner = runner
         self.clock = ManualClock()
-        self.world = make_world(database, self.clock, FakeZones(host_max_players=5, zone_max_players=4))
+        self.zones = FakeZones(host_max_players=5, zone_max_players=4)
+        self.world = make_world(database, self.clock, self.zones)
+        self.host_revisions = count(1)
         self.sessions: list[str] = []
         self.seats: dict[str, str] = {}
         self.run(empty(database))
@@ -41,6 +44,9 @@ class Sessions(RuleBasedStateMachine):
             return self.run(work)
         except ServiceError:
             return None
+
+    def host_revision(self):
+        return next(self.host_revisions)
 
     def named(self, number):
         return self.sessions[number % len(self.sessions)] if self.sessions else "session-00000000000000ff"
@@ -103,11 +109,29 @@ class Sessions(RuleBasedStateMachine):
 
     @rule(host=HOSTS)
     def lose(self, host):
-        self.run(
-            self.world.lifecycle.host_lost(a_host_fact(host, revision=len(self.sessions) + 1, at=self.clock.now()))
-        )
+        self.run(self.world.fallback.host_lost(a_host_fact(host, revision=self.host_revision(), at=self.clock.now())))
         for session in self.sessions:
             self.note(self.run(self.world.get(session)))
+
+    @rule(host=HOSTS)
+    def return_to(self, host):
+        """A host is there, and is good; whoever can returns to it."""
+        self.run(self.world.presence.found(a_host_fact(host, revision=self.host_revision())))
+        self.zones.able = [host]
+        self.run(self.world.returning.bring_back())
+        self.clock.advance(RETURN)
+        self.run(self.world.returning.bring_back())
+
+    @rule(host=HOSTS, player=PLAYERS, number=SESSIONS)
+    def lose_while_they_come_and_go(self, host, player, number):
+        async def at_once():
+            lost = a_host_fact(host, revision=self.host_revision(), at=self.clock.now())
+            join, leave = self.world.join(self.named(number), player), self.world.leave(self.named(number + 1), player)
+            await asyncio.gather(join, self.world.fallback.host_lost(lost), leave, return_exceptions=True)
+            return [await self.world.get(session) for session in self.sessions]
+
+        for session in self.run(at_once()):
+            self.note(session)
 
     @invariant()
     def sound(self):

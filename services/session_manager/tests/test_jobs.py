@@ -4,10 +4,11 @@ from datetime import timedelta
 import pytest
 from chassis.refusals import UnavailableError
 from contracts.jobs import JobDue, JobFact, JobName, JobOutcome
-from contracts.sessions import SessionStatus
+from contracts.sessions import ReportMetrics, SessionHistory, SessionStatus
+from session_manager.sessions import read_ref
 
 from services.session_manager.tests.facts import a_host_fact
-from services.session_manager.tests.world import EMPTY, IDLE
+from services.session_manager.tests.world import EMPTY, IDLE, RETURN
 
 CLEANUP = JobName.SESSION_CLEANUP
 
@@ -42,6 +43,41 @@ async def test_cleanup_ends_idle_and_empty_sessions(world, clock):
     assert fact.detail == "ended 1 idle and 1 empty sessions"
 
 
+async def test_of_two_sessions_after_31_minutes_the_busy_one_lives_and_the_idle_one_is_cleaned(world, clock):
+    busy, idle = await world.create(player_ids=["a"]), await world.create(player_ids=["b"])
+    for _ in range(31):
+        clock.advance(timedelta(minutes=1))
+        await world.lifecycle.report(ReportMetrics(session=busy.session_id, average_latency_ms=20))
+
+    await world.jobs.due(a_tick(clock))
+
+    assert (await world.get(busy.session_id)).status is SessionStatus.ACTIVE
+    page = await world.questions.list_events(read_ref(idle.session_id), 10, None)
+    line = SessionHistory.model_validate_json(page).items[-1]
+    assert (line.event, line.reason) == ("ended", "idle")
+
+
+async def test_health_sends_away_and_brings_back_and_says_so(world, clock, zones):
+    session = await world.create(host_id="lost", player_ids=["a"])
+    await world.presence.lost(a_host_fact("lost", at=clock.now()))
+    zones.able = ["good"]
+    for _ in range(2):
+        await world.jobs.due(a_tick(clock, JobName.SESSION_HEALTH))
+        clock.advance(RETURN)
+
+    assert [fact.detail for _, fact in await announced(world)] == [
+        "looked at 1 active sessions: 1 fell back, 0 failed, 0 returned",
+        "looked at 0 active sessions: 0 fell back, 0 failed, 1 returned",
+    ]
+    page = await world.questions.list_events(read_ref(session.session_id), 10, None)
+    lines = SessionHistory.model_validate_json(page).items
+    assert [(line.event, line.reason, line.epoch) for line in lines] == [
+        ("created", None, 1),
+        ("fell-back", "host_lost", 1),
+        ("migrated", "host_lost", 2),
+    ]
+
+
 async def test_health_fails_what_was_missed_when_a_host_was_lost(world, clock):
     await world.presence.lost(a_host_fact("lost", at=clock.now()))
     missed = await world.create(host_id="lost")
@@ -49,7 +85,8 @@ async def test_health_fails_what_was_missed_when_a_host_was_lost(world, clock):
     await world.jobs.due(a_tick(clock, JobName.SESSION_HEALTH))
 
     assert (await world.get(missed.session_id)).status is SessionStatus.FAILED
-    assert [event for event, _ in await announced(world)] == ["done"]
+    [(event, fact)] = await announced(world)
+    assert (event, fact.detail) == ("done", "looked at 0 active sessions: 0 fell back, 1 failed, 0 returned")
 
 
 async def test_a_tick_told_twice_takes_effect_and_is_announced_once(world, clock):

@@ -13,6 +13,7 @@ from session_manager.errors import (
     SessionNotFoundError,
     WrongStateError,
 )
+from session_manager.policies import UNLESS_SAID
 from session_manager.sessions import (
     JOINABLE,
     LIVE,
@@ -43,6 +44,7 @@ ROOMY = Standing(
 )
 ELSEWHERE = Seat(session=8, host_id=HostId("there"))
 ON_THE_SAME_HOST = Seat(session=8, host_id=HostId("here"))
+IN_FALLBACK = Seat(session=8, host_id=None)
 IN_IT = Seat(session=7, host_id=HostId("here"))
 
 FULL = {"players": 10}
@@ -66,6 +68,8 @@ HOST_FULL = {"host_players": 50}
         (HOST_FULL, ELSEWHERE, HostFullError),
         (HOST_FULL, ON_THE_SAME_HOST, Joining.MOVE),
         (FULL, ON_THE_SAME_HOST, SessionFullError),
+        ({}, IN_FALLBACK, Joining.MOVE),
+        (HOST_FULL, IN_FALLBACK, HostFullError),
     ],
 )
 def test_a_join_comes_to_a_seat_or_to_the_reason_why_not(changes, seat, comes_to):
@@ -160,7 +164,7 @@ def test_what_no_placement_could_make_right_is_refused_before_one(player_ids, ma
 
 
 def a_place(zone: int, host: int) -> Place:
-    return Place(ZoneId("zone"), zone, HostId("host"), PeerId("host"), host)
+    return Place(ZoneId("zone"), zone, UNLESS_SAID, HostId("host"), PeerId("host"), host)
 
 
 @pytest.mark.parametrize(

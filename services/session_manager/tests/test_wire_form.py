@@ -10,6 +10,8 @@ from contracts.sessions import ReportMetrics, Session, SessionEvent, SessionFact
 from session_manager.handlers import Commands
 from session_manager.sessions import read_ref
 
+from services.session_manager.tests.world import RETURN
+
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
 
 
@@ -53,21 +55,29 @@ async def test_a_fact_has_exactly_the_members_of_the_contract(world):
     assert len({row["event_id"] for row in rows}) == len(rows)
 
 
-@pytest.mark.parametrize("event", ["created", "activated", "joined", "left", "ended", "failed"])
-async def test_facts_go_to_the_subjects_of_the_contract(world, event):
-    subject = getattr(contract, f"SESSION_{event.upper()}")
+@pytest.mark.parametrize(
+    "event", ["created", "activated", "joined", "left", "ended", "failed", "fell-back", "migrated"]
+)
+async def test_facts_go_to_the_subjects_of_the_contract(world, clock, zones, event):
+    subject = getattr(contract, f"SESSION_{event.upper().replace('-', '_')}")
     session = await world.create(player_ids=["z"], host_id="lost")
+    waiting = await world.create(host_id="lost")
     pending = await world.create()
     await world.join(pending.session_id, "a")
     await world.leave(pending.session_id, "a")
     await world.end(pending.session_id)
     await world.database.execute("lose", "INSERT INTO lost_hosts VALUES ('lost', 1, $1)", session.created_at)
-    await world.lifecycle.fail_lost()
+    await world.fallback.leave_lost()
+    zones.able = ["good"]
+    await world.returning.bring_back()
+    clock.advance(RETURN)
+    await world.returning.bring_back()
 
     told = await world.database.fetch("outbox", "SELECT subject FROM outbox WHERE subject LIKE '%.' || $1", event)
 
     assert {row["subject"] for row in told} <= {
         subject.of(session_id=session.session_id),
+        subject.of(session_id=waiting.session_id),
         subject.of(session_id=pending.session_id),
     }
     assert told

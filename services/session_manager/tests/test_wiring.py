@@ -43,10 +43,11 @@ def test_every_published_request_has_exactly_one_handler():
     assert sorted(rpc.subject for rpc in recorder.answered) == sorted(published)
 
 
-def test_we_hear_hosts_gateways_and_the_scheduler():
+def test_we_hear_hosts_zones_gateways_and_the_scheduler():
     recorder: Any = Recorder()
     handlers.hear_hosts(recorder, ANYTHING, ANYTHING)
-    handlers.hear_gateways(recorder, ANYTHING)
+    handlers.hear_gateways(recorder, ANYTHING, ANYTHING)
+    handlers.hear_zones(recorder, ANYTHING)
     handlers.hear_ticks(recorder, ANYTHING)
 
     assert {subject for stream, subject, _ in recorder.heard.values() if stream is EVENTS} == {
@@ -54,10 +55,13 @@ def test_we_hear_hosts_gateways_and_the_scheduler():
         "p2p.events.hosts.*.draining",
         "p2p.events.hosts.*.deleted",
         "p2p.events.hosts.*.online",
+        "p2p.events.hosts.*.registered",
         "p2p.events.gateway.*.entered",
         "p2p.events.gateway.*.disconnected",
         "p2p.events.gateway.*.active",
+        "p2p.events.gateway.*.ice",
+        "p2p.events.zones.>",
     }
     assert {subject for stream, subject, _ in recorder.heard.values() if stream is JOBS} == {
-        f"p2p.jobs.{job}.due" for job in JobName
+        f"p2p.jobs.{job}.due" for job in (JobName.SESSION_HEALTH, JobName.SESSION_CLEANUP)
     }

@@ -15,21 +15,32 @@ from contracts.refusals import Code, Refusal
 from contracts.sessions import CREATE_SESSION, CreateSession, Session, SessionFact
 from session_manager.absence import Absence
 from session_manager.arrivals import Arrivals
+from session_manager.fallback import Fallback, Patience
 from session_manager.jobs import Jobs
 from session_manager.lifecycle import Lifecycle
+from session_manager.policies import UNLESS_SAID, ZonePolicy
+from session_manager.returning import Returning
 from session_manager.seating import Seating
 from session_manager.sessions import Place, read_ref
 from session_manager.store.claims import ClaimStore
+from session_manager.store.fallback import FallbackStore
+from session_manager.store.health import HealthStore
+from session_manager.store.policies import PolicyStore
 from session_manager.store.presence import PresenceStore
 from session_manager.store.questions import QuestionStore
 from session_manager.store.runs import RunStore
 from session_manager.store.seats import SeatStore
 from session_manager.store.sessions import SessionStore
+from session_manager.zone_policies import ZonePolicies
 
 GRACE = timedelta(seconds=30)
 SILENCE = timedelta(seconds=30)
 IDLE = timedelta(minutes=30)
 EMPTY = timedelta(minutes=10)
+UNHEALTHY = timedelta(seconds=60)
+COUNTS = timedelta(seconds=90)
+MOST_LOSS = 10.0
+RETURN = timedelta(seconds=60)
 
 
 @dataclass
@@ -41,6 +52,10 @@ class FakeZones:
     zone_max_players: int = 100
     unknown: frozenset[str] = frozenset({"nowhere"})
     refusal: Code | None = None
+    policy: ZonePolicy = UNLESS_SAID
+    able: list[str] = field(default_factory=list)
+    ranking_refusals: dict[str, Code] = field(default_factory=dict)
+    excluded: list[tuple[str, ...]] = field(default_factory=list)
     places: list[str] = field(default_factory=list)
     answering: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -48,20 +63,33 @@ class FakeZones:
         self.answering.set()
 
     async def place(
-        self, zone_id: ZoneId, session_id: SessionId, player_ids: Sequence[PeerId], host_id: HostId | None
+        self,
+        zone_id: ZoneId,
+        session_id: SessionId,
+        player_ids: Sequence[PeerId],
+        host_id: HostId | None,
+        exclude: Sequence[HostId] = (),
     ) -> Place:
         self.places.append(zone_id)
+        self.excluded.append(tuple(exclude))
         await self.answering.wait()
         if self.refusal is not None:
             raise RefusedError(Refusal(code=self.refusal, detail="No."))
-        chosen = host_id or HostId(self.host)
+        able = [host for host in self.able if host not in exclude]
+        chosen = host_id or HostId(able[0] if able else self.host)
         return Place(
             zone_id=zone_id,
             zone_max_players=await self.max_players(zone_id),
+            policy=self.policy,
             host_id=chosen,
             host_peer_id=PeerId(f"peer-of-{chosen}"),
             host_max_players=self.host_max_players,
         )
+
+    async def able_hosts(self, zone_id: ZoneId) -> list[HostId]:
+        if zone_id in self.ranking_refusals:
+            raise RefusedError(Refusal(code=self.ranking_refusals[zone_id], detail="No."))
+        return [HostId(host) for host in self.able]
 
     async def max_players(self, zone_id: ZoneId) -> int:
         if zone_id in self.unknown:
@@ -79,6 +107,10 @@ class World:
     seating: Seating
     arrivals: Arrivals
     absence: Absence
+    fallback: Fallback
+    returning: Returning
+    policies: ZonePolicies
+    health: HealthStore
     jobs: Jobs
     presence: PresenceStore
     questions: QuestionStore
@@ -119,9 +151,15 @@ class World:
         await self.database.execute("outbox.clear", "DELETE FROM outbox")
 
 
-def make_world(database: Database, clock: Clock, zones: FakeZones, instance: str = "one") -> World:
+def make_world(
+    database: Database, clock: Clock, zones: FakeZones, instance: str = "one", *, fallback_allowed: bool = True
+) -> World:
     seats, sessions, presence = SeatStore(database), SessionStore(database), PresenceStore(database)
-    lifecycle = Lifecycle(database, zones, clock)
+    policies = ZonePolicies(PolicyStore(database))
+    lifecycle = Lifecycle(database, zones, policies, clock)
+    health, hostless = HealthStore(database), FallbackStore(database, allowed=fallback_allowed)
+    fallback = Fallback(hostless, health, presence, clock, Patience(UNHEALTHY, COUNTS, MOST_LOSS))
+    returning = Returning(hostless, zones, clock, RETURN)
     seating = Seating(seats, clock)
     hearing = asyncio.Event()
     hearing.set()
@@ -135,7 +173,7 @@ def make_world(database: Database, clock: Clock, zones: FakeZones, instance: str
         instance=instance,
         claim_for=timedelta(seconds=2),
     )
-    jobs = Jobs(RunStore(database), lifecycle, clock, idle_after=IDLE, empty_after=EMPTY)
+    jobs = Jobs(RunStore(database), lifecycle, fallback, returning, clock, idle_after=IDLE, empty_after=EMPTY)
     return World(
         database,
         zones,
@@ -143,6 +181,10 @@ def make_world(database: Database, clock: Clock, zones: FakeZones, instance: str
         seating,
         arrivals,
         absence,
+        fallback,
+        returning,
+        policies,
+        health,
         jobs,
         presence,
         QuestionStore(database),
@@ -161,7 +203,8 @@ BROKEN = {
     "a finished session with players": "SELECT * FROM sessions WHERE NOT live AND current_players > 0",
     "a host whose count is not its sessions'": """
         SELECT h.host_id, h.taken FROM host_seats h
-        WHERE taken <> (SELECT coalesce(sum(current_players), 0) FROM sessions s WHERE s.host_id = h.host_id)
+        WHERE taken <> (SELECT coalesce(sum(current_players), 0) FROM sessions s
+            WHERE s.host_id = h.host_id AND s.status <> 'fallback')
     """,
     "totals that are not the sum": """
         SELECT * FROM
@@ -193,7 +236,8 @@ async def assert_sound(database: Database) -> None:
 async def empty(database: Database) -> None:
     """Leave nothing of what was there before."""
     tables = (
-        "sessions, seats, host_seats, session_events, outbox, lost_hosts, gateways, zone_claims, idempotency, job_runs"
+        "sessions, seats, host_seats, session_events, outbox, lost_hosts, gateways, zone_claims, idempotency, "
+        "job_runs, zone_policies, unwell_sessions, able_hosts"
     )
     await database.execute("empty", f"TRUNCATE {tables}")
     await database.execute(

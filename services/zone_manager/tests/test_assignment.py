@@ -94,7 +94,27 @@ async def test_a_zone_without_a_fit_host_is_refused_with_counts_and_words():
     assert refusal.detail == (
         "No host can serve prontera now; of those known, 2 not online, 1 without a free zone slot."
     )
-    assert refusal.fields == {"zone_id": "prontera", "rejected_counts": {"not_online": 2, "no_zone_slot": 1}}
+    assert refusal.fields == {
+        "zone_id": "prontera",
+        "rejected_counts": {"not_online": 2, "no_zone_slot": 1},
+        "fallback_endpoint": None,
+    }
+
+
+async def test_who_finds_no_host_is_told_where_to_play_meanwhile():
+    zones = ZonesInMemory(zone(fallback_endpoint="central.example:6900"))
+    with pytest.raises(NoHostFreeError) as refused:
+        await Assignment(zones, RegistryInMemory(), p2p_allowed=True).place(place())
+    assert refused.value.refusal.fields["fallback_endpoint"] == "central.example:6900"
+
+
+@pytest.mark.parametrize("fallback_enabled, fallback_allowed", [(False, True), (True, False)])
+async def test_nobody_is_sent_away_from_a_zone_that_does_not_fall_back(fallback_enabled: bool, fallback_allowed: bool):
+    zones = ZonesInMemory(zone(fallback_enabled=fallback_enabled, fallback_endpoint="central.example:6900"))
+    stern = Assignment(zones, RegistryInMemory(), p2p_allowed=True, fallback_allowed=fallback_allowed)
+    with pytest.raises(NoHostFreeError) as refused:
+        await stern.place(place())
+    assert "fallback_endpoint" not in refused.value.refusal.fields
 
 
 async def test_without_any_host_the_refusal_says_so():

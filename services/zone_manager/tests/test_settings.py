@@ -25,6 +25,12 @@ def test_what_is_no_list_of_zones_is_refused_by_name(monkeypatch: pytest.MonkeyP
         Settings()
 
 
+def test_players_fall_back_unless_that_is_switched_off(monkeypatch: pytest.MonkeyPatch):
+    assert Settings().p2p_fallback_enabled
+    monkeypatch.setenv("P2P_FALLBACK_ENABLED", "false")
+    assert not Settings().p2p_fallback_enabled
+
+
 def test_p2p_is_on_unless_it_is_switched_off(monkeypatch: pytest.MonkeyPatch):
     assert Settings().enable_p2p
     monkeypatch.setenv("ENABLE_P2P", "false")

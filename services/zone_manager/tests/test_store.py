@@ -50,7 +50,13 @@ async def change(database: Database, zone_id: str, **fields: object) -> Kept:
 
 
 async def test_a_new_zone_is_stored_whole_enabled_and_without_figures(database: Database, zones: ZoneStore):
-    asked = put_zone(description="The capital 🏰", regions=("eu", "us"), checkpoint_interval_s=30, relay_only=True)
+    asked = put_zone(
+        description="The capital 🏰",
+        regions=("eu", "us"),
+        checkpoint_interval_s=30,
+        npc_feed_interval_s=0.5,
+        relay_only=True,
+    )
     kept = await put(database, **asked.model_dump(exclude={"zone_id"}))
     assert kept == Kept(await zones.get("prontera"), revision=1, changed=True)
     expected = asked.model_dump() | {
@@ -81,8 +87,8 @@ async def test_a_zone_put_again_as_it_is_stays_as_it_is(database: Database):
 
 async def test_a_change_leaves_other_fields_alone_and_null_clears(database: Database):
     await put(database, description="old", fallback_endpoint="game:5121", max_players=10)
-    changed = (await change(database, "prontera", description=None, regions=["eu"])).zone
-    assert (changed.description, changed.regions) == (None, ("eu",))
+    changed = (await change(database, "prontera", description=None, regions=["eu"], npc_feed_interval_s=2.5)).zone
+    assert (changed.description, changed.regions, changed.npc_feed_interval_s) == (None, ("eu",), 2.5)
     assert (changed.fallback_endpoint, changed.max_players) == ("game:5121", 10)
 
 

@@ -53,9 +53,11 @@ class Absence:
             await self._active((fact.session_id,), fact.occurred_at)
 
     async def disconnected(self, fact: PeerPresence) -> None:
-        """The socket of a seat is gone: its grace begins."""
+        """The socket of a seat is gone: its grace begins, or is over at once where nobody will come back."""
         if fact.session_id is not None:
-            await self._presence.disconnected(fact, min(fact.occurred_at, self._clock.now()))
+            # Since ever is absent enough at any time, even while we have not been hearing for as long as the grace.
+            since = min(fact.occurred_at, self._clock.now()) if fact.keeps_seat else NEVER
+            await self._presence.disconnected(fact, since)
 
     async def active(self, fact: SessionsActive) -> None:
         """A gateway lives, and so do these of its sessions."""

@@ -19,16 +19,22 @@ from chassis.streams import declare_streams
 from session_manager import handlers, loops
 from session_manager.absence import Absence
 from session_manager.arrivals import Arrivals
+from session_manager.fallback import Fallback, Patience
 from session_manager.jobs import Jobs
 from session_manager.lifecycle import Lifecycle
+from session_manager.returning import Returning
 from session_manager.seating import Seating
 from session_manager.settings import Settings
 from session_manager.store.claims import ClaimStore
+from session_manager.store.fallback import FallbackStore
+from session_manager.store.health import HealthStore
+from session_manager.store.policies import PolicyStore
 from session_manager.store.presence import PresenceStore
 from session_manager.store.questions import QuestionStore
 from session_manager.store.runs import RunStore
 from session_manager.store.seats import SeatStore
 from session_manager.store.sessions import SessionStore
+from session_manager.zone_policies import ZonePolicies
 from session_manager.zones import ZoneManager
 
 NAME = "session_manager"
@@ -39,7 +45,7 @@ async def service(settings: Settings) -> AsyncIterator[None]:
     """Serve from entering to leaving; leaving drains."""
     async with (
         serve_health(settings.http_host, settings.http_port) as health,
-        connect_bus(settings.nats_url, settings.instance) as bus,
+        connect_bus(settings.nats_url, settings.instance, settings.nats_creds) as bus,
         open_database(
             settings.postgres_url,
             name=NAME,
@@ -51,7 +57,16 @@ async def service(settings: Settings) -> AsyncIterator[None]:
         await declare_streams(bus)
         clock, place_within = SystemClock(), timedelta(seconds=settings.place_within_s)
         seats, sessions, presence = SeatStore(database), SessionStore(database), PresenceStore(database)
-        lifecycle = Lifecycle(database, ZoneManager(bus, place_within), clock)
+        zones, policies = ZoneManager(bus, place_within), ZonePolicies(PolicyStore(database))
+        lifecycle = Lifecycle(database, zones, policies, clock)
+        health_store, hostless = HealthStore(database), FallbackStore(database, allowed=settings.p2p_fallback_enabled)
+        patience = Patience(
+            unhealthy_after=timedelta(seconds=settings.unhealthy_after_s),
+            report_counts_for=timedelta(seconds=settings.report_counts_for_s),
+            most_loss_percent=settings.most_loss_percent,
+        )
+        fallback = Fallback(hostless, health_store, presence, clock, patience)
+        returning = Returning(hostless, zones, clock, timedelta(seconds=settings.return_after_s))
         seating = Seating(seats, clock)
         arrivals = Arrivals(
             seats,
@@ -74,6 +89,8 @@ async def service(settings: Settings) -> AsyncIterator[None]:
         jobs = Jobs(
             RunStore(database),
             lifecycle,
+            fallback,
+            returning,
             clock,
             idle_after=timedelta(seconds=settings.idle_after_s),
             empty_after=timedelta(seconds=settings.empty_after_s),
@@ -83,8 +100,9 @@ async def service(settings: Settings) -> AsyncIterator[None]:
         handlers.answer_commands(responder, handlers.Commands(lifecycle, seating, arrivals))
         handlers.answer_questions(responder, handlers.Questions(QuestionStore(database)))
         consumers = Consumers(bus, NAME, instance=settings.instance)
-        handlers.hear_hosts(consumers, lifecycle, presence)
-        handlers.hear_gateways(consumers, absence)
+        handlers.hear_hosts(consumers, fallback, presence)
+        handlers.hear_zones(consumers, policies)
+        handlers.hear_gateways(consumers, absence, health_store)
         handlers.hear_ticks(consumers, jobs)
 
         seat_loop, forget_loop = loops.give_up_seats(absence), loops.forget_answers(database)

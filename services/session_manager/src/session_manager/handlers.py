@@ -6,8 +6,16 @@ from datetime import timedelta
 from chassis.events import Consumers
 from chassis.requests import Asked
 from chassis.responder import Responder
-from contracts.gateway import PEER_DISCONNECTED, PEER_ENTERED, SESSIONS_ACTIVE, PeerPresence, SessionsActive
-from contracts.hosts import HOST_DELETED, HOST_DRAINING, HOST_OFFLINE, HOST_ONLINE, HostFact
+from contracts.gateway import (
+    ICE_REPORTED,
+    PEER_DISCONNECTED,
+    PEER_ENTERED,
+    SESSIONS_ACTIVE,
+    IceOutcome,
+    PeerPresence,
+    SessionsActive,
+)
+from contracts.hosts import HOST_DELETED, HOST_DRAINING, HOST_OFFLINE, HOST_ONLINE, HOST_REGISTERED, HostFact
 from contracts.identifiers import PeerId, ZoneId
 from contracts.jobs import JOB_DUE, JobDue, JobName
 from contracts.sessions import (
@@ -38,16 +46,20 @@ from contracts.sessions import (
 )
 from contracts.streams import EVENTS, JOBS
 from contracts.subjects import Nothing
+from contracts.zones import ZoneFact
 
 from session_manager.absence import Absence
 from session_manager.arrivals import Arrivals
+from session_manager.fallback import Fallback
 from session_manager.jobs import Jobs
 from session_manager.lifecycle import Lifecycle
 from session_manager.seating import Seated, Seating
 from session_manager.sessions import read_ref
 from session_manager.store.facts import SessionJson
+from session_manager.store.health import HealthStore
 from session_manager.store.presence import PresenceStore
 from session_manager.store.questions import QuestionStore
+from session_manager.zone_policies import ZonePolicies
 
 MOST_NAMED = 1000
 """A cleanup counts all sessions that it ended, and names this many."""
@@ -131,13 +143,20 @@ def answer_questions(responder: Responder, questions: Questions) -> None:
     responder.answer(COUNT_SESSIONS, questions.count)
 
 
-def hear_hosts(consumers: Consumers, lifecycle: Lifecycle, presence: PresenceStore) -> None:
+def hear_hosts(consumers: Consumers, fallback: Fallback, presence: PresenceStore) -> None:
     for name, subject in (("offline", HOST_OFFLINE), ("draining", HOST_DRAINING), ("deleted", HOST_DELETED)):
-        consumers.consume(EVENTS, subject.wildcard, HostFact, lifecycle.host_lost, name=f"host-{name}")
-    consumers.consume(EVENTS, HOST_ONLINE.wildcard, HostFact, presence.found, name="host-online")
+        consumers.consume(EVENTS, subject.wildcard, HostFact, fallback.host_lost, name=f"host-{name}")
+    # One that was deleted and registers anew is not said to be online again.
+    for name, subject in (("online", HOST_ONLINE), ("registered", HOST_REGISTERED)):
+        consumers.consume(EVENTS, subject.wildcard, HostFact, presence.found, name=f"host-{name}")
 
 
-def hear_gateways(consumers: Consumers, absence: Absence) -> None:
+def hear_zones(consumers: Consumers, policies: ZonePolicies) -> None:
+    consumers.consume(EVENTS, "p2p.events.zones.>", ZoneFact, policies.changed, name="zones")
+
+
+def hear_gateways(consumers: Consumers, absence: Absence, health: HealthStore) -> None:
+    consumers.consume(EVENTS, ICE_REPORTED.wildcard, IceOutcome, health.connection, name="ice")
     consumers.consume(EVENTS, PEER_ENTERED.wildcard, PeerPresence, absence.entered, name="peer-entered")
     consumers.consume(EVENTS, PEER_DISCONNECTED.wildcard, PeerPresence, absence.disconnected, name="peer-disconnected")
     consumers.consume(EVENTS, SESSIONS_ACTIVE.wildcard, SessionsActive, absence.active, name="sessions-active")

@@ -1,4 +1,4 @@
-"""What the scheduler's ticks bring about: idle and empty sessions end, what was missed is made up for."""
+"""What the scheduler's ticks bring about: idle and empty sessions end, those on lost or bad hosts move on."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
@@ -8,7 +8,9 @@ from chassis.clock import Clock
 from chassis.refusals import UnavailableError
 from contracts.jobs import JobDue, JobName, JobOutcome
 
+from session_manager.fallback import Fallback
 from session_manager.lifecycle import Lifecycle
+from session_manager.returning import Returning
 from session_manager.store.runs import RunStore
 
 log = structlog.stdlib.get_logger()
@@ -23,6 +25,8 @@ class Jobs:
         self,
         runs: RunStore,
         lifecycle: Lifecycle,
+        fallback: Fallback,
+        returning: Returning,
         clock: Clock,
         *,
         idle_after: timedelta,
@@ -30,6 +34,8 @@ class Jobs:
     ) -> None:
         self._runs = runs
         self._lifecycle = lifecycle
+        self._fallback = fallback
+        self._returning = returning
         self._clock = clock
         self._idle_after = idle_after
         self._empty_after = empty_after
@@ -63,5 +69,10 @@ class Jobs:
         return f"ended {len(idle)} idle and {len(empty)} empty sessions"
 
     async def _look_after(self) -> str:
-        lost = await self._lifecycle.fail_lost()
-        return f"failed {len(lost)} sessions of lost hosts"
+        looked_at = await self._fallback.looked_at()
+        departed = await self._fallback.leave_lost() + await self._fallback.leave_bad()
+        returned = await self._returning.bring_back()
+        return (
+            f"looked at {looked_at} active sessions: {departed.fell_back} fell back, {departed.failed} failed, "
+            f"{returned} returned"
+        )

@@ -9,25 +9,20 @@ from chassis.database import Database, Transaction
 from chassis.idempotency import once, recall
 from chassis.refusals import UnavailableError
 from chassis.requests import Asked
-from contracts.hosts import HostFact
 from contracts.identifiers import HostId, PeerId, SessionId, ZoneId
 from contracts.sessions import CREATE_SESSION, CreateSession, ReportMetrics, SessionStatus
 
 from session_manager.errors import WrongStateError
 from session_manager.sessions import activates, check_fits_zone, check_new, moves, read_ref, room_of_new
 from session_manager.store.facts import SessionJson
-from session_manager.store.presence import PresenceStore
 from session_manager.store.seats import MovedOnError
 from session_manager.store.sessions import NewSession, SessionStore
+from session_manager.zone_policies import ZonePolicies
 from session_manager.zones import Zones
 
 TRIES = 10
 """Each try that fails means that somebody else's change succeeded in between."""
 
-PLACED_WITHIN = timedelta(seconds=5)
-"""A session may be committed this long after its host was chosen; the host may have been lost meanwhile."""
-
-HOST_LOST = "host_lost"
 IDLE = "idle"
 EMPTY = "empty"
 
@@ -35,11 +30,11 @@ EMPTY = "empty"
 class Lifecycle:
     """Commands to sessions, except those about seats."""
 
-    def __init__(self, database: Database, zones: Zones, clock: Clock) -> None:
+    def __init__(self, database: Database, zones: Zones, policies: ZonePolicies, clock: Clock) -> None:
         self._database = database
         self._sessions = SessionStore(database)
-        self._presence = PresenceStore(database)
         self._zones = zones
+        self._policies = policies
         self._clock = clock
 
     async def create(self, question: CreateSession, asked: Asked) -> bytes:
@@ -108,21 +103,12 @@ class Lifecycle:
         now = self._clock.now()
         return await _all_batches(lambda: self._sessions.end_empty(now - after, EMPTY, now))
 
-    async def host_lost(self, fact: HostFact) -> None:
-        """Fail the sessions of a host that is offline, draining or deleted."""
-        await self._presence.lost(fact)
-        await self.fail_lost()
-
-    async def fail_lost(self) -> list[str]:
-        """Fail whatever session is still on a lost host."""
-        now = self._clock.now()
-        return await _all_batches(lambda: self._sessions.fail_lost(PLACED_WITHIN, HOST_LOST, now))
-
     async def _place(self, question: CreateSession, *, socket: bool) -> NewSession:
         session_id = SessionId(f"session-{secrets.token_hex(8)}")
         players = tuple(PeerId(player_id) for player_id in question.player_ids)
         host_id = None if question.host_id is None else HostId(question.host_id)
         place = await self._zones.place(ZoneId(question.zone_id), session_id, players, host_id)
+        await self._policies.placed(place)
         return NewSession(
             session_id=session_id,
             place=place,

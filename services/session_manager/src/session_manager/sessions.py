@@ -17,6 +17,7 @@ from session_manager.errors import (
     SessionNotFoundError,
     WrongStateError,
 )
+from session_manager.policies import ZonePolicy
 
 NEXT: Mapping[SessionStatus, frozenset[SessionStatus]] = MappingProxyType(
     {
@@ -75,7 +76,8 @@ class Seat:
     """Where a player sits."""
 
     session: int
-    host_id: HostId
+    host_id: HostId | None
+    """None where the session is in fallback: its seats are on no host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ class Place:
 
     zone_id: ZoneId
     zone_max_players: int
+    policy: ZonePolicy
     host_id: HostId
     host_peer_id: PeerId
     host_max_players: int

@@ -1,6 +1,6 @@
 """Every knob of session_manager."""
 
-from chassis.settings import ServiceSettings
+from chassis.settings import ServiceSettings, shared
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
@@ -21,6 +21,21 @@ class Settings(ServiceSettings):
 
     empty_after_s: float = Field(default=10 * 60, gt=0)
     """A session without players is kept for those who come back from a break, no longer."""
+
+    p2p_fallback_enabled: bool = shared("P2P_FALLBACK_ENABLED", default=True)
+    """False: a session without a host fails, whatever its zone says."""
+
+    unhealthy_after_s: float = Field(default=60, ge=0)
+    """Bad at each look for this long; a home line's worst minute must not move everybody."""
+
+    report_counts_for_s: float = Field(default=90, gt=0)
+    """Players report every 30 s: what is older than three reports is nobody's experience now."""
+
+    most_loss_percent: float = Field(default=10, ge=0, le=100)
+    """Where every tenth packet is lost, a game stutters that one can play at 5."""
+
+    return_after_s: float = Field(default=60, ge=0)
+    """A host that comes and goes would throw its players to and fro; one that stayed a minute mostly stays."""
 
     place_within_s: float = Field(default=2, gt=0)
     """zone_manager answers in milliseconds; a client waits 3.5 s, and some of that is left for the rest."""

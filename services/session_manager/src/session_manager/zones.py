@@ -7,9 +7,10 @@ from typing import Protocol
 from chassis.bus import Bus
 from chassis.requests import call
 from contracts.identifiers import HostId, PeerId, SessionId, ZoneId
-from contracts.zones import GET_ZONE, PLACE, NameZone
+from contracts.zones import GET_ZONE, PLACE, RANK_HOSTS, NameZone, RankHosts, Zone
 from contracts.zones import Place as PlaceSession
 
+from session_manager.policies import ZonePolicy
 from session_manager.sessions import Place
 
 
@@ -17,8 +18,15 @@ class Zones(Protocol):
     """What we ask of whoever keeps the zones."""
 
     async def place(
-        self, zone_id: ZoneId, session_id: SessionId, player_ids: Sequence[PeerId], host_id: HostId | None
+        self,
+        zone_id: ZoneId,
+        session_id: SessionId,
+        player_ids: Sequence[PeerId],
+        host_id: HostId | None,
+        exclude: Sequence[HostId] = (),
     ) -> Place: ...
+
+    async def able_hosts(self, zone_id: ZoneId) -> list[HostId]: ...
 
     async def max_players(self, zone_id: ZoneId) -> int: ...
 
@@ -31,18 +39,39 @@ class ZoneManager:
         self._within = within
 
     async def place(
-        self, zone_id: ZoneId, session_id: SessionId, player_ids: Sequence[PeerId], host_id: HostId | None
+        self,
+        zone_id: ZoneId,
+        session_id: SessionId,
+        player_ids: Sequence[PeerId],
+        host_id: HostId | None,
+        exclude: Sequence[HostId] = (),
     ) -> Place:
-        question = PlaceSession(zone_id=zone_id, session_id=session_id, player_ids=tuple(player_ids), host_id=host_id)
+        question = PlaceSession(
+            zone_id=zone_id,
+            session_id=session_id,
+            player_ids=tuple(player_ids),
+            host_id=host_id,
+            exclude=tuple(exclude),
+        )
         placement = await call(self._bus, PLACE, question, deadline=self._within)
         return Place(
             zone_id=zone_id,
             zone_max_players=placement.zone.max_players,
+            policy=policy_of(placement.zone),
             host_id=HostId(placement.host.host_id),
             host_peer_id=PeerId(placement.host.peer_id),
             host_max_players=placement.host.max_players,
         )
 
+    async def able_hosts(self, zone_id: ZoneId) -> list[HostId]:
+        """The hosts that would serve the zone now, best first."""
+        page = await call(self._bus, RANK_HOSTS, RankHosts(zone_id=zone_id), deadline=self._within)
+        return [HostId(host.host_id) for host in page.items]
+
     async def max_players(self, zone_id: ZoneId) -> int:
         zone = await call(self._bus, GET_ZONE, NameZone(zone_id=zone_id), deadline=self._within)
         return zone.max_players
+
+
+def policy_of(zone: Zone) -> ZonePolicy:
+    return ZonePolicy(zone.fallback_enabled, zone.fallback_endpoint, zone.max_latency_ms)

@@ -35,7 +35,7 @@ async def service(settings: Settings) -> AsyncIterator[None]:
     """Run zone_manager for the length of the block."""
     async with (
         serve_health(settings.http_host, settings.http_port) as health,
-        connect_bus(settings.nats_url, settings.instance) as bus,
+        connect_bus(settings.nats_url, settings.instance, settings.nats_creds) as bus,
         open_database(settings.postgres_url, name=NAME, migrations=files(NAME) / "migrations") as database,
     ):
         await declare_streams(bus)
@@ -46,7 +46,9 @@ async def service(settings: Settings) -> AsyncIterator[None]:
         tallies = TallyStore(database)
         directory = Directory(bus)
         catalogue = Catalogue(database, zones, SystemClock())
-        assignment = Assignment(zones, directory, p2p_allowed=settings.enable_p2p)
+        assignment = Assignment(
+            zones, directory, p2p_allowed=settings.enable_p2p, fallback_allowed=settings.p2p_fallback_enabled
+        )
         comparison = Comparison(zones, directory, p2p_allowed=settings.enable_p2p)
         await catalogue.seed(lambda: chosen(read_seeds(settings.seeds), settings.p2p_enabled_zones))
 

@@ -15,7 +15,7 @@ from zone_manager.errors import HostNotEligibleError, NoHostFreeError, SlotLostE
 from zone_manager.placement import Claims, Standing, able, best, judgement, ranked
 from zone_manager.reasons import rejection_counts, why_nobody, why_not
 from zone_manager.together import Together
-from zone_manager.zones import hosts_for, reason_against_hosts
+from zone_manager.zones import hosts_for, reason_against_hosts, way_out
 
 LEAST_CANDIDATES, MOST_CANDIDATES = 8, 64
 """A single placement needs the best and a few to fall back on; a crowd that shares a look needs room for all."""
@@ -61,10 +61,11 @@ class Look:
 class Assignment:
     """Places sessions on hosts."""
 
-    def __init__(self, zones: Zones, hosts: Hosts, *, p2p_allowed: bool) -> None:
+    def __init__(self, zones: Zones, hosts: Hosts, *, p2p_allowed: bool, fallback_allowed: bool = True) -> None:
         self._zones = zones
         self._hosts = hosts
         self._p2p_allowed = p2p_allowed
+        self._fallback_allowed = fallback_allowed
         self._claims = ClaimBook()
         self._zones_read = Together(self._read_zone)
         self._looks = Together(self._look)
@@ -147,7 +148,11 @@ class Assignment:
         counts = rejection_counts(found.candidates, found.rejected_counts)
         return NoHostFreeError(
             why_nobody(zone, counts, taken=bool(able(found.candidates))),
-            fields={"zone_id": zone.zone_id, "rejected_counts": dict(counts.items())},
+            fields={
+                "zone_id": zone.zone_id,
+                "rejected_counts": dict(counts.items()),
+                **way_out(zone, fallback_allowed=self._fallback_allowed),
+            },
         )
 
 

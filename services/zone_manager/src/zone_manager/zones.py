@@ -47,6 +47,14 @@ def reason_against_hosts(zone: Zone, *, p2p_allowed: bool) -> str | None:
     return None
 
 
+def way_out(zone: Zone, *, fallback_allowed: bool) -> dict[str, str | None]:
+    """Give the refusal's field that says where players go meanwhile, null for their own client's central server.
+
+    Empty where they are to go nowhere.
+    """
+    return {"fallback_endpoint": zone.fallback_endpoint} if fallback_allowed and zone.fallback_enabled else {}
+
+
 def hosts_for(
     zone: Zone,
     *,

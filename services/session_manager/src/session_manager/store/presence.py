@@ -17,7 +17,7 @@ WHERE player_id = $1 AND session = (SELECT id FROM sessions WHERE session_id = $
 """
 
 _DISCONNECTED = """
-UPDATE seats SET absent_since = coalesce(absent_since, $5::timestamptz),
+UPDATE seats SET absent_since = least(absent_since, $5::timestamptz),
     gateway_id = NULL, connection_id = $3, announcement = $4
 WHERE player_id = $1 AND session = (SELECT id FROM sessions WHERE session_id = $2) AND socket
     AND (coalesce(connection_id, ''), announcement) < ($3, $4)
@@ -35,7 +35,11 @@ DELETE FROM gateways WHERE heard_at <= $1
     AND NOT EXISTS (SELECT FROM seats WHERE seats.gateway_id = gateways.gateway_id)
 """
 
+# Whatever becomes of it, it has to prove itself anew.
 _LOST = """
+WITH proven AS (
+    DELETE FROM able_hosts WHERE host_id = $1
+)
 INSERT INTO lost_hosts AS h (host_id, revision, lost_at) VALUES ($1, $2, $3)
 ON CONFLICT (host_id) DO UPDATE SET revision = excluded.revision, lost_at = excluded.lost_at
 WHERE h.revision < excluded.revision

@@ -15,7 +15,7 @@ from session_manager.store.facts import SessionJson, telling
 _STANDING = """
 SELECT s.id, s.session_id, s.status, s.current_players, s.max_players, s.host_id,
     h.taken AS host_players, h.max_players AS host_max_players,
-    seat.session AS seated_in, seated.host_id AS seated_on
+    seat.session AS seated_in, CASE WHEN seated.status <> 'fallback' THEN seated.host_id END AS seated_on
 FROM sessions s
 JOIN host_seats h ON h.host_id = s.host_id
 LEFT JOIN seats seat ON seat.player_id = $3
@@ -96,7 +96,9 @@ WITH standing AS MATERIALIZED (
     FROM seat WHERE s.id = seat.session
     RETURNING s.id, s.session_id, s.host_id, s.revision, s.epoch, s.status, session_json(s) AS json
 ), host AS (
-    UPDATE host_seats h SET taken = h.taken - 1, revision = h.revision + 1
+    -- A session in fallback has no seats on its host.
+    UPDATE host_seats h SET
+        taken = h.taken - CASE session.status WHEN 'fallback' THEN 0 ELSE 1 END, revision = h.revision + 1
     FROM session WHERE h.host_id = session.host_id
     RETURNING h.taken, h.revision
 ), fact AS (
@@ -118,7 +120,7 @@ ORDER BY host_id FOR UPDATE
 # The host is looked up for each session: openings are few, hosts are many.
 _OPENINGS = """
 SELECT s.id, s.current_players, true AS own FROM seats JOIN sessions s ON s.id = seats.session
-WHERE seats.player_id = $2 AND s.zone_id = $1
+WHERE seats.player_id = $2 AND s.zone_id = $1 AND s.status IN ('pending', 'active')
 UNION ALL
 SELECT s.id, s.current_players, false FROM sessions s
 WHERE s.zone_id = $1 AND s.open
@@ -204,7 +206,7 @@ class SeatStore:
         row = await self._database.fetchrow("seats.standing", _STANDING, ref.number, ref.session_id, player_id)
         if row is None:
             raise SessionNotFoundError(ref.session_id or str(ref.number))
-        seat = None if row["seated_in"] is None else Seat(row["seated_in"], HostId(row["seated_on"]))
+        seat = None if row["seated_in"] is None else Seat(row["seated_in"], row["seated_on"])
         return standing_of(row), seat
 
     async def seated_in(self, player_id: PeerId) -> int | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import asyncpg
 from chassis import tracing
@@ -89,12 +89,6 @@ SELECT id FROM sessions WHERE live AND last_activity_at <= $1 ORDER BY id LIMIT 
 _LOCK_EMPTY = """
 SELECT id FROM sessions WHERE live AND empty_since <= $1 ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
 """
-_LOCK_LOST = """
-SELECT s.id FROM lost_hosts h JOIN sessions s ON s.host_id = h.host_id AND s.live
-WHERE h.lost_at IS NOT NULL AND s.created_at <= h.lost_at + $1::interval
-ORDER BY s.id LIMIT $2 FOR UPDATE OF s
-"""
-
 _FINISH = telling(
     """
 WITH host AS MATERIALIZED (
@@ -104,13 +98,17 @@ WITH host AS MATERIALIZED (
 ), session AS (
     UPDATE sessions s SET
         status = $4::text, end_reason = $5::text, connected_players = '{}', empty_since = NULL,
+        fallback_endpoint = NULL, fell_back_at = NULL, fell_back_for = NULL,
         ended_at = $1::timestamptz, updated_at = $1, revision = s.revision + 1
     FROM host WHERE s.id = ANY($3) AND s.host_id = host.host_id
     RETURNING s.id, s.session_id, s.host_id, s.revision, s.epoch, s.status,
-        old.connected_players AS players, session_json(s) AS json
+        old.connected_players AS players, old.status AS was, session_json(s) AS json
 ), freed AS (
     UPDATE host_seats h SET taken = h.taken - gone.players, revision = h.revision + 1
-    FROM (SELECT host_id, sum(cardinality(players)) AS players FROM session GROUP BY host_id) gone
+    FROM (
+        SELECT host_id, coalesce(sum(cardinality(players)) FILTER (WHERE was <> 'fallback'), 0) AS players
+        FROM session GROUP BY host_id
+    ) gone
     WHERE h.host_id = gone.host_id
     RETURNING h.host_id, h.taken, h.revision
 ), seat AS (
@@ -131,6 +129,7 @@ UPDATE sessions s SET
     average_packet_loss_percent = coalesce($5, s.average_packet_loss_percent),
     bandwidth_usage_mbps = coalesce($6, s.bandwidth_usage_mbps),
     quality_score = coalesce($7, s.quality_score),
+    measured_at = CASE WHEN $4 IS NULL AND $5 IS NULL THEN s.measured_at ELSE $1::timestamptz END,
     last_activity_at = $1::timestamptz,
     updated_at = $1
 WHERE s.id = coalesce($2::bigint, (SELECT id FROM sessions WHERE session_id = $3::text)) AND s.live
@@ -208,16 +207,16 @@ class SessionStore:
     async def end(self, ref: Ref, target: SessionStatus, reason: str, now: datetime) -> SessionJson | None:
         """End one session; None where it may not come to that."""
 
-        async def finish(transaction: Transaction) -> SessionJson | None:
+        async def end(transaction: Transaction) -> SessionJson | None:
             number = await transaction.fetchval(
                 "sessions.lock_one", _LOCK_ONE, ref.number, ref.session_id, _from(target)
             )
             if number is None:
                 return None
-            ended = await _finish(transaction, [number], target, reason, now)
+            ended = await finish(transaction, [number], target, reason, now)
             return SessionJson(ended[0]["json"])
 
-        return await self._database.transact(finish)
+        return await self._database.transact(end)
 
     async def end_idle(self, idle_since: datetime, reason: str, now: datetime) -> list[str]:
         """End a batch of sessions without activity since then; [] when there are no more."""
@@ -226,10 +225,6 @@ class SessionStore:
     async def end_empty(self, empty_since: datetime, reason: str, now: datetime) -> list[str]:
         """End a batch of sessions without players since then."""
         return await self._finish_batch(_LOCK_EMPTY, empty_since, SessionStatus.ENDED, reason, now)
-
-    async def fail_lost(self, grace: timedelta, reason: str, now: datetime) -> list[str]:
-        """Fail a batch of sessions of lost hosts, made before the loss or within `grace` of it."""
-        return await self._finish_batch(_LOCK_LOST, grace, SessionStatus.FAILED, reason, now)
 
     async def report(self, ref: Ref, report: ReportMetrics, now: datetime) -> SessionJson | None:
         """Keep what was measured; None where the session is over."""
@@ -253,14 +248,14 @@ class SessionStore:
     async def _finish_batch(
         self, lock_batch: str, bound: object, target: SessionStatus, reason: str, now: datetime
     ) -> list[str]:
-        async def finish(transaction: Transaction) -> list[str]:
+        async def end(transaction: Transaction) -> list[str]:
             rows = await transaction.fetch("sessions.lock_batch", lock_batch, bound, BATCH)
             if not rows:
                 return []
-            ended = await _finish(transaction, [row["id"] for row in rows], target, reason, now)
+            ended = await finish(transaction, [row["id"] for row in rows], target, reason, now)
             return [row["session_id"] for row in ended]
 
-        return await self._database.transact(finish)
+        return await self._database.transact(end)
 
 
 async def _create(statements: Database | Transaction, new: NewSession, now: datetime) -> SessionJson | None:
@@ -281,7 +276,7 @@ async def _create(statements: Database | Transaction, new: NewSession, now: date
     return row
 
 
-async def _finish(
+async def finish(
     transaction: Transaction, numbers: Sequence[int], target: SessionStatus, reason: str, now: datetime
 ) -> list[asyncpg.Record]:
     """End sessions that are locked; a statement later than the lock, so that it sees all their seats."""

@@ -1,0 +1,35 @@
+"""What becomes of a session that has no host, by what its zone says."""
+
+from dataclasses import dataclass
+
+from contracts.sessions import SessionStatus
+from contracts.zones import Requirements
+
+
+@dataclass(frozen=True, slots=True)
+class ZonePolicy:
+    """What a zone says of its sessions' hosts, and of their players where none serves."""
+
+    fallback_enabled: bool
+    fallback_endpoint: str | None
+    max_latency_ms: float
+
+
+def _unless_said() -> ZonePolicy:
+    fields = Requirements.model_fields
+    return ZonePolicy(
+        fallback_enabled=fields["fallback_enabled"].default,
+        fallback_endpoint=fields["fallback_endpoint"].default,
+        max_latency_ms=fields["max_latency_ms"].default,
+    )
+
+
+UNLESS_SAID = _unless_said()
+"""Of a zone that nothing has been heard of: what the contract says a zone is."""
+
+
+def without_host(status: SessionStatus, policy: ZonePolicy, *, fallback_allowed: bool) -> SessionStatus:
+    """Where a session goes that loses its host; one that is still pending has nobody to send anywhere."""
+    if status is SessionStatus.ACTIVE and policy.fallback_enabled and fallback_allowed:
+        return SessionStatus.FALLBACK
+    return SessionStatus.FAILED

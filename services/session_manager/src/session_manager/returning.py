@@ -1,0 +1,66 @@
+"""Sessions on the central server return to a host that has been able for long enough; zone after zone."""
+
+from datetime import datetime, timedelta
+
+import structlog
+from chassis.clock import Clock
+from chassis.refusals import ServiceError
+from contracts.identifiers import HostId, ZoneId
+from contracts.refusals import Code
+
+from session_manager.health import distrusts, lasts
+from session_manager.store.fallback import FallbackStore, HostlessSession
+from session_manager.zones import Zones
+
+log = structlog.stdlib.get_logger()
+
+
+class Returning:
+    """Gives hostless sessions a host."""
+
+    def __init__(self, sessions: FallbackStore, zones: Zones, clock: Clock, return_after: timedelta) -> None:
+        self._sessions = sessions
+        self._zones = zones
+        self._clock = clock
+        self._return_after = return_after
+
+    async def bring_back(self) -> int:
+        """Give every session a host that can have a good one now; give how many."""
+        zones = await self._sessions.zones()
+        await self._sessions.forget_able_but_in(zones)
+        return sum([await self._bring_back_to(zone_id) for zone_id in zones])
+
+    async def _bring_back_to(self, zone_id: ZoneId) -> int:
+        """One zone's failure is no other's."""
+        try:
+            hosts = await self._zones.able_hosts(zone_id)
+        except ServiceError as error:
+            log.warning("zone.hosts_unknown", zone_id=zone_id, code=error.refusal.code)
+            return 0
+        now = self._clock.now()
+        since = await self._sessions.note_able(zone_id, hosts, now)
+        good = {host_id for host_id in hosts if lasts(since[host_id], now, self._return_after)}
+        return await self._serve(zone_id, good, since.keys() - good) if good else 0
+
+    async def _serve(self, zone_id: ZoneId, good: set[HostId], young: set[HostId]) -> int:
+        served = 0
+        for session in await self._sessions.hostless(zone_id):
+            now = self._clock.now()
+            distrusted = distrusts(session.fallen, now, self._return_after)
+            if good == {distrusted}:
+                continue
+            exclude = young if distrusted is None else young | {HostId(distrusted)}
+            try:
+                served += await self._place(zone_id, session, good, exclude, now)
+            except ServiceError as error:
+                log.warning("session.not_returned", session_id=session.session_id, code=error.refusal.code)
+                if error.refusal.code is not Code.NO_HOST_FREE:  # a smaller session may still fit
+                    return served
+        return served
+
+    async def _place(
+        self, zone_id: ZoneId, session: HostlessSession, good: set[HostId], exclude: set[HostId], now: datetime
+    ) -> bool:
+        """Whether the session has a host now; a slot that comes to nothing lapses by itself."""
+        place = await self._zones.place(zone_id, session.session_id, session.players, None, sorted(exclude))
+        return place.host_id in good and await self._sessions.serve(session, place, now)

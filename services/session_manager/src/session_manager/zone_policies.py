@@ -1,0 +1,26 @@
+"""What zones say of their sessions' hosts: heard of zone_manager, and read from the placements it gives."""
+
+from contracts.identifiers import ZoneId
+from contracts.zones import ZoneFact
+
+from session_manager.sessions import Place
+from session_manager.store.policies import PolicyStore
+from session_manager.zones import policy_of
+
+
+class ZonePolicies:
+    """Kept for the day on which zone_manager cannot be asked."""
+
+    def __init__(self, store: PolicyStore) -> None:
+        self._store = store
+        self._placed: set[ZoneId] = set()
+
+    async def changed(self, fact: ZoneFact) -> None:
+        await self._store.learn(ZoneId(fact.zone_id), policy_of(fact.zone), fact.revision)
+
+    async def placed(self, place: Place) -> None:
+        """Learn from a zone's first placement here; facts may have been forgotten, and are newer where they are not."""
+        if place.zone_id in self._placed:
+            return
+        await self._store.learn(place.zone_id, place.policy, 0)
+        self._placed.add(place.zone_id)
