@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scheduler.book import TickBook
 from scheduler.calendar import Tick, last_due
-from scheduler.dispatch import Dispatch
+from scheduler.dispatch import Dispatch, Run
 from scheduler.leadership import Leadership
 
 from services.scheduler.tests.fakes import NOON, BucketInMemory, StreamInMemory, VirtualTime
@@ -65,6 +65,9 @@ class World:
         assert [leadership.term for leadership in self.leaders] == [fence], "only the leader tells"
         self.told += 1
         return await self.stream.job_due(tick, fence)
+
+    async def job_over(self, run: Run, fence: int) -> None:
+        raise AssertionError(f"no job here is the leader's own: {run}, {fence}")
 
     @property
     def leaders(self) -> list[Leadership]:

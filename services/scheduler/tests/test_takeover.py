@@ -1,8 +1,15 @@
 """Schedulers as processes, ended and stopped by real signals."""
 
 import signal
+from datetime import datetime
 
-from contracts.jobs import JobDue
+from chassis.bus import Bus
+from chassis.events import Consumers
+from chassis.refusals import RefusedError
+from chassis.requests import call
+from contracts.jobs import RUN_JOB, JobDue, JobFact, JobName, RunJob
+from contracts.refusals import Code
+from contracts.streams import EVENTS
 from testkit.eventually import eventually
 from testkit.servers import TestServer
 
@@ -76,3 +83,35 @@ async def test_ticks_go_on_after_nats_was_killed(fleet: Fleet, ticks: list[JobDu
     await nats_server.start()
     await more(ticks, 6)
     assert each_due_time_once(ticks)
+
+
+async def _made_due(bus: Bus) -> datetime | None:
+    """When; None while nobody leads, for so short a lease may lapse on a busy machine."""
+    try:
+        return (await call(bus, RUN_JOB, RunJob(job=JobName.NPC_FEED))).due_at
+    except RefusedError as error:
+        if error.refusal.code is not Code.UNAVAILABLE:
+            raise
+        return None
+
+
+async def test_the_feed_made_due_by_hand_is_done_whichever_scheduler_is_asked(fleet: Fleet, bus: Bus):
+    runs: list[JobFact] = []
+
+    async def take(fact: JobFact) -> None:
+        runs.append(fact)
+
+    consumers = Consumers(bus, "test", instance="test")
+    consumers.consume(EVENTS, "p2p.events.jobs.>", JobFact, take, name="runs")
+    async with consumers:
+        await fleet.start("scheduler-1")
+        await fleet.start("scheduler-2")
+        await fleet.leader()
+        # Whoever is free answers: of six, one that does not lead.
+        answers = [await eventually(lambda: _made_due(bus), of="somebody who leads") for _ in range(6)]
+        asked = {due_at for due_at in answers if due_at is not None}
+        await eventually(
+            lambda: runs and max(asked) in {run.due_at for run in runs}, of="the run that was asked for last"
+        )
+    told = [run.due_at for run in runs]
+    assert len(set(told)) == len(told)

@@ -1,0 +1,1 @@
+"""The NPC feed: what AI servers publish, composed per zone for hosts and players."""

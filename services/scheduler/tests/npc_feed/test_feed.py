@@ -1,0 +1,123 @@
+"""The feed on real NATS: what AI servers publish reaches whoever hears a zone's feed."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from chassis.bus import Bus
+from chassis.clock import SystemClock
+from contracts.npcs import NpcFeed
+from nats.aio.msg import Msg
+from scheduler.npc_feed.feed import Feed
+from scheduler.npc_feed.played import PlayedZone
+from testkit.eventually import eventually
+
+GUARD = b'{"npc_id": "guard", "x": 1, "agent_id": "agent-7"}'
+URGENT = b'{"npc_id": "guard", "x": 2, "urgent": true}'
+
+
+class Leading:
+    """Leads under whatever term a test says."""
+
+    def __init__(self, term: int | None) -> None:
+        self.term = term
+
+
+class Played:
+    """Zones in memory."""
+
+    def __init__(self, *zone_ids: str) -> None:
+        self.zone_ids = zone_ids
+
+    async def now(self) -> dict[str, PlayedZone]:
+        return {zone_id: PlayedZone(zone_id, None, 300.0) for zone_id in self.zone_ids}
+
+
+def a_feed(bus: Bus, leading: Leading) -> Feed:
+    a_minute = timedelta(minutes=1)
+    return Feed(
+        bus, leading, Played("prontera"), SystemClock(), every=a_minute, full_every=a_minute, forgotten_after=a_minute
+    )
+
+
+@pytest.fixture
+async def heard(bus: Bus) -> AsyncIterator[list[NpcFeed]]:
+    messages: list[NpcFeed] = []
+
+    async def hear(msg: Msg) -> None:
+        messages.append(NpcFeed.model_validate_json(msg.data))
+
+    subscription = await bus.subscribe("p2p.feed.prontera", hear)
+    yield messages
+    await subscription.unsubscribe()
+
+
+async def test_a_new_leader_begins_full_with_what_was_said_before_and_a_higher_number(bus: Bus, heard: list[NpcFeed]):
+    await bus.client.jetstream().publish("p2p.npc.prontera.guard", GUARD)
+    await a_feed(bus, Leading(7)).round()
+    await eventually(lambda: heard, of="the first leader's feed")
+    known = len(heard)
+    await a_feed(bus, Leading(8)).round()
+    await eventually(lambda: len(heard) > known, of="the second leader's feed")
+    assert heard[0].full
+    assert heard[known].full
+    assert heard[known].seq > heard[known - 1].seq
+    assert [npc.x for npc in heard[known].npcs] == [1]
+
+
+async def test_an_urgent_change_is_told_at_once(bus: Bus, heard: list[NpcFeed]):
+    feed = a_feed(bus, Leading(7))
+    await feed.round()
+    await bus.client.publish("p2p.npc.prontera.guard", URGENT)
+    await eventually(lambda: any(npc.x == 2 for message in heard for npc in message.npcs), of="the urgent change")
+
+
+async def test_whoever_wants_it_gets_everything(bus: Bus, heard: list[NpcFeed]):
+    feed = a_feed(bus, Leading(7))
+    await feed.round()
+    subscription = await bus.subscribe("p2p.feed.*.wanted", feed.wanted)
+    known = len(heard)
+    await bus.publish("p2p.feed.prontera.wanted", b"{}")
+    await eventually(lambda: any(message.full for message in heard[known:]), of="a full message")
+    await subscription.unsubscribe()
+
+
+async def test_who_wants_it_before_it_is_recalled_gets_it_whole(bus: Bus, heard: list[NpcFeed]):
+    await bus.client.jetstream().publish("p2p.npc.prontera.guard", GUARD)
+    feed = a_feed(bus, Leading(7))
+    beginning = asyncio.create_task(feed.round())
+    while not beginning.done():
+        await feed.wanted(Msg(bus.client, subject="p2p.feed.prontera.wanted"))
+        await asyncio.sleep(0)
+    await beginning
+    await eventually(lambda: heard, of="the feed")
+    assert heard[0].full
+    assert [npc.npc_id for npc in heard[0].npcs] == ["guard"]
+
+
+async def test_a_leader_deposed_since_tells_nothing(bus: Bus, heard: list[NpcFeed]):
+    leading = Leading(7)
+    feed = a_feed(bus, leading)
+    await feed.round()
+    await bus.settle()
+    await eventually(lambda: heard, of="the feed while it led")
+    known = len(heard)
+    leading.term = None
+    await bus.publish("p2p.npc.prontera.guard", URGENT)
+    await bus.settle()
+    await feed.round()
+    await bus.settle()
+    assert len(heard) == known
+
+
+async def test_nonsense_goes_to_the_dead_letters(bus: Bus, heard: list[NpcFeed]):
+    letters: asyncio.Queue[Msg] = asyncio.Queue()
+    subscription = await bus.subscribe("p2p.dlq.npc", letters.put)
+    await a_feed(bus, Leading(7)).round()
+    await bus.publish("p2p.npc.prontera.guard", b'{"npc_id": "another"}')
+    async with asyncio.timeout(5):
+        letter = await letters.get()
+    assert letter.headers is not None
+    assert "subject" in letter.headers["p2p-reason"]
+    await subscription.unsubscribe()
