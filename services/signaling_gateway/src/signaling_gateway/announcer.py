@@ -141,6 +141,7 @@ class Announcer:
             session_id=session_id,
             host_id=connection.standing.host_id,
             reason=reason,
+            keeps_seat=not connection.speaks_warp,
         )
 
     def _head(self) -> dict[str, object]:

@@ -1,12 +1,15 @@
 """signaling_gateway, put together."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import timedelta
 from importlib.resources import files
 from pathlib import Path
 
 from chassis.bus import connect_bus
+from chassis.certificate import LOOK_EVERY, Certificate
+from chassis.clock import SystemClock
+from chassis.database import open_database
 from chassis.health import Health
 from chassis.http import serve_http
 from chassis.loops import every
@@ -14,17 +17,26 @@ from chassis.process import release_of
 from chassis.redis import open_redis
 from chassis.responder import Responder
 from chassis.sampling import Sampling
+from chassis.streams import declare_streams
 
+from signaling_gateway.access.handlers import answer_operators
+from signaling_gateway.access.opening import open_access
+from signaling_gateway.console.source import About, Console
 from signaling_gateway.http.application import application
+from signaling_gateway.http.auth import auth_routes
+from signaling_gateway.http.console import console_routes
 from signaling_gateway.http.edge import edge
+from signaling_gateway.http.gate import Gate, sessions_of
 from signaling_gateway.http.hosts import host_routes
 from signaling_gateway.http.monitoring import Monitoring, monitoring_routes
 from signaling_gateway.http.root import root_route
 from signaling_gateway.http.routing import Routes
 from signaling_gateway.http.sessions import session_routes
 from signaling_gateway.http.signaling import signaling_routes
+from signaling_gateway.http.traces import trace_route
 from signaling_gateway.http.zones import zone_routes
 from signaling_gateway.ice import IceServers
+from signaling_gateway.limits.turnstile import open_turnstile
 from signaling_gateway.roster import Roster
 from signaling_gateway.sampling import edge_sampling
 from signaling_gateway.settings import Settings
@@ -36,6 +48,9 @@ NAME = "signaling_gateway"
 
 PING_EVERY = timedelta(seconds=5)
 
+STOPPING = timedelta(seconds=5)
+"""What the rest of a drain takes at worst; game clients that don't reconnect may stay for what is left of it."""
+
 
 @asynccontextmanager
 async def service(settings: Settings) -> AsyncIterator[None]:
@@ -43,10 +58,20 @@ async def service(settings: Settings) -> AsyncIterator[None]:
     web = Path(str(files(NAME) / "web"))
     version = release_of(NAME)
     health = Health()
-    ice_servers = IceServers(settings.stun_servers, settings.turn_servers, settings.turn_secret)
+    certificate = Certificate(settings.tls_cert, settings.tls_key) if settings.tls_cert else None
+    ice_servers = IceServers(
+        settings.stun_servers, settings.turn_servers, settings.turn_secret, settings.turn_credentials
+    )
     async with (
-        connect_bus(settings.nats_url, settings.instance) as bus,
+        connect_bus(settings.nats_url, settings.instance, settings.nats_creds) as bus,
         open_redis(settings.redis_url) as redis,
+        open_database(settings.postgres_url, name=NAME, migrations=files(NAME) / "migrations") as database,
+        open_access(
+            bus=bus, database=database, health=health, clock=SystemClock(), rules=settings.access_rules
+        ) as access,
+        open_turnstile(
+            redis=redis, health=health, rates=settings.rates, patience=timedelta(seconds=settings.limits_wait_s)
+        ) as turnstile,
         open_signaling(
             bus=bus,
             redis=redis,
@@ -54,44 +79,76 @@ async def service(settings: Settings) -> AsyncIterator[None]:
             ice=ice_servers,
             sampling=Sampling(sampling_of_frames()),
             origins=settings.cors_origins,
+            access=access,
+            turnstile=turnstile,
+            warp_upgrade_after=timedelta(seconds=settings.warp_upgrade_delay_s),
+            warp_stays=max(settings.drain - STOPPING, timedelta(0)),
         ) as signaling,
     ):
         health.watch("nats", lambda: bus.connected)
         health.watch("redis", redis.answers)
+        health.watch("postgres", database.ping)
+        await declare_streams(bus)
         roster = Roster(bus)
         await roster.listen()
         monitoring = Monitoring(
             bus=bus, redis=redis, roster=roster, health=health, sockets=signaling.figures.all, version=version
         )
+        console = Console(bus, monitoring.dashboard_now, SystemClock(), _about(settings, version))
         routes = [
             *host_routes(bus),
             *zone_routes(bus),
-            *session_routes(bus, ice_servers),
+            *session_routes(bus, ice_servers, access.issuing.ticket),
             *signaling_routes(signaling.correspondence, signaling.figures, ice_servers),
             *monitoring_routes(monitoring),
-            root_route(bus, web / "index.html", version, p2p_enabled=settings.enable_p2p),
+            *console_routes(bus, console),
+            trace_route(settings.traces_url, settings.traces_key),
+            *auth_routes(access.issuing, access.doorman, access.administration),
+            root_route(bus, web / "console" / "index.html", version, p2p_enabled=settings.enable_p2p),
         ]
         app = edge(
             application(routes, version, web),
             Routes(routes),
+            Gate(access.doorman, turnstile, access.audit, sessions_of(bus)),
             signaling.sockets,
             edge_sampling(routes),
             settings.cors_origins,
+            settings.trusted_proxies,
         )
+        responder = Responder(bus, NAME, version, instance=settings.instance)
+        answer_operators(responder, access.administration)
         async with (
-            Responder(bus, NAME, version, instance=settings.instance),  # answers $SRV.*
+            responder,
             every(PING_EVERY, roster.ping, "roster"),
+            _looking_after(certificate),
             serve_http(
                 app,
                 settings.http_host,
                 settings.http_port,
+                tls=certificate,
+                proxies=settings.trusted_proxies,
                 websockets=Wire,
-                http="httptools",
-                proxy_headers=False,  # the client is who holds the socket, whatever it says of itself
+                proxy_headers=False,  # who the client is, limits/clients.py says
                 timeout_keep_alive=75,
                 **UVICORN_OPTIONS,
             ),
             signaling.serving(),
+            console.serving(),
         ):
             with health.serving():
                 yield
+
+
+def _about(settings: Settings, version: str) -> About:
+    return About(
+        version=version,
+        gateway=settings.instance,
+        enforced=settings.mode == "enforced",
+        jaeger_url=settings.jaeger_url,
+        traces=bool(settings.traces_url),
+    )
+
+
+def _looking_after(certificate: Certificate | None) -> AbstractAsyncContextManager[object]:
+    """Read it again when its files change."""
+    return every(LOOK_EVERY, certificate.look_again, "certificate") if certificate is not None else nullcontext()

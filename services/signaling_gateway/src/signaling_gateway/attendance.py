@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import structlog
 from chassis.bus import Bus
-from chassis.refusals import RefusedError, UnavailableError
+from chassis.refusals import RefusedError, ServiceError, UnavailableError
 from chassis.requests import call
 from contracts.frames import SessionJoined, SessionLeft
 from contracts.gateway import Replaced
@@ -23,6 +23,7 @@ from contracts.sessions import (
     Session,
 )
 
+from signaling_gateway.access.entrance import Entrance
 from signaling_gateway.announcer import Announcer
 from signaling_gateway.connections import Connection, Connections, is_far_ahead
 from signaling_gateway.conversation import Place, may_be_session
@@ -36,6 +37,12 @@ from signaling_gateway.rooms import Rooms
 log = structlog.stdlib.get_logger()
 
 Evict = Callable[[], None]
+
+
+class NoSuchSessionError(ServiceError):
+    """Where everybody is asked who they are, a name that no session has is nobody's room."""
+
+    code = Code.SESSION_NOT_FOUND
 
 
 class Attendance:
@@ -53,6 +60,7 @@ class Attendance:
         neighbours: Neighbours,
         funnel: Funnel,
         ice: IceServers,
+        entrance: Entrance,
     ) -> None:
         self._bus = bus
         self._connections = connections
@@ -63,6 +71,7 @@ class Attendance:
         self._neighbours = neighbours
         self._funnel = funnel
         self._ice = ice
+        self._entrance = entrance
 
     async def name(self, connection: Connection, peer_id: str) -> Evict:
         """Give the connection its peer's name; the call given back ends the peer's older connection.
@@ -70,6 +79,7 @@ class Attendance:
         It is for the caller to say when: after the new one has joined what it came to join, so that the others in
         there see one peer that stays and not one that goes and comes.
         """
+        connection.entry = await self._entrance.name(connection.entry, peer_id)
         connection.standing = replace(connection.standing, peer_id=peer_id)
         older = self._connections.name(connection)
         connection.take_new_id(after=older.connection_id if older is not None else None)
@@ -112,6 +122,8 @@ class Attendance:
                 else:
                     await self._into_session(connection, session)
                     return
+        if not connection.entry.trusting:
+            raise NoSuchSessionError(f"There is no session {session_id}.")
         with connection.moving():
             await self._into_room(connection, session_id)
 
@@ -140,6 +152,7 @@ class Attendance:
                 host_id=place.host_id,
                 host_peer_id=place.host_peer_id,
                 epoch=place.epoch,
+                zone_id=place.zone_id,
                 ice_servers=self._ice.of(connection.peer_id),
             )
         )
@@ -164,7 +177,7 @@ class Attendance:
         if connection.standing.peer_id is None:
             return
         place = connection.standing.place
-        left = await self.let_out(connection, connection.left_because, seat_kept=True)
+        left = await self.let_out(connection, connection.left_because, seat_kept=not connection.speaks_warp)
         seat = place.session_id if left and place is not None and place.is_session else None
         self._announcer.disconnected(connection, seat)
         await self._hosting.depart(connection)
@@ -209,8 +222,10 @@ class Attendance:
         if tell_the_others is None:
             connection.give_way()
             return
-        connection.standing = replace(connection.standing, place=place)
-        self.show(connection, place)
+        connection.standing = replace(connection.standing, place=room.place)  # facts may have come meanwhile
+        self.show(connection, room.place)
+        if room.place.fallback is not None:
+            connection.say(room.place.fallback)
         tell_the_others()
 
     async def _tell_redis(self, connection: Connection, place: Place) -> Listing | None:

@@ -9,7 +9,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from contracts.frames import EnterZoneFrame, FrameOut, IceResult, Join, Leave, Ping
+from contracts.frames import (
+    EnterZoneFrame,
+    FrameOut,
+    IceResult,
+    Join,
+    Leave,
+    NpcEventFrame,
+    Ping,
+    ProbeAnswer,
+    Subscribe,
+)
 from contracts.refusals import Code
 from pydantic import ValidationError
 
@@ -31,9 +41,15 @@ _MODELS: dict[str, tuple[type["ColdFrame"], str]] = {
     "leave": (Leave, "leave takes nothing"),
     "ping": (Ping, "ping takes an id alone"),
     "ice-result": (IceResult, "to and state required"),
+    "subscribe": (Subscribe, "feed required"),
+    "npc-event": (NpcEventFrame, "zone_id, npc_id and event required"),
+    "probe-answer": (ProbeAnswer, "probe_id and sdp required"),
 }
 
-ColdFrame = Join | EnterZoneFrame | Leave | Ping | IceResult
+KINDS = frozenset({*CONTENT, *_MODELS})
+"""Every kind of frame that is read."""
+
+ColdFrame = Join | EnterZoneFrame | Leave | Ping | IceResult | Subscribe | NpcEventFrame | ProbeAnswer
 
 
 @dataclass(frozen=True, slots=True)

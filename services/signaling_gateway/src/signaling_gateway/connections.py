@@ -6,28 +6,53 @@ from datetime import datetime
 from uuid import UUID
 
 from chassis.ids import new_event_id
-from contracts.frames import FrameOut
+from contracts.frames import ErrorFrame, FrameOut
+from contracts.refusals import Code
+from prometheus_client import Gauge
 
+from signaling_gateway.access.entrance import Entry
+from signaling_gateway.access.identity import ANYBODY
+from signaling_gateway.access.revocations import Revocations
 from signaling_gateway.codec import written
 from signaling_gateway.conversation import Standing
+from signaling_gateway.warp import WarpWire
 from signaling_gateway.wire import Wire
+
+SOCKETS = Gauge("p2p_sockets", "WebSockets that are open here.")
 
 _RANDOM_BITS = 80
 """Of a UUIDv7; the 48 before them are its milliseconds."""
 
 RACE_MS = 1000
 
+NOT_ALLOWED = 1008
 REPLACED = 4001
 """Close code: a newer connection of the same peer took over."""
+
+NOT_LET_IN = Entry(ANYBODY, frozenset(), trusting=False)
 
 
 class Connection:
     """One socket and where its peer stands."""
 
-    __slots__ = ("connection_id", "is_moving", "left_because", "seated_at", "standing", "unidentified", "wire")
+    __slots__ = (
+        "connection_id",
+        "entry",
+        "has_spoken",
+        "is_moving",
+        "left_because",
+        "seated_at",
+        "standing",
+        "unidentified",
+        "wire",
+    )
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Wire | WarpWire) -> None:
         self.wire = wire
+        self.has_spoken = False
+        """Whether its first message, or its URL, has told which dialect it speaks."""
+        self.entry = NOT_LET_IN
+        """Who has opened it, and what they may send."""
         self.connection_id = new_event_id()
         self.standing = Standing()
         self.seated_at: datetime | None = None
@@ -43,6 +68,11 @@ class Connection:
     def peer_id(self) -> str:
         """The peer's name; only asked of those who have said it."""
         return self.standing.peer_id or ""
+
+    @property
+    def speaks_warp(self) -> bool:
+        """Whether it is the shipped game client: never a host, and never back once it is gone."""
+        return isinstance(self.wire, WarpWire)
 
     def say(self, frame: FrameOut) -> None:
         self.wire.write(written(frame))
@@ -65,6 +95,12 @@ class Connection:
         self.left_because = "replaced"
         self.wire.hang_up(REPLACED, "replaced by a newer connection")
 
+    def expel(self, why: str) -> None:
+        """Close, because its peer is not to be here any more."""
+        self.left_because = why
+        self.say(ErrorFrame(message=f"Not allowed any more: {why}", code=Code.FORBIDDEN))
+        self.wire.hang_up(NOT_ALLOWED, why)
+
 
 def is_far_ahead(connection_id: str, of: str) -> bool:
     """Whether two connections' names differ by more than a race between their gateways explains: a clock is wrong."""
@@ -86,6 +122,13 @@ class Connections:
         self._all: set[Connection] = set()
         self._of_peer: dict[str, Connection] = {}
 
+    def expel(self, held: Revocations) -> None:
+        """Close those of peers that are kicked, and of keys and tokens that are revoked."""
+        for connection in self:
+            why = held.against(connection.entry.identity)
+            if why is not None and connection.wire.open:
+                connection.expel(why)
+
     def __len__(self) -> int:
         return len(self._all)
 
@@ -101,6 +144,7 @@ class Connections:
 
     def add(self, connection: Connection) -> None:
         self._all.add(connection)
+        SOCKETS.set(len(self._all))
 
     def name(self, connection: Connection) -> Connection | None:
         """Make it its peer's connection; the one that was, if any."""
@@ -111,6 +155,7 @@ class Connections:
     def remove(self, connection: Connection) -> None:
         """Forget it; a newer connection of its peer stays."""
         self._all.discard(connection)
+        SOCKETS.set(len(self._all))
         peer_id = connection.standing.peer_id
         if peer_id is not None and self._of_peer.get(peer_id) is connection:
             del self._of_peer[peer_id]

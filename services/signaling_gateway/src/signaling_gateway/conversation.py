@@ -6,8 +6,20 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import assert_never
 
-from contracts.frames import EnterZoneFrame, IceResult, Join, Leave, Ping, Pong
+from contracts.frames import (
+    EnterZoneFrame,
+    IceResult,
+    Join,
+    Leave,
+    NpcEventFrame,
+    Ping,
+    Pong,
+    ProbeAnswer,
+    SessionFallback,
+    Subscribe,
+)
 from contracts.identifiers import identifier, to_token
+from contracts.npcs import NpcEvent
 from contracts.refusals import Code
 
 from signaling_gateway.codec import FrameRefusedError, Heard, Signal
@@ -31,6 +43,16 @@ class Place:
     host_id: str | None = None
     host_peer_id: str | None = None
     epoch: int | None = None
+    zone_id: str | None = None
+    """Of a session; a room belongs to none."""
+    fallback: SessionFallback | None = field(default=None, compare=False)
+    """What its players are told while nobody hosts it."""
+
+    def is_before(self, other: "Place") -> bool:
+        """Whether `other` is the same session later on: epochs rise, and within one a host is only ever lost."""
+        if not self.is_session or not other.is_session:
+            return False
+        return (self.epoch or 0, self.host_id is None) < (other.epoch or 0, other.host_id is None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +122,28 @@ class Reply:
     frame: Pong
 
 
-Deed = Enter | EnterZone | Show | GoOut | Carry | Report | Reply
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Hear the NPCs of a zone."""
+
+    zone_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TellAiWorld:
+    """Bring what happened to an NPC to the AI world."""
+
+    event: NpcEvent
+
+
+@dataclass(frozen=True, slots=True)
+class PassProbe:
+    """Bring a host's answer to whoever measures it."""
+
+    answer: ProbeAnswer
+
+
+Deed = Enter | EnterZone | Show | GoOut | Carry | Report | Reply | Listen | TellAiWorld | PassProbe
 
 
 def may_be_session(name: str) -> bool:
@@ -119,7 +162,7 @@ def peer_name(text: str, what: str = "peer_id") -> str:
     return named
 
 
-def hear(standing: Standing, frame: Heard) -> Deed:
+def hear(standing: Standing, frame: Heard) -> Deed:  # noqa: C901, PLR0911, PLR0912 -- one line for each kind
     """Say what `frame` asks for; FrameRefusedError when it asks for nothing this peer may have."""
     match frame:
         case Signal():
@@ -138,8 +181,48 @@ def hear(standing: Standing, frame: Heard) -> Deed:
             return Report(_place_of(standing, frame.session_id), frame)
         case Ping():
             return Reply(Pong(id=frame.id))
+        case Subscribe():
+            if not plays_in(standing, frame.feed):
+                raise FrameRefusedError(f"Not in a session of zone {frame.feed}: enter one first", Code.FORBIDDEN)
+            return Listen(frame.feed)
+        case NpcEventFrame():
+            return _tell(standing, frame)
+        case ProbeAnswer():
+            if standing.host_id is None:
+                raise FrameRefusedError("Only hosts are probed", Code.FORBIDDEN)
+            return PassProbe(frame)
         case _:
             assert_never(frame)
+
+
+def plays_in(standing: Standing, zone_id: str) -> bool:
+    """Whether the peer is in a session of the zone, or hosts one."""
+    place = standing.place
+    if place is not None and place.zone_id == zone_id:
+        return True
+    return any(hosted.zone_id == zone_id for hosted in standing.hosted.values())
+
+
+def _tell(standing: Standing, frame: NpcEventFrame) -> TellAiWorld:
+    """Only a session's host says what happens in it; where it hosts several of the zone it says of which."""
+    hosted = [
+        place.session_id
+        for place in standing.hosted.values()
+        if place.zone_id == frame.zone_id and frame.session_id in {None, place.session_id}
+    ]
+    if not hosted or standing.host_id is None:
+        raise FrameRefusedError(f"Hosts no session of zone {frame.zone_id}", Code.FORBIDDEN)
+    if len(hosted) > 1:
+        raise FrameRefusedError("session_id required")
+    event = NpcEvent(
+        zone_id=frame.zone_id,
+        npc_id=peer_name(frame.npc_id, "npc_id"),
+        event=frame.event,
+        data=frame.data,
+        session_id=hosted[0],
+        host_id=standing.host_id,
+    )
+    return TellAiWorld(event)
 
 
 def _speaker(standing: Standing, named: str | None) -> str:

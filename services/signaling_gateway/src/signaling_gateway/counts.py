@@ -11,6 +11,7 @@ from chassis.redis import TracedRedis
 from chassis.refusals import RefusedError, ServiceError
 from chassis.requests import call
 from contracts.hosts import COUNT_HOSTS, HostCounts
+from contracts.jobs import LIST_JOBS, Jobs
 from contracts.refusals import Code
 from contracts.sessions import COUNT_SESSIONS, SessionCounts
 from contracts.subjects import Message, Nothing, Rpc
@@ -29,6 +30,7 @@ class Counts:
     hosts: HostCounts | None
     zones: ZoneCounts | None
     sessions: SessionCounts | None
+    jobs: Jobs | None
     nats: bool
     redis: bool
     postgres: bool | None
@@ -59,13 +61,18 @@ class _Reply(Generic[Total]):
 
 async def count(bus: Bus, redis: TracedRedis) -> Counts:
     """Ask everybody at once."""
-    hosts, zones, sessions, redis_there = await asyncio.gather(
-        _ask(bus, COUNT_HOSTS), _ask(bus, COUNT_ZONES), _ask(bus, COUNT_SESSIONS), redis.answers()
+    hosts, zones, sessions, jobs, redis_there = await asyncio.gather(
+        _ask(bus, COUNT_HOSTS),
+        _ask(bus, COUNT_ZONES),
+        _ask(bus, COUNT_SESSIONS),
+        _ask(bus, LIST_JOBS),
+        redis.answers(),
     )
     return Counts(
         hosts=hosts.total,
         zones=zones.total,
         sessions=sessions.total,
+        jobs=jobs.total,
         nats=bus.connected,
         redis=redis_there,
         postgres=_all([hosts.postgres, zones.postgres, sessions.postgres]),

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import TypeVar
 
+from contracts.jobs import JobName, JobOutcome, Jobs
 from contracts.subjects import Message
+from pydantic import AwareDatetime
 
 from signaling_gateway.counts import Counts
 
@@ -102,11 +104,14 @@ class SocketsSeen(Message):
     joins: JoinsPart
 
 
-class FeedPart(Message):
-    """The feed of NPC state."""
+class FeedPart(Part):
+    """The feed of NPC state, as the job that tells it reports."""
 
-    known: bool = False
-    """Nothing composes it yet."""
+    last_reported_at: AwareDatetime | None = None
+    """None: it has not been told yet."""
+    outcome: JobOutcome | None = None
+    detail: str | None = None
+    """How many zones, NPCs, messages and bytes, in words."""
 
 
 class Dashboard(Message):
@@ -135,7 +140,16 @@ def compose(counts: Counts, services: Mapping[str, int], sockets: SocketsSeen) -
         ),
         signaling=sockets.signaling,
         joins=sockets.joins,
-        npc_feed=FeedPart(),
+        npc_feed=_feed(counts.jobs),
+    )
+
+
+def _feed(jobs: Jobs | None) -> FeedPart:
+    feed = next((job for job in jobs.items if job.name is JobName.NPC_FEED), None) if jobs is not None else None
+    if feed is None:
+        return FeedPart(known=False)
+    return FeedPart(
+        known=True, last_reported_at=feed.last_finished_at, outcome=feed.last_outcome, detail=feed.last_detail
     )
 
 

@@ -8,7 +8,7 @@ import structlog
 from chassis.bus import Bus
 from chassis.refusals import RefusedError, ServiceError, UnavailableError
 from chassis.requests import call
-from contracts.frames import PeerJoined, SessionAssigned, SessionReleased
+from contracts.frames import PeerJoined, SessionAssigned, SessionFallback, SessionReleased
 from contracts.hosts import FIND_PEER_HOST, NamePeer
 from contracts.refusals import Code
 from contracts.sessions import GET_SESSION, LIST_SESSIONS, ListSessions, NameSession, Session, SessionStatus
@@ -22,16 +22,32 @@ from signaling_gateway.rooms import Rooms
 
 log = structlog.stdlib.get_logger()
 
+HOST_LOST = "host_lost"
+"""What is told of a fallback whose reason was told before, to those who come back to it."""
+
+MIGRATED = "migrated"
+"""What a host is told whose session has another one, if nothing more is known."""
+
 FINAL = frozenset({SessionStatus.ENDED, SessionStatus.FAILED})
 
 
-def place_of(session: Session) -> Place:
+def place_of(session: Session, reason: str = HOST_LOST) -> Place:
+    """Where one is in this session; one that is in fallback, for this reason, has no host to speak to."""
+    if session.status is not SessionStatus.FALLBACK:
+        return Place(
+            session.session_id,
+            is_session=True,
+            host_id=session.host_id,
+            host_peer_id=session.host_peer_id,
+            epoch=session.epoch,
+            zone_id=session.zone_id,
+        )
     return Place(
         session.session_id,
         is_session=True,
-        host_id=session.host_id,
-        host_peer_id=session.host_peer_id,
         epoch=session.epoch,
+        zone_id=session.zone_id,
+        fallback=SessionFallback(session_id=session.session_id, reason=reason, endpoint=session.fallback_endpoint),
     )
 
 
@@ -49,6 +65,8 @@ class Hosting:
 
     async def identify(self, connection: Connection) -> None:
         """Find out if the peer is a host; if nobody can say now, `unidentified` has it asked again."""
+        if connection.speaks_warp:
+            return
         connection.unidentified = True
         try:
             host = (await call(self._bus, FIND_PEER_HOST, NamePeer(peer_id=connection.peer_id))).host
@@ -60,7 +78,9 @@ class Hosting:
         connection.unidentified = False
 
     async def recognise(self, connection: Connection, host_id: str) -> None:
-        """Treat the socket as this host's, and tell it of its sessions."""
+        """Treat the socket as this host's, and tell it of its sessions; a WARP client hosts none, whatever its name."""
+        if connection.speaks_warp or not connection.entry.may_host(host_id):
+            return
         self._name(connection, host_id)
         async for session in self._live_sessions(host_id):
             await self.assign(connection, session)
@@ -72,17 +92,26 @@ class Hosting:
             connection.standing = replace(connection.standing, host_id=None)
 
     async def assign(self, host: Connection, session: Session) -> None:
-        """Tell the host that the session is its, once in each epoch."""
+        """Tell the host that the session is its, once in each epoch; one in fallback is nobody's.
+
+        An answer of session_manager may be older than a fact of the same session, by which it is another's by now.
+        """
         place = place_of(session)
-        if host.standing.hosted.get(place.session_id) == place:
+        if place.host_id is None or host.speaks_warp or host.standing.hosted.get(place.session_id) == place:
             return
-        self._name(host, session.host_id)
+        if not host.entry.may_host(place.host_id):  # a player's token, whose peer has a host's name
+            return
+        self._name(host, place.host_id)
         with self._rooms.opening(place) as room:
-            room.host = host
+            if place.is_before(room.place):
+                return
+            former, room.host = room.host, host
             room.host_mark = None
             hosted = {**host.standing.hosted, place.session_id: place}
             host.standing = replace(host.standing, hosted=MappingProxyType(hosted))
             host.say(_assigned(session))
+            if former is not None and former.peer_id != host.peer_id:
+                await self.release(former, place.session_id, MIGRATED)
             listing = await self._enter(host, place)
             room.learn(listing, session.connected_players, self._presence.gateway_id)
             if room.host is host:

@@ -1,14 +1,17 @@
 """What session_manager's and host_registry's facts change for the sockets here."""
 
+from dataclasses import replace
+
 import structlog
 from chassis.refusals import UnavailableError
-from contracts.frames import SessionEnded, SessionLeft
+from contracts.frames import HostMigrated, SessionEnded, SessionFallback, SessionLeft
 from contracts.hosts import HostFact
 from contracts.sessions import SessionFact
 
 from signaling_gateway.attendance import Attendance
 from signaling_gateway.connections import Connection, Connections
-from signaling_gateway.hosting import FINAL, Hosting
+from signaling_gateway.conversation import Place
+from signaling_gateway.hosting import FINAL, HOST_LOST, Hosting, place_of
 from signaling_gateway.presence import Presence
 from signaling_gateway.room import Room
 from signaling_gateway.rooms import Rooms
@@ -34,6 +37,7 @@ class Membership:
         if fact.session.status in FINAL:
             await self._over(fact, host)
             return
+        await self._follow_host(fact)
         if host is not None:
             await self._hosting.assign(host, fact.session)
         for player in fact.players_joined:
@@ -50,6 +54,23 @@ class Membership:
     async def host_deleted(self, fact: HostFact) -> None:
         """A host is no more; what it hosted ends by facts of its own."""
         self._hosting.forget(fact.host_id, fact.host.peer_id)
+
+    async def _follow_host(self, fact: SessionFact) -> None:
+        """Have those here know who hosts them, another one or nobody for now, and the host that was that it is not."""
+        room = self._rooms.get(fact.session_id)
+        if room is None:
+            return
+        reason = HOST_LOST if fact.reason is None or fact.players_left else fact.reason
+        now = place_of(fact.session, reason)
+        if now.is_before(room.place):
+            return
+        room.follow(now)
+        for player in [socket for socket in room.sockets.values() if _is_in(socket, fact.session_id)]:
+            if player.standing.place != now:
+                player.standing = replace(player.standing, place=now)
+                player.say(_told_of_host(now))
+        if room.host is not None and room.host.peer_id != now.host_peer_id:
+            await self._hosting.release(room.host, fact.session_id, reason)
 
     async def _seat_taken(self, session_id: str, player: str) -> None:
         """Tell of a player that joined without a socket; of one that has one, the gateway that holds it tells.
@@ -98,6 +119,14 @@ class Membership:
         room.sockets.clear()
         room.members.clear()
         self._rooms.close_if_empty(room)
+
+
+def _told_of_host(place: Place) -> SessionFallback | HostMigrated:
+    if place.fallback is not None:
+        return place.fallback
+    return HostMigrated(
+        session_id=place.session_id, host_id=place.host_id, host_peer_id=place.host_peer_id, epoch=place.epoch
+    )
 
 
 def _is_in(connection: Connection, session_id: str) -> bool:

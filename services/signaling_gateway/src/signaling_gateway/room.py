@@ -58,8 +58,17 @@ class Room:
         if here is not None:
             return here
         if to == self.place.host_peer_id:
-            return self.host or self.host_mark
+            return self.host if self.host is not None and self.host.peer_id == to else self.host_mark
         return self.members.get(to)
+
+    def follow(self, place: Place) -> None:
+        """Take what its owner says of it, unless something later was said."""
+        if place == self.place or place.is_before(self.place):
+            return
+        if place.host_peer_id != self.place.host_peer_id:
+            self.host_mark = None  # that was another's; where the new one is, is looked up
+            self.looked_at = float("-inf")
+        self.place = place
 
     def open(self) -> None:
         """Somebody is about to enter: what is heard from now on is newer than the listing that comes."""

@@ -43,7 +43,7 @@ class Rooms:
     def opening(self, place: Place) -> Iterator[Room]:
         """The room, for somebody who enters it in the block; it closes if nobody is in it then."""
         room = self._rooms.setdefault(place.session_id, Room(place))
-        room.place = place  # as its owner says now
+        room.follow(place)
         room.open()
         try:
             yield room

@@ -21,6 +21,8 @@ _FLOODS = frozenset(
         f"POST {API}/signaling/offer",
         f"POST {API}/signaling/answer",
         f"POST {API}/signaling/ice-candidate",
+        f"GET {API}/console",
+        f"GET {API}/traces/{{trace_id}}",
         f"GET {API}/monitoring/dashboard",
         f"GET {API}/monitoring/metrics",
         f"GET {API}/monitoring/health",

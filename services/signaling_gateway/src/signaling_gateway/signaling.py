@@ -10,28 +10,36 @@ from chassis.clock import SystemClock
 from chassis.events import Consumers
 from chassis.health import Health
 from chassis.ids import new_event_id
-from chassis.loops import running
+from chassis.loops import Loop, running
 from chassis.redis import TracedRedis
 from chassis.sampling import Sampling
+from contracts.probes import PROBE_OFFER
 
+from signaling_gateway.access.opening import Access
 from signaling_gateway.announcer import announcing
 from signaling_gateway.attendance import Attendance
 from signaling_gateway.connections import Connections
 from signaling_gateway.correspondence import Correspondence
 from signaling_gateway.errands import running_errands
+from signaling_gateway.feeds import Feeds
 from signaling_gateway.figures import Figures
 from signaling_gateway.funnel import Funnel
 from signaling_gateway.handlers import Inbox, hear_facts
 from signaling_gateway.hosting import Doubts, Hosting
 from signaling_gateway.ice import IceServers
+from signaling_gateway.limits.turnstile import Turnstile
 from signaling_gateway.mailbox import Mailbox
 from signaling_gateway.membership import Membership
 from signaling_gateway.neighbours import telling
 from signaling_gateway.presence import Presence
+from signaling_gateway.probing import Probing
 from signaling_gateway.relay import Relay
 from signaling_gateway.rooms import Rooms
 from signaling_gateway.sockets import Sockets
 from signaling_gateway.upkeep import Upkeep
+
+LOOK_AFTER_FEEDS_EVERY = timedelta(seconds=2)
+"""How long a wish for a full feed may stay unheard, where the scheduler's leader has just died."""
 
 DRAIN_WITHIN = timedelta(seconds=4)
 """Closing handshakes take milliseconds; whoever doesn't answer is cut off."""
@@ -44,6 +52,7 @@ class Signaling:
     sockets: Sockets
     figures: Figures
     correspondence: Correspondence
+    warp_stays: timedelta
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
@@ -51,7 +60,7 @@ class Signaling:
         try:
             yield
         finally:
-            await self.sockets.drain(DRAIN_WITHIN)
+            await self.sockets.drain(DRAIN_WITHIN, self.warp_stays)
 
 
 @asynccontextmanager
@@ -63,10 +72,14 @@ async def open_signaling(
     ice: IceServers,
     sampling: Sampling,
     origins: Collection[str],
+    access: Access,
+    turnstile: Turnstile,
+    warp_upgrade_after: timedelta,
+    warp_stays: timedelta,
 ) -> AsyncIterator[Signaling]:
     """Hear other gateways and the owners' facts, and keep true what was told, until the block ends."""
     gateway_id = f"gw-{new_event_id().replace('-', '')}"
-    connections = Connections()
+    connections, entrance = Connections(), access.entrance(bus, SystemClock())
     presence = Presence(redis, gateway_id)
     mailbox = Mailbox(redis)
     funnel = Funnel()
@@ -97,6 +110,7 @@ async def open_signaling(
             neighbours=neighbours,
             funnel=funnel,
             ice=ice,
+            entrance=entrance,
         )
         inbox = Inbox(
             bus=bus,
@@ -121,23 +135,32 @@ async def open_signaling(
             announcer=announcer,
             figures=figures,
         )
-        loops = upkeep.loops()
+        feeds, probing = Feeds(bus), Probing(bus, connections)
+        loops = [*upkeep.loops(), Loop("feeds", LOOK_AFTER_FEEDS_EVERY, feeds.look_after)]
         for loop in loops:
             health.watch_loop(loop)
+        access.memory.on_change(connections.expel)
         sockets = Sockets(
+            entrance=entrance,
+            turnstile=turnstile,
             connections=connections,
             attendance=attendance,
             relay=relay,
             announcer=announcer,
             funnel=funnel,
+            feeds=feeds,
+            probing=probing,
             sampling=sampling,
             origins=origins,
+            warp_upgrade_after=warp_upgrade_after,
         )
         bus.on_reconnect(upkeep.tell_all)
+        bus.on_reconnect(feeds.begin_anew)
+        await bus.subscribe(PROBE_OFFER.wildcard, probing.offered)
         hearing = await bus.subscribe_raw(f"p2p.gateway.{gateway_id}.>", inbox.take)
         try:
             async with consumers, running(*loops):
-                yield Signaling(sockets, figures, Correspondence(bus, presence, relay, mailbox))
+                yield Signaling(sockets, figures, Correspondence(bus, presence, relay, mailbox), warp_stays)
         finally:
             await hearing.unsubscribe()
             await presence.end()

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Collection
 from datetime import timedelta
 from typing import assert_never
@@ -9,16 +10,18 @@ from urllib.parse import parse_qsl, urlsplit
 
 import structlog
 from chassis import tracing
-from chassis.refusals import ServiceError
+from chassis.refusals import WEBSOCKET_CLOSE, ServiceError
 from chassis.sampling import Policy, Rate, Sampling, UpTo
 from contracts.frames import ErrorFrame, Join, Reconnect
 from contracts.refusals import Code
 from starlette.types import Receive, Scope, Send
 
+from signaling_gateway.access.entrance import Entrance
+from signaling_gateway.access.errors import ForbiddenError, UnauthenticatedError
 from signaling_gateway.announcer import Announcer
 from signaling_gateway.attendance import Attendance
 from signaling_gateway.codec import FrameRefusedError, Heard, Signal, UnreadableError, read
-from signaling_gateway.connections import Connection, Connections
+from signaling_gateway.connections import NOT_ALLOWED, NOT_LET_IN, Connection, Connections
 from signaling_gateway.conversation import (
     BAD_FRAMES,
     Carry,
@@ -26,20 +29,28 @@ from signaling_gateway.conversation import (
     Enter,
     EnterZone,
     GoOut,
+    Listen,
+    PassProbe,
     Reply,
     Report,
     Show,
+    TellAiWorld,
     hear,
     peer_name,
 )
+from signaling_gateway.feeds import Feeds
+from signaling_gateway.frame_metrics import HEARD, REFUSED, SECONDS
 from signaling_gateway.funnel import Funnel
+from signaling_gateway.limits.flow import Excess, Flow
+from signaling_gateway.limits.turnstile import MESSAGES, Turnstile
+from signaling_gateway.probing import Probing
 from signaling_gateway.relay import Relay
-from signaling_gateway.wire import WIRE
+from signaling_gateway.warp import USER_AGENT, WarpWire, from_warp, speaks_warp
+from signaling_gateway.wire import WIRE, Wire
 
 log = structlog.stdlib.get_logger()
 
 NOT_READABLE = 1003
-NOT_ALLOWED = 1008
 DEFECT = 1011
 RESTARTING = 1012
 
@@ -68,21 +79,31 @@ class Sockets:
     def __init__(
         self,
         *,
+        entrance: Entrance,
+        turnstile: Turnstile,
         connections: Connections,
         attendance: Attendance,
         relay: Relay,
         announcer: Announcer,
         funnel: Funnel,
+        feeds: Feeds,
+        probing: Probing,
         sampling: Sampling,
         origins: Collection[str],
+        warp_upgrade_after: timedelta,
     ) -> None:
+        self._entrance = entrance
+        self._turnstile = turnstile
         self._connections = connections
         self._attendance = attendance
         self._relay = relay
         self._announcer = announcer
         self._funnel = funnel
+        self._feeds = feeds
+        self._probing = probing
         self._sampling = sampling
         self._origins = frozenset(origins)
+        self._warp_upgrade_after = warp_upgrade_after
         self._draining = False
         self._closed = asyncio.Condition()
 
@@ -92,32 +113,48 @@ class Sockets:
         if not self._allows(headers):
             await send({"type": "websocket.close"})  # before the handshake: the client sees 403
             return
+        wire: Wire = scope["extensions"][WIRE]
+        is_warp_client = headers.get(b"user-agent") == USER_AGENT and b"peer_id=" not in scope["query_string"]
+        if is_warp_client:
+            await asyncio.sleep(self._warp_upgrade_after.total_seconds())
+            if wire.disconnected:
+                return
         if self._draining:
             await send({"type": "websocket.http.response.start", "status": 503, "headers": [(b"retry-after", b"1")]})
             await send({"type": "websocket.http.response.body", "body": b""})
             return
         await send({"type": "websocket.accept"})
-        connection = Connection(scope["extensions"][WIRE])
+        connection = Connection(WarpWire(wire) if is_warp_client else wire)
         self._connections.add(connection)
         try:
-            await self._begin(connection, scope["query_string"].decode("latin-1"), headers)
+            await self._let_in(connection, scope)
             await self._listen(connection, receive)
         finally:
             await self._end(connection)
 
-    async def drain(self, within: timedelta) -> None:
-        """Send everybody away, to come back to any gateway; return when they are gone or the time is up."""
+    async def drain(self, within: timedelta, warp_stays: timedelta) -> None:
+        """Send everybody away, to come back to any gateway; return when they are gone or the time is up.
+
+        WARP clients would not come back: they stay, and are served, until they must go.
+        """
         self._draining = True
-        longest_ms = int(RECONNECT_WITHIN.total_seconds() * 1000)
         for connection in self._connections:
-            connection.left_because = "restarting"
-            connection.say(Reconnect(after_ms=random.randrange(longest_ms)))  # noqa: S311 -- spreads load
-            connection.wire.hang_up(RESTARTING, "restarting")
+            if not connection.speaks_warp:
+                _send_away(connection)
+        if any(connection.speaks_warp for connection in self._connections):
+            await self._all_gone(warp_stays)
+        for connection in self._connections:
+            _send_away(connection)
+        if not await self._all_gone(within):
+            log.warning("sockets.not_drained", left=len(self._connections))
+
+    async def _all_gone(self, within: timedelta) -> bool:
         try:
             async with asyncio.timeout(within.total_seconds()), self._closed:
                 await self._closed.wait_for(lambda: len(self._connections) == 0)
         except TimeoutError:
-            log.warning("sockets.not_drained", left=len(self._connections))
+            return False
+        return True
 
     def _allows(self, headers: dict[bytes, bytes]) -> bool:
         """Whether the page that opens the socket, if it is one, is ours or may call us."""
@@ -126,16 +163,38 @@ class Sockets:
             return True
         return urlsplit(origin).netloc == headers.get(b"host", b"").decode("latin-1")
 
-    async def _begin(self, connection: Connection, query: str, headers: dict[bytes, bytes]) -> None:
-        """Do what the URL says: a name, and a session to join."""
+    async def _let_in(self, connection: Connection, scope: Scope) -> None:
+        """Find out who it is, and do what the URL says; who may not be here is told and closed."""
+        address = scope["client"][0] if scope["client"] else ""
         try:
-            asked = _asked(query)
+            asked = _asked(scope["query_string"].decode("latin-1"))
             peer_id = peer_name(asked["peer_id"]) if "peer_id" in asked else None
+            connection.entry = self._entrance.enter(
+                scope["headers"],
+                asked.get("token"),
+                address,
+                is_game_client=connection.speaks_warp,
+            )
+            await self._begin(connection, asked, peer_id or connection.entry.identity.peer_id, dict(scope["headers"]))
         except FrameRefusedError as error:
             _refuse(connection, error)
             connection.wire.hang_up(NOT_ALLOWED, error.message)
-            return
+        except ServiceError as error:
+            if isinstance(error, UnauthenticatedError):
+                await self._turnstile.failure(address)
+            refusal = error.refusal
+            connection.entry = NOT_LET_IN
+            connection.say(ErrorFrame(message=refusal.detail, code=refusal.code))
+            connection.wire.hang_up(WEBSOCKET_CLOSE.get(refusal.code, NOT_ALLOWED), refusal.detail)
+
+    async def _begin(
+        self, connection: Connection, asked: dict[str, str], peer_id: str | None, headers: dict[bytes, bytes]
+    ) -> None:
+        """Do what the URL says: a name, and a session to join."""
+        if peer_id is not None and connection.entry.identity.peer_id not in {None, peer_id}:
+            raise ForbiddenError("The token is another peer's.")
         if "session_id" in asked:
+            _choose_dialect(connection, None)
             traceparent = headers.get(b"traceparent", b"").decode("latin-1") or None
             join = Join(session_id=asked["session_id"], peer_id=peer_id, traceparent=traceparent)
             await self._answer(connection, join)
@@ -143,6 +202,7 @@ class Sockets:
             (await self._attendance.name(connection, peer_id))()
 
     async def _listen(self, connection: Connection, receive: Receive) -> None:
+        flow = self._turnstile.flow()
         bad_in_a_row = 0
         turn = 0
         while True:
@@ -152,10 +212,17 @@ class Sockets:
             turn += 1
             if turn % TURNS == 0:
                 await asyncio.sleep(0)
+            if flow is not None and not flow.passes():
+                _drop(connection, flow)
+                continue
+            text = message.get("text")
+            if not connection.has_spoken:
+                _choose_dialect(connection, text)
             try:
-                frame = _readable(message.get("text"))
+                frame = _readable(from_warp(text) if text is not None and connection.speaks_warp else text)
             except UnreadableError as error:
                 bad_in_a_row += 1
+                REFUSED.labels("unreadable", Code.INVALID).inc()
                 connection.say(ErrorFrame(message=str(error), code=Code.INVALID))
                 if bad_in_a_row == BAD_FRAMES:
                     connection.wire.hang_up(NOT_READABLE, "no readable frames")
@@ -169,8 +236,11 @@ class Sockets:
 
     async def _answer(self, connection: Connection, frame: Heard) -> None:
         """Do what a frame asks for; whatever comes of it, the socket lives."""
+        HEARD[frame.type] += 1
         if type(frame) is Signal and frame.traceparent is None and not self._sampling.keeps(RELAYED):
-            await self._guarded(connection, frame)  # an edge's span, unsampled, costs as much as the rest of a relay
+            # An edge's span, unsampled, costs as much as the rest of a relay.
+            if (refused := await self._guarded(connection, frame)) is not None:
+                REFUSED.labels(frame.type, refused).inc()
             return
         kind = (
             RELAYED
@@ -179,13 +249,18 @@ class Sockets:
             if frame.type in {"join", "enter", "create_session"}
             else OTHER
         )
+        began_at = time.perf_counter()
         with tracing.edge(self._sampling, kind, f"ws {frame.type}", traceparent=frame.traceparent) as span:
             refused = await self._guarded(connection, frame)
             if refused is not None:
                 span.set_attribute(tracing.REFUSAL, refused)
+                REFUSED.labels(frame.type, refused).inc()
+        SECONDS.labels(kind).observe(time.perf_counter() - began_at, tracing.exemplar(span))
 
     async def _guarded(self, connection: Connection, frame: Heard) -> Code | None:
         try:
+            if frame.type not in connection.entry.frames:
+                self._entrance.forbid(connection.entry, frame.type)
             deed = hear(connection.standing, frame)
             if isinstance(deed, Enter | EnterZone) and connection.standing.peer_id is None:
                 await self._name_first(connection, deed.peer_id, frame)
@@ -204,13 +279,15 @@ class Sockets:
             return Code.INTERNAL
         return None
 
-    async def _do(self, connection: Connection, deed: Deed) -> None:
+    async def _do(self, connection: Connection, deed: Deed) -> None:  # noqa: C901 -- one line for each deed
         match deed:
             case Carry():
                 await self._relay.carry(connection, deed)
             case Enter():
+                _hold_to_ticket(connection, deed.session_id)
                 await self._attendance.enter(connection, deed.session_id)
             case EnterZone():
+                _hold_to_ticket(connection, None)
                 await self._attendance.enter_zone(connection, deed.zone_id)
             case Show():
                 self._attendance.show(connection, deed.place)
@@ -220,6 +297,12 @@ class Sockets:
                 self._report(connection, deed)
             case Reply():
                 connection.say(deed.frame)
+            case Listen():
+                await self._feeds.subscribe(connection, deed.zone_id)
+            case TellAiWorld():
+                await self._feeds.tell(deed.event)
+            case PassProbe():
+                await self._probing.answered(deed.answer)
             case _:
                 assert_never(deed)
 
@@ -248,11 +331,45 @@ class Sockets:
                 self._closed.notify_all()
 
 
+def _choose_dialect(connection: Connection, said: str | None) -> None:
+    """Take what it says first, in a message or else in its URL, for the dialect it speaks."""
+    connection.has_spoken = True
+    wire = connection.wire.plain if isinstance(connection.wire, WarpWire) else connection.wire
+    connection.wire = WarpWire(wire) if said is not None and speaks_warp(said) else wire
+
+
+def _drop(connection: Connection, flow: Flow) -> None:
+    """A frame is one too many: now and then it is said, and who goes on and on is closed."""
+    MESSAGES.inc()
+    match flow.exceeded():
+        case Excess.TELL:
+            connection.say(ErrorFrame(message="Too many messages", code=Code.TOO_MANY_REQUESTS))
+        case Excess.CLOSE:
+            connection.wire.hang_up(NOT_ALLOWED, "too many messages")
+
+
+def _send_away(connection: Connection) -> None:
+    longest_ms = int(RECONNECT_WITHIN.total_seconds() * 1000)
+    connection.left_because = "restarting"
+    connection.say(Reconnect(after_ms=random.randrange(longest_ms)))  # noqa: S311 -- spreads load
+    connection.wire.hang_up(RESTARTING, "restarting")
+
+
+def _hold_to_ticket(connection: Connection, session_id: str | None) -> None:
+    """A ticket opens one session, by the name that it has there."""
+    ticket = connection.entry.identity.session_id
+    if ticket not in {None, session_id}:
+        raise ForbiddenError(f"The ticket is for session {ticket} alone.")
+
+
 def _asked(query: str) -> dict[str, str]:
     try:
-        return dict(parse_qsl(query, errors="strict", max_num_fields=MAX_PARAMETERS))
-    except ValueError as error:
-        raise FrameRefusedError("The query is malformed") from error
+        given = parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS)
+    except ValueError:
+        raise FrameRefusedError("The query is malformed") from None  # its error holds what was sent
+    if len(asked := dict(given)) < len(given):
+        raise FrameRefusedError("The query says something twice")
+    return {name: value for name, value in asked.items() if value}  # `token=` is how some programs say none
 
 
 def _readable(text: str | None) -> Heard:

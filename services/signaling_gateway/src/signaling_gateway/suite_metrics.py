@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from prometheus_client import CollectorRegistry, generate_latest
+from chassis.metrics import exposition
+from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -37,8 +38,9 @@ class SuiteTotals(Collector):
             yield "p2p_session_latency_ms_avg", "Mean latency of live sessions.", sessions.average_latency_ms
 
 
-def exposition(counts: Counts) -> bytes:
-    """The suite's totals, then what this process counts of itself."""
+def totals_and_own(counts: Counts, accept: str) -> tuple[bytes, str]:
+    """The suite's totals, then what this process counts of itself; and their content type."""
     registry = CollectorRegistry()
     registry.register(SuiteTotals(counts))
-    return generate_latest(registry) + generate_latest()
+    registry.register(REGISTRY)
+    return exposition(accept, registry)

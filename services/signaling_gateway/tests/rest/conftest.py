@@ -11,6 +11,7 @@ from signaling_gateway.app import service
 from signaling_gateway.settings import Settings
 from testkit.servers import TestServers
 
+from services.signaling_gateway.tests.databases import gateway_database
 from services.signaling_gateway.tests.rest.owners import OWNERS, Owners
 
 
@@ -33,7 +34,11 @@ def owners(all_owners: Owners) -> Iterator[Owners]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def gateway_url(servers: TestServers) -> AsyncIterator[str]:
     settings = Settings(
-        nats_url=servers.nats.url, redis_url=servers.redis.url, http_port=free_port(), instance="gateway-1"
+        nats_url=servers.nats.url,
+        redis_url=servers.redis.url,
+        postgres_url=gateway_database(servers),
+        http_port=free_port(),
+        instance="gateway-1",
     )
     async with service(settings):
         yield f"http://127.0.0.1:{settings.http_port}"

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -14,10 +13,9 @@ from chassis.bus import Bus
 from chassis.refusals import RefusedError
 from chassis.requests import Asked
 from chassis.responder import Responder
+from contracts.catalogue import golden, messages
 from contracts.refusals import Code, Refusal
 from contracts.subjects import Message, Rpc
-
-GOLDENS = Path(__file__).parents[4] / "libs" / "contracts" / "tests" / "goldens"
 
 OWNERS = {"host_registry": contracts.hosts, "zone_manager": contracts.zones, "session_manager": contracts.sessions}
 
@@ -34,8 +32,8 @@ Reply = bytes | Code | Callable[[Message], Awaitable[bytes]]
 
 def example(answer: type[Any]) -> bytes:
     """What an owner usually answers, as it does: on one line, every field there, a list's last page."""
-    path = GOLDENS / f"{answer.__name__}.json"
-    message = answer.model_validate_json(path.read_bytes()) if path.exists() else answer()
+    known = answer.__name__ in messages()
+    message = answer.model_validate_json(golden(answer)) if known else answer()
     if "next_cursor" in answer.model_fields:
         message = message.model_copy(update={"next_cursor": None})
     encoded: str = message.model_dump_json()
@@ -47,6 +45,8 @@ class Question:
     subject: str
     fields: Mapping[str, Any]
     key: str | None
+    caller: str | None = None
+    """On whose behalf, as the header has it."""
 
 
 @dataclass
@@ -80,7 +80,7 @@ class Owners:
     def _answerer(self, rpc: Rpc[Any, Any]) -> Callable[[Message, Asked], Awaitable[bytes]]:
         async def answer(question: Message, asked: Asked) -> bytes:
             fields = question.model_dump(mode="json", exclude_unset=True)
-            self.questions.append(Question(rpc.subject, fields, asked.idempotency_key))
+            self.questions.append(Question(rpc.subject, fields, asked.idempotency_key, _caller(asked)))
             match self.replies.get(rpc.subject, example(rpc.answer)):
                 case bytes() as reply:
                     return reply
@@ -90,3 +90,7 @@ class Owners:
                     return await reply(question)
 
         return answer
+
+
+def _caller(asked: Asked) -> str | None:
+    return asked.caller.as_header() if asked.caller is not None else None

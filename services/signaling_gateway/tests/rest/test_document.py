@@ -2,13 +2,16 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
+import jsonschema_rs
 import pytest
 import schemathesis
 from chassis.bus import connect_bus
+from contracts.access import Role
 from contracts.refusals import Code
 from embedded.ports import free_port
 from hypothesis import HealthCheck, given, settings
@@ -18,22 +21,52 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+from signaling_gateway.access.permissions import ROUTES
 from signaling_gateway.app import service
+from signaling_gateway.http.application import application
+from signaling_gateway.limits.rates import UNCOUNTED
 from signaling_gateway.settings import Settings
 from testkit.portal import Portal
 from testkit.servers import TestServers
 
+from services.signaling_gateway.tests.databases import gateway_database
 from services.signaling_gateway.tests.rest.owners import OWNERS, Owners
 from services.signaling_gateway.tests.rest.routes import CALLS
+
+KEY = "Hn5wQ2rT8yU1iO4pA7sD0fG3hJ6kL9zX-cV"
+
+ENFORCED: dict[str, Any] = {
+    "mode": "enforced",
+    "jwt_secret_key": "k3Zq9vXw2LmPpR7tYb4NcD8sFh1JgA6uE0iOQ5Wx",
+    "coordinator_api_key": KEY,
+}
 
 
 @pytest.fixture(scope="module")
 def url(servers: TestServers) -> Iterator[str]:
-    """A gateway and its owners on a loop of their own, for clients that block."""
+    """A gateway in open mode."""
+    with serving(servers) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def enforced_url(servers: TestServers) -> Iterator[str]:
+    with serving(servers, **ENFORCED, limits_enabled=False) as url:
+        yield url
+
+
+@contextmanager
+def serving(servers: TestServers, **changes: Any) -> Iterator[str]:
+    """Run a gateway and its owners on a loop of their own, for clients that block."""
     portal = Portal()
     stack = AsyncExitStack()
     settings = Settings(
-        nats_url=servers.nats.url, redis_url=servers.redis.url, http_port=free_port(), instance="gateway-1"
+        nats_url=servers.nats.url,
+        redis_url=servers.redis.url,
+        postgres_url=gateway_database(servers),
+        http_port=free_port(),
+        instance="gateway-1",
+        **changes,
     )
 
     async def start() -> None:
@@ -59,6 +92,13 @@ def test_it_has_the_canonical_paths_and_no_others(document: Any):
     assert set(document["paths"]) - paths == {"/", "/health", "/health/live", "/health/ready", "/metrics"}
 
 
+def test_without_an_operation_there_are_only_documents_and_pages():
+    found = {getattr(route, "path", "") for route in application([], "1", Path()).routes}
+
+    documents = {"/openapi.json", "/asyncapi.json", "/schemas.json", "/schemas/{message}.json"}
+    assert found == documents | {"/docs", "/docs/files", "/demo", "/console", "/sdk"}
+
+
 def test_it_has_every_call(document: Any):
     operations = {
         (method.upper(), re.sub(r"\{\w+\}", "{}", path)) for path, item in document["paths"].items() for method in item
@@ -75,6 +115,65 @@ def _fits(words: list[str], pattern: list[str]) -> bool:
     return len(words) == len(pattern) and all(p in {"{}", word} for word, p in zip(words, pattern, strict=True))
 
 
+def test_it_is_openapi_by_the_specifications_own_schema(url: str, document: Any):
+    assert document["openapi"].startswith("3.1.")
+    schema_of(url, document).validate()
+
+
+def operations(document: Any) -> Iterator[tuple[str, Any]]:
+    for path, item in document["paths"].items():
+        yield from ((f"{method.upper()} {path}", operation) for method, operation in item.items())
+
+
+def test_every_operation_says_who_may_as_the_table_does(document: Any):
+    schemes = document["components"]["securitySchemes"]
+    assert schemes["token"]["scheme"] == "bearer"
+    assert schemes["key"]["name"] == "X-API-Key"
+    for kind, operation in operations(document):
+        who = ROUTES[kind].who
+        assert operation["x-permissions"] == {role: condition.name.lower() for role, condition in who.items()}
+        assert ({} in operation["security"]) is (Role.ANONYMOUS in who), kind
+        assert {name for way in operation["security"] for name in way} <= schemes.keys()
+        for condition in who.values():
+            assert condition.value.rstrip(".") in operation["description"]
+
+
+def test_every_operation_may_turn_away_and_say_when_to_come_back(document: Any):
+    for kind, operation in operations(document):
+        assert operation["responses"].keys() >= {"401", "403", "500", "503", "504"}, kind
+        for status in {"429", "503", "504"} & operation["responses"].keys():
+            assert "Retry-After" in operation["responses"][status]["headers"], kind
+
+
+def test_an_operation_may_be_asked_too_often_if_it_is_counted(document: Any):
+    warned = {kind for kind, operation in operations(document) if "429" in operation["responses"]}
+
+    assert warned == ROUTES.keys() - UNCOUNTED
+    assert ROUTES.keys() >= UNCOUNTED
+
+
+def test_every_body_and_every_answer_is_shown_and_is_what_its_schema_says(document: Any):
+    for kind, operation in operations(document):
+        if kind == "GET /api/v1/console":  # as much as there is of the suite: its page shows it
+            continue
+        said = [operation["requestBody"]] if "requestBody" in operation else []
+        for about in (*said, *operation["responses"].values()):
+            content = about.get("content", {}).get("application/json")
+            if content is None:
+                continue
+            assert content["examples"], kind
+            valid = jsonschema_rs.validator_for({**document, **content["schema"]})
+            for example in content["examples"].values():
+                valid.validate(_resolved(example, document)["value"])
+
+
+def _resolved(thing: Any, document: Any) -> Any:
+    found = document if "$ref" in thing else thing
+    for step in thing.get("$ref", "#").split("/")[1:]:
+        found = found[step]
+    return found
+
+
 def test_every_operation_tells_its_errors_and_has_a_summary(document: Any):
     for path, item in document["paths"].items():
         for method, operation in item.items():
@@ -85,12 +184,20 @@ def test_every_operation_tells_its_errors_and_has_a_summary(document: Any):
                     assert "content" in response, (method, path, status, response)
                     schema = response["content"]["application/json"]["schema"]
                     assert schema == {"$ref": "#/components/schemas/Error"}
+                    assert response["content"]["application/json"]["examples"]
 
 
 def test_operations_have_names_of_their_own(document: Any):
     names = [operation["operationId"] for item in document["paths"].values() for operation in item.values()]
 
     assert len(names) == len(set(names))
+
+
+def test_of_two_operations_that_do_the_same_the_summary_says_which_is_for_older_programs(document: Any):
+    said = [(*operation["tags"], operation["summary"]) for _, operation in operations(document)]
+
+    by_another_path = {("monitoring", "Whether all is there"), ("monitoring", "Totals and counters for Prometheus")}
+    assert {each for each in said if said.count(each) > 1} == by_another_path
 
 
 def test_its_examples_are_accepted(url: str, document: Any):
@@ -135,8 +242,7 @@ def test_the_page_of_the_document_needs_nothing_from_elsewhere(url: str):
     assert "//cdn" not in page.text
 
 
-@pytest.fixture(scope="module")
-def schema(url: str, document: Any) -> Any:
+def schema_of(url: str, document: Any) -> Any:
     loaded = schemathesis.openapi.from_dict(document)
     loaded.config.update(base_url=url)
     return loaded
@@ -148,12 +254,22 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 
 # Hypothesis sees `random` used while it draws: by the gateway, which decides about its traces on another thread.
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
-def test_whatever_the_document_allows_is_answered_as_it_says(schema: Any):
-    for found in schema.get_all_operations():
+def test_whatever_the_document_allows_is_answered_as_it_says(url: str, document: Any):
+    exchange_all(url, document)
+
+
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
+@pytest.mark.parametrize("headers", [{}, {"X-API-Key": KEY}, {"X-API-Key": "bad"}], ids=["nobody", "server", "bad key"])
+def test_so_it_is_where_everybody_is_asked_who_they_are(headers: dict[str, str], enforced_url: str, document: Any):
+    exchange_all(enforced_url, document, headers)
+
+
+def exchange_all(url: str, document: Any, headers: dict[str, str] | None = None) -> None:
+    for found in schema_of(url, document).get_all_operations():
 
         @settings(max_examples=10, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
         @given(case=found.ok().as_strategy())
         def exchange(case: Any) -> None:
-            case.call_and_validate(checks=CHECKS)
+            case.call_and_validate(checks=CHECKS, headers=headers)
 
         exchange()

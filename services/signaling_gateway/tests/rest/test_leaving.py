@@ -16,10 +16,15 @@ from testkit.eventually import eventually
 from services.signaling_gateway.tests.rest.owners import OWNERS, Owners, example
 
 
-async def test_what_is_in_flight_is_answered(nats_url: str, redis_url: str):
+async def test_what_is_in_flight_is_answered(nats_url: str, redis_url: str, postgres_url: str):
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    environment = os.environ | {"NATS_URL": nats_url, "REDIS_URL": redis_url, "HTTP_PORT": str(port)}
+    environment = os.environ | {
+        "NATS_URL": nats_url,
+        "REDIS_URL": redis_url,
+        "POSTGRES_URL": postgres_url,
+        "HTTP_PORT": str(port),
+    }
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "signaling_gateway", env=environment)
     arrived, released = asyncio.Event(), asyncio.Event()
 

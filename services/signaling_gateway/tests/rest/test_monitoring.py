@@ -6,8 +6,12 @@ import httpx
 import pytest
 import pytest_asyncio
 from chassis.bus import connect_bus
+from chassis.responder import Responder
+from contracts.jobs import LIST_JOBS, Jobs
 from contracts.refusals import Code
+from contracts.subjects import Nothing
 from embedded.ports import free_port
+from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 from signaling_gateway.app import service
 from signaling_gateway.http.monitoring import LOOK_EVERY
@@ -35,9 +39,15 @@ METRICS = {
 
 
 @pytest_asyncio.fixture
-async def fresh(nats_url: str, redis_url: str):
+async def fresh(nats_url: str, redis_url: str, postgres_url: str):
     """A gateway that has not looked yet, and owners that are not there yet."""
-    settings = Settings(nats_url=nats_url, redis_url=redis_url, http_port=free_port(), instance="gateway-1")
+    settings = Settings(
+        nats_url=nats_url,
+        redis_url=redis_url,
+        postgres_url=postgres_url,
+        http_port=free_port(),
+        instance="gateway-1",
+    )
     async with (
         connect_bus(nats_url, "owners") as bus,
         service(settings),
@@ -61,6 +71,40 @@ async def test_the_dashboard_is_what_the_owners_count(fresh):
         "nats": "healthy",
         "services": None,
     }
+
+
+async def test_the_npc_feed_is_as_its_job_reports(fresh):
+    client, owners = fresh
+    at = "2026-01-01T00:00:05Z"
+    feed = {"name": "npc-feed", "interval_s": 5.0, "next_due_at": None, "last_due_at": at, "last_finished_at": at}
+    feed |= {"last_outcome": "done", "last_duration_ms": 3.0, "last_detail": "2 zones, 100 NPCs"}
+    jobs = Jobs.model_validate({"leader": "scheduler-1", "items": [feed]})
+
+    async def list_jobs(_: Nothing) -> Jobs:
+        return jobs
+
+    scheduler = Responder(owners.bus, "scheduler", "1", instance="scheduler-1")
+    scheduler.answer(LIST_JOBS, list_jobs)
+    async with scheduler, owners.answering(*OWNERS):
+        dashboard = (await client.get("/api/v1/monitoring/dashboard")).json()
+
+    assert dashboard["npc_feed"] == {
+        "known": True,
+        "last_reported_at": at,
+        "outcome": "done",
+        "detail": "2 zones, 100 NPCs",
+    }
+
+
+async def test_without_a_scheduler_all_else_is_known(fresh):
+    client, owners = fresh
+    async with owners.answering(*OWNERS):
+        dashboard = (await client.get("/api/v1/monitoring/dashboard")).json()
+        health = await client.get("/health")
+
+    assert dashboard["npc_feed"] == {"known": False, "last_reported_at": None, "outcome": None, "detail": None}
+    assert dashboard["sessions"]["known"]
+    assert health.status_code == 200
 
 
 async def test_however_many_look_the_owners_count_once(fresh):
@@ -153,6 +197,17 @@ async def test_prometheus_reads_the_totals_under_their_old_names(fresh, path):
     families = {family.name for family in text_string_to_metric_families(response.text)}
     assert families >= METRICS
     assert "p2p_http_seconds" in families
+
+
+async def test_prometheus_is_given_openmetrics_whole(fresh):
+    client, owners = fresh
+    async with owners.answering(*OWNERS):
+        response = await client.get("/metrics", headers={"accept": "application/openmetrics-text;version=1.0.0"})
+
+    assert response.headers["content-type"].startswith("application/openmetrics-text")
+    families = {family.name for family in openmetrics.text_string_to_metric_families(response.text)}
+    assert families >= METRICS
+    assert {"p2p_http_seconds", "p2p_sockets", "p2p_frames"} <= families
 
 
 async def test_routes_are_measured_by_name_without_identifiers(fresh):

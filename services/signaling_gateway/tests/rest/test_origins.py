@@ -13,8 +13,14 @@ PAGE = "https://game.example"
 
 
 @pytest_asyncio.fixture
-async def client(nats_url: str, redis_url: str) -> AsyncIterator[httpx.AsyncClient]:
-    settings = Settings(nats_url=nats_url, redis_url=redis_url, http_port=free_port(), cors_origins=(PAGE,))
+async def client(nats_url: str, redis_url: str, postgres_url: str) -> AsyncIterator[httpx.AsyncClient]:
+    settings = Settings(
+        nats_url=nats_url,
+        redis_url=redis_url,
+        postgres_url=postgres_url,
+        http_port=free_port(),
+        cors_origins=(PAGE,),
+    )
     async with service(settings), httpx.AsyncClient(base_url=f"http://127.0.0.1:{settings.http_port}") as client:
         yield client
 

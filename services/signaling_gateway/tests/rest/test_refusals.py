@@ -52,7 +52,6 @@ async def test_an_owners_refusal_reaches_the_client(call: Call, code: Code, clie
         ("GET", "/api/v1", 404),
         ("GET", "/api/v1/hosts/h/heartbeat/x", 404),
         ("GET", "/api/v1/hosts//heartbeat", 404),
-        ("POST", "/api/v1/auth/token", 404),
         ("POST", "/api/v1/sessions/17/migrate", 404),
         ("GET", "/api/v1/sessions/17/checkpoint", 404),
         ("PUT", "/api/v1/sessions/17/checkpoint", 404),

@@ -1,5 +1,6 @@
 """Which calls leave a trace: every change up to a bound, of reads some, of floods hardly any."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +14,9 @@ NO_BUS: Any = None
 
 @pytest.fixture
 def sampling():
-    return edge_sampling([*host_routes(NO_BUS), *session_routes(NO_BUS, IceServers((), (), ""))])
+    return edge_sampling(
+        [*host_routes(NO_BUS), *session_routes(NO_BUS, IceServers((), (), "", timedelta(hours=1)), lambda *_: None)]
+    )
 
 
 @pytest.mark.parametrize(

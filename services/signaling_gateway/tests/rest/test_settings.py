@@ -1,7 +1,10 @@
 """What the environment may say to the gateway, under our names and the predecessor's."""
 
 import pytest
+from contracts.access import Role
+from embedded.certificates import keep_certificates
 from pydantic import ValidationError
+from signaling_gateway.limits.rates import UNLIMITED
 from signaling_gateway.settings import Settings
 
 
@@ -62,4 +65,114 @@ def test_a_misspelt_setting_names_the_nearest(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("SIGNALING_GATEWAY_OPEN_TO_NETWORKS", "true")
 
     with pytest.raises(ValidationError, match="did you mean SIGNALING_GATEWAY_OPEN_TO_NETWORK"):
+        Settings()
+
+
+def test_a_certificate_comes_with_its_key(monkeypatch: pytest.MonkeyPatch, tmp_path):
+    kept = keep_certificates(tmp_path / "secrets")
+    monkeypatch.setenv("TLS_CERT", str(kept.certificate))
+    with pytest.raises(ValidationError, match="TLS_CERT and TLS_KEY go together"):
+        Settings()
+    monkeypatch.setenv("TLS_KEY", str(kept.key))
+    assert Settings().tls_key == str(kept.key)
+
+
+def test_a_certificate_that_cannot_be_used_is_refused_in_words(monkeypatch: pytest.MonkeyPatch, tmp_path):
+    kept = keep_certificates(tmp_path / "secrets")
+    monkeypatch.setenv("TLS_CERT", str(kept.certificate))
+    monkeypatch.setenv("TLS_KEY", str(keep_certificates(tmp_path / "elsewhere").key))
+    with pytest.raises(ValidationError, match=r"server-key.pem is not the key of .*server.pem"):
+        Settings()
+    monkeypatch.setenv("TLS_KEY", str(tmp_path / "nowhere.pem"))
+    with pytest.raises(ValidationError, match=r"cannot read .*nowhere.pem: No such file"):
+        Settings()
+
+
+GOOD = "k3Zq9vXw2LmPpR7tYb4NcD8sFh1JgA6uE0iOQ5Wx"
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({}, "needs JWT_SECRET_KEY"),
+        ({"JWT_SECRET_KEY": "short"}, "JWT_SECRET_KEY is too easy"),
+        ({"JWT_SECRET_KEY": "a" * 40}, "JWT_SECRET_KEY is too easy"),
+        ({"JWT_SECRET_KEY": "change-me-k3Zq9vXw2LmPpR7tYb4NcD8sFh"}, "JWT_SECRET_KEY is an example"),
+        ({"SECRET_KEY": "your-super-secret-key-of-32-characters"}, "JWT_SECRET_KEY is an example"),
+        ({"JWT_SECRET_KEY": GOOD, "JWT_PREVIOUS_KEYS": "short"}, "JWT_PREVIOUS_KEYS is too easy"),
+        ({"JWT_SECRET_KEY": GOOD, "COORDINATOR_API_KEY": "short"}, "COORDINATOR_API_KEY is too easy"),
+    ],
+)
+def test_enforced_mode_starts_with_good_secrets_alone_and_says_how_to_make_one(
+    variables: dict[str, str], told: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("P2P_MODE", "enforced")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    with pytest.raises(ValidationError, match=f"{told}.*token_urlsafe") as refused:
+        Settings()
+
+    errors = refused.value.errors(include_input=False, include_context=False)
+    assert not any(value in str(errors) for value in variables.values() if value != "short")
+
+
+@pytest.mark.parametrize("switch", ["API_KEY_VALIDATION_ENABLED", "JWT_VALIDATION_ENABLED"])
+def test_enforced_mode_cannot_be_told_not_to_look(switch: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("P2P_MODE", "enforced")
+    monkeypatch.setenv("JWT_SECRET_KEY", GOOD)
+    monkeypatch.setenv(switch, "false")
+
+    with pytest.raises(ValidationError, match=f"{switch}=false"):
+        Settings()
+
+
+def test_enforced_mode_may_listen_anywhere(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("P2P_MODE", "enforced")
+    monkeypatch.setenv("JWT_SECRET_KEY", GOOD)
+    monkeypatch.setenv("HTTP_HOST", "0.0.0.0")
+
+    settings = Settings()
+
+    assert settings.access_rules.enforced
+    assert GOOD not in repr(settings)
+
+
+def test_the_predecessors_switches_mean_something_in_open_mode(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("API_KEY_VALIDATION_ENABLED", "true")
+    monkeypatch.setenv("JWT_VALIDATION_ENABLED", "false")
+
+    rules = Settings().access_rules
+
+    assert (rules.enforced, rules.checks_keys, rules.checks_tokens) == (False, True, False)
+
+
+def test_limits_are_on_in_enforced_mode_and_off_in_open_mode_unless_said_otherwise(monkeypatch: pytest.MonkeyPatch):
+    assert Settings().rates is UNLIMITED
+    monkeypatch.setenv("LIMITS_ENABLED", "true")
+    assert Settings().rates is not UNLIMITED
+    monkeypatch.setenv("P2P_MODE", "enforced")
+    monkeypatch.setenv("JWT_SECRET_KEY", GOOD)
+    monkeypatch.setenv("LIMITS_ENABLED", "false")
+    assert Settings().rates is UNLIMITED
+    monkeypatch.delenv("LIMITS_ENABLED")
+    rates = Settings().rates
+    assert {role: limit.burst for role, limit in rates.requests.items()} == {
+        Role.ANONYMOUS: 100,
+        Role.PLAYER: 300,
+        Role.HOST: 600,
+    }
+    assert rates.connects is not None
+    assert rates.messages is not None
+    assert (rates.connects.burst, rates.messages.burst) == (10, 400)
+    assert rates.messages.interval == 5_000_000
+
+
+def test_trusted_proxies_are_networks_or_addresses(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TRUSTED_PROXIES", "10.0.0.0/8, 192.0.2.7, fd00::/8")
+
+    assert [str(network) for network in Settings().trusted_proxies] == ["10.0.0.0/8", "192.0.2.7/32", "fd00::/8"]
+
+    monkeypatch.setenv("TRUSTED_PROXIES", "balancer.example")
+    with pytest.raises(ValidationError, match="TRUSTED_PROXIES"):
         Settings()

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx
 from embedded.ports import free_port
@@ -13,17 +14,21 @@ from signaling_gateway.settings import Settings
 from testkit.eventually import eventually
 from testkit.servers import TestServers
 
+from services.signaling_gateway.tests.databases import gateway_database
+
 
 @asynccontextmanager
-async def gateway(servers: TestServers) -> AsyncIterator[str]:
+async def gateway(servers: TestServers, **changes: Any) -> AsyncIterator[str]:
     """Run a gateway in this process; give its base URL."""
-    settings = Settings(
-        nats_url=servers.nats.url,
-        redis_url=servers.redis.url,
-        http_port=free_port(),
-        stun_servers=("stun.example.org:3478",),
-        cors_origins=("https://game.example.org",),
-    )
+    given: dict[str, Any] = {
+        "nats_url": servers.nats.url,
+        "redis_url": servers.redis.url,
+        "postgres_url": gateway_database(servers),
+        "http_port": free_port(),
+        "stun_servers": ("stun.example.org:3478",),
+        "cors_origins": ("https://game.example.org",),
+    }
+    settings = Settings(**(given | changes))
     async with service(settings):
         yield f"http://127.0.0.1:{settings.http_port}"
 
@@ -36,6 +41,7 @@ async def process(servers: TestServers, **variables: str) -> AsyncIterator[tuple
         **os.environ,
         "NATS_URL": servers.nats.url,
         "REDIS_URL": servers.redis.url,
+        "POSTGRES_URL": gateway_database(servers),
         "HTTP_PORT": str(port),
         "LOG_LEVEL": "ERROR",
         **variables,

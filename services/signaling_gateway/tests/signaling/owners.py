@@ -45,6 +45,10 @@ class NoSuchSessionError(ServiceError):
     code: ClassVar[Code] = Code.SESSION_NOT_FOUND
 
 
+class NoSuchZoneError(ServiceError):
+    code: ClassVar[Code] = Code.ZONE_NOT_FOUND
+
+
 class FullError(ServiceError):
     code: ClassVar[Code] = Code.SESSION_FULL
 
@@ -68,6 +72,7 @@ def host(host_id: str, peer_id: str | None = None) -> Host:
             "confidence": 1.0,
             "measured": True,
             "connected": True,
+            "accepts_probes": False,
             "created_at": START,
             "updated_at": START,
         }
@@ -125,9 +130,9 @@ class Owners:
         )
         return session_id
 
-    async def tell(self, session_id: str, what: str, **changes: Any) -> None:
-        """Publish a fact of the session as it stands."""
-        session = self.sessions[session_id]
+    async def tell(self, session_id: str, what: str, session: Session | None = None, **changes: Any) -> None:
+        """Publish a fact of the session as it stands, or stood."""
+        session = session or self.sessions[session_id]
         fact = SessionFact(
             event_id=new_event_id(),
             occurred_at=session.updated_at,
@@ -167,6 +172,29 @@ class Owners:
         self._change(session_id, status=SessionStatus.ENDED, end_reason=reason, connected_players=())
         await self.tell(session_id, "ended", reason=reason)
 
+    async def fall_back(
+        self, session_id: str, reason: str = "host_lost", endpoint: str | None = "central:6900"
+    ) -> None:
+        """Its host serves it no longer, and no other does."""
+        self._change(session_id, status=SessionStatus.FALLBACK, fallback_endpoint=endpoint)
+        await self.tell(session_id, "fell-back", reason=reason)
+
+    async def migrate(self, session_id: str, host_id: str, reason: str | None = "host_lost") -> None:
+        """Another host serves it."""
+        self.serve(session_id, host_id)
+        await self.tell(session_id, "migrated", reason=reason)
+
+    def serve(self, session_id: str, host_id: str) -> None:
+        """As `migrate`, but the fact of it is yet to come."""
+        self._change(
+            session_id,
+            status=SessionStatus.ACTIVE,
+            fallback_endpoint=None,
+            host_id=host_id,
+            host_peer_id=next(peer for peer, made in self.hosts.items() if made.host_id == host_id),
+            epoch=self.sessions[session_id].epoch + 1,
+        )
+
     async def join(self, question: JoinSession) -> SessionOutcome:
         if question.socket:
             self.joined_with_socket.append(question.player_id)
@@ -177,10 +205,10 @@ class Owners:
         return _outcome(session)
 
     async def enter(self, question: EnterZone) -> SessionOutcome:
-        session_id = next(
-            session.session_id for session in self.sessions.values() if session.zone_id == question.zone_id
-        )
-        return _outcome(await self._seat(session_id, question.player_id))
+        for session in self.sessions.values():
+            if session.zone_id == question.zone_id:
+                return _outcome(await self._seat(session.session_id, question.player_id))
+        raise NoSuchZoneError(f"There is no zone {question.zone_id}.")
 
     async def leave(self, question: LeaveSession) -> SessionOutcome:
         session_id = self._named(question.session or "").session_id
@@ -231,7 +259,7 @@ class Owners:
             self._change(
                 session_id,
                 connected_players=(*session.connected_players, player),
-                status=SessionStatus.ACTIVE,
+                status=SessionStatus.ACTIVE if session.status is SessionStatus.PENDING else session.status,
             )
         return self.sessions[session_id]
 

@@ -36,6 +36,7 @@ def test_the_short_cut_and_the_models_accept_and_refuse_the_same(kind, fields):
 def test_every_frame_of_the_contract_is_read(model):
     kind = model.model_fields["type"].default
     fields = {"session_id": "lobby", "zone_id": "prontera", "to": "bob", "state": "connected"}
+    fields |= {"feed": "prontera", "npc_id": "guard", "event": "attacked", "probe_id": "p"}
     heard = read(json.dumps({"type": kind, "sdp": "v=0", "candidate": "c", **fields}))
     assert heard.type == kind
 

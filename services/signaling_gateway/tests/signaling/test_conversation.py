@@ -105,6 +105,23 @@ def test_what_a_peer_may_not_have_is_refused_in_words_that_clients_know(standing
     assert (refused.value.message, refused.value.code) == (message, code)
 
 
+HOSTED = [Place(SESSION, is_session=True, host_id=f"host-{epoch}", host_peer_id="h", epoch=epoch) for epoch in (1, 2)]
+FALLEN = [Place(SESSION, is_session=True, epoch=epoch) for epoch in (1, 2)]
+LIFE = [HOSTED[0], FALLEN[0], HOSTED[1], FALLEN[1]]
+
+
+@pytest.mark.parametrize("later", range(len(LIFE)))
+@pytest.mark.parametrize("earlier", range(len(LIFE)))
+def test_of_two_words_on_a_session_it_is_plain_which_was_before(earlier, later):
+    assert LIFE[earlier].is_before(LIFE[later]) is (earlier < later)
+
+
+def test_a_room_is_before_no_session_and_none_before_it():
+    room = Place(SESSION, is_session=False)
+    assert not room.is_before(SEAT)
+    assert not SEAT.is_before(room)
+
+
 @pytest.mark.parametrize(
     "name, may",
     [(SESSION, True), ("42", True), ("lobby", False), ("session-1", False), ("SESSION-0123456789ABCDEF", False)],

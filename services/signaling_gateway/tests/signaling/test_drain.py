@@ -5,7 +5,7 @@ import asyncio
 import websockets
 from testkit.eventually import eventually
 
-from services.signaling_gateway.tests.signaling.client import dial, joined, leaving
+from services.signaling_gateway.tests.signaling.client import create, dial, joined, leaving, warp
 from services.signaling_gateway.tests.signaling.gateways import gateway
 from services.signaling_gateway.tests.signaling.owners import owning
 
@@ -50,3 +50,37 @@ async def test_a_gateway_that_drains_takes_no_new_sockets(servers, nats_server, 
     except (websockets.InvalidStatus, OSError):
         return
     raise AssertionError("it took a socket after its end")
+
+
+async def test_a_game_client_that_would_not_come_back_stays_and_is_served_meanwhile(servers, nats_server, redis_server):
+    async def carry_on() -> None:
+        await ann.hear_until("reconnect")
+        assert await ann.close_code() == 1012
+        assert await game.hear() == {"type": "peer_left", "peer_id": "ann"}
+        await create(game, "geffen")
+        assert (await game.hear("session_created"))["zone"] == "geffen"
+        await game.close()
+
+    async with owning(servers.nats.url) as owners:
+        owners.add_host("host-1")
+        session = owners.add_session(1, "host-1", zone_id="prontera")
+        owners.add_session(2, "host-1", zone_id="geffen")
+        async with gateway(servers) as url:
+            game = await warp(url, "150001", "prontera")
+            await game.hear("session_created")
+            ann = await joined(url, "ann", session)
+            await game.hear("peer_joined")
+            carrying_on = asyncio.create_task(carry_on())
+        await carrying_on
+
+
+async def test_a_game_client_goes_when_the_time_is_up(servers, nats_server, redis_server, monkeypatch):
+    monkeypatch.setenv("DRAIN_SECONDS", "5.5")
+    async with owning(servers.nats.url) as owners:
+        owners.add_host("host-1")
+        owners.add_session(1, "host-1", zone_id="prontera")
+        async with gateway(servers) as url:
+            game = await warp(url, "150001", "prontera")
+            await game.hear("session_created")
+            closing = asyncio.create_task(game.close_code())
+        assert await closing == 1012

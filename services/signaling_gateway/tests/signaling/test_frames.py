@@ -3,6 +3,7 @@
 import contextlib
 import json
 
+import httpx
 import pytest
 import websockets
 from websockets.asyncio.client import connect
@@ -49,7 +50,7 @@ async def test_a_message_over_a_mebibyte_ends_the_connection_and_says_why(here, 
 async def test_an_unknown_type_is_named_and_answered(here, name):
     peer = await dial(here, name("ann"))
     async with leaving(peer):
-        for kind in ("relay", "checkpoint", "subscribe", "npc-event", "resume", "host-migrated"):
+        for kind in ("relay", "checkpoint", "resume", "host-migrated"):
             await peer.say(kind, to="bob", data="x")
             error = await peer.hear("error")
             assert error["message"] == f"Unknown message type: {kind}"
@@ -74,11 +75,24 @@ async def test_both_paths_and_a_trailing_slash_open_the_same_socket(here, name):
             assert json.loads(await socket.recv()) == {"type": "pong"}
 
 
-async def test_a_token_is_not_looked_at_yet(here, name):
-    url = f"{here.replace('http', 'ws', 1)}/api/v1/signaling/ws?peer_id={name('ann')}&token=anything"
-    async with connect(url) as socket:
+async def test_a_token_is_checked_though_none_is_needed(here, name):
+    url = f"{here.replace('http', 'ws', 1)}/api/v1/signaling/ws?peer_id={name('ann')}"
+    async with httpx.AsyncClient(base_url=here) as client:
+        made = await client.post("/api/v1/auth/token", json={"player_id": name("ann")})
+        others = await client.post("/api/v1/auth/token", json={"player_id": name("bob")})
+    async with connect(f"{url}&token={made.json()['token']}") as socket:
         await socket.send('{"type":"ping"}')
         assert json.loads(await socket.recv()) == {"type": "pong"}
+    for token, message in (
+        ("anything", "Invalid or expired authentication token"),
+        (others.json()["token"], "The token is another peer's."),
+    ):
+        async with connect(f"{url}&token={token}") as socket:
+            assert json.loads(await socket.recv())["message"] == message
+            with pytest.raises(websockets.ConnectionClosedError) as closed:
+                await socket.recv()
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1008
 
 
 @pytest.mark.parametrize("illegal", ["a/b", " a", "..", "x" * 129, "é" * 100, "a\nb"])

@@ -29,7 +29,7 @@ async def reaches(sender: Peer, receiver: Peer) -> bool:
         if frame["type"] == "error":
             return False
     try:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(5):
             while (await receiver.hear()).get("sdp") != mark:
                 pass
     except TimeoutError:

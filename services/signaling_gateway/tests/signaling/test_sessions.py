@@ -149,9 +149,11 @@ async def test_players_that_join_and_leave_over_rest_are_told_once(here, there, 
         dora = await dial(here, name("dora"), hosted)
         async with leaving(dora):
             assert set((await dora.hear("session-joined"))["peers"]) == {name("ann"), name("bob"), name("carl")}
+            for peer in (ann, bob):
+                assert await peer.hear() == {"type": "peer-joined", "peer_id": name("dora")}
             await owners.free(hosted, name("carl"))
             for peer in (ann, bob, dora):
-                assert (await peer.hear_until("peer-left"))["peer_id"] == name("carl")
+                assert (await peer.hear("peer-left"))["peer_id"] == name("carl")
                 await peer.hears_nothing_more()
 
 

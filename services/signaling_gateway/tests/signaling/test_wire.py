@@ -114,7 +114,7 @@ async def test_who_answers_no_ping_is_gone_after_two(impatient):
 
 async def test_who_answers_pings_stays():
     async with (
-        serving(ws_ping_interval=0.02, ws_ping_timeout=0.2) as (application, port),
+        serving(ws_ping_interval=0.02, ws_ping_timeout=2) as (application, port),
         connect(f"ws://127.0.0.1:{port}") as client,
     ):
         await eventually(lambda: application.wires)

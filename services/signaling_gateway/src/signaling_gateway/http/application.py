@@ -1,10 +1,13 @@
 """What FastAPI serves: the documents, the pages' files, and a proper answer to what is not there."""
 
-from collections.abc import Awaitable, Callable, Sequence
+import json
+import re
+from collections.abc import Callable, Sequence
 from functools import cache
 from http import HTTPStatus
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import orjson
 from contracts.refusals import Code, Refusal
@@ -14,8 +17,10 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from signaling_gateway.http.examples import components
 from signaling_gateway.http.exchange import Answer
-from signaling_gateway.http.messages import asyncapi
+from signaling_gateway.http.messages import asyncapi, every_schema, schema_of
+from signaling_gateway.http.permitting import SCHEMES
 from signaling_gateway.http.refusing import INTERNAL, refused
 from signaling_gateway.http.routing import Route
 
@@ -28,29 +33,60 @@ Players' own machines host the zones of an online game; this service brings play
 * What is refused is `{"detail", "code", "trace_id"}`: match on `code`.
 * `Idempotency-Key` on a POST that creates: the same key gives the first answer again, for 24 hours.
 * A path that names a session takes its `session_id` or its `id`.
+* In `enforced` mode a request shows who sends it, as an operation's `security` says; in `open` mode nobody has to.
 * Lists are arrays; the next page is in the `Link` header.
 * WebSocket signaling is at `/api/v1/signaling/ws`; its frames and NATS's subjects: [asyncapi.json](/asyncapi.json).
+* Every message as JSON Schema: [schemas.json](/schemas.json), or one as `/schemas/{message}.json`.
 """
 
+TAGS = {
+    "hosts": "Machines that offer to host.",
+    "zones": "Zones, and what they ask of a host.",
+    "sessions": "Sessions and the players in them.",
+    "signaling": "Offers, answers and candidates without a WebSocket; what is told of signaling to anybody.",
+    "monitoring": "How the suite is.",
+    "auth": "Tokens, API keys, kicks.",
+}
+
 _NOT_FOUND = Refusal(code=Code.ROUTE_NOT_FOUND, detail="There is nothing at this path.")
+_NO_SCHEMA = Refusal(code=Code.ROUTE_NOT_FOUND, detail="There is no such message: /schemas.json has them all.")
 _OTHER_METHOD = Refusal(code=Code.ROUTE_NOT_FOUND, detail="This path does not take this method.")
 
 
 def application(routes: Sequence[Route], version: str, web: Path) -> FastAPI:
     """Put the documents and the files behind the routes."""
     app = FastAPI(
-        title=TITLE, description=ABOUT, version=version, docs_url=None, redoc_url=None, redirect_slashes=False
+        title=TITLE,
+        description=ABOUT,
+        version=version,
+        openapi_tags=[{"name": name, "description": about} for name, about in TAGS.items()],
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
     )
     app.router.routes.extend(routes)
     app.exception_handler(HTTPException)(_refuse)
     app.exception_handler(Exception)(_fail)
     app.get("/docs", include_in_schema=False)(_documents)
-    app.get("/asyncapi.json", include_in_schema=False)(_messages(version))
+    app.get("/openapi.json", include_in_schema=False)(_written(lambda: _openapi(app)))
+    app.get("/asyncapi.json", include_in_schema=False)(_written(lambda: asyncapi(TITLE, version)))
+    app.get("/schemas.json", include_in_schema=False)(_written(every_schema))
+    app.get("/schemas/{message}.json", include_in_schema=False)(_schema)
     app.mount("/docs/files", StaticFiles(directory=str(files("fastapi_offline") / "static")))
     app.get("/demo", include_in_schema=False)(_to_demo)
-    for name in ("demo", "sdk"):
-        app.mount(f"/{name}", StaticFiles(directory=web / name, html=True, check_dir=False))
+    for name in ("console", "demo", "sdk"):
+        app.mount(f"/{name}", _Files(directory=web / name, html=True, check_dir=False))
     return app
+
+
+class _Files(StaticFiles):
+    """Asked about each time: a page and its modules are of one release."""
+
+    def file_response(self, *args: Any, **about: Any) -> Response:
+        response = super().file_response(*args, **about)
+        response.headers["cache-control"] = "no-cache"
+        return response
 
 
 async def _documents() -> HTMLResponse:
@@ -64,15 +100,29 @@ async def _documents() -> HTMLResponse:
     )
 
 
-def _messages(version: str) -> Callable[[], Awaitable[Response]]:
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    document = app.openapi()
+    shown = set(re.findall(r"#/components/examples/([\w.]+)", json.dumps(document)))
+    document["components"] |= {"securitySchemes": SCHEMES, "examples": components(shown)}
+    return document
+
+
+def _written(write: Callable[[], Any]) -> Callable[[], Response]:
     @cache
     def written() -> bytes:
-        return orjson.dumps(asyncapi(TITLE, version))
+        return orjson.dumps(write())
 
-    async def messages() -> Response:
+    def document() -> Response:  # on a thread: writing one takes half a second, and signals shall not wait for it
         return Response(written(), media_type="application/json")
 
-    return messages
+    return document
+
+
+def _schema(message: str) -> Response:
+    schema = schema_of(message)
+    if schema is None:
+        return _response(refused(_NO_SCHEMA))
+    return Response(orjson.dumps(schema), media_type="application/schema+json")
 
 
 async def _to_demo() -> RedirectResponse:

@@ -21,7 +21,14 @@ async def ask(bus: Bus, rpc: Rpc[Question, Reply], question: Question, request: 
     """Ask with what was set, and no more: what a client left out is not a wish."""
     payload = question.__pydantic_serializer__.to_json(question, exclude_unset=True)
     try:
-        return await call_raw(bus, rpc, payload, deadline=ASK_WITHIN, idempotency_key=_key(request))
+        return await call_raw(
+            bus,
+            rpc,
+            payload,
+            deadline=ASK_WITHIN,
+            caller=request.admission.caller,
+            idempotency_key=_key(request),
+        )
     except UnavailableError as error:
         raise UnavailableError(f"{_owned(rpc)} cannot be asked at the moment.") from error
     except DeadlineExceededError as error:

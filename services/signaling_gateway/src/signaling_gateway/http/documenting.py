@@ -1,6 +1,6 @@
 """What the OpenAPI document says of a route, drawn from the contracts: parameters, bodies, answers, every refusal."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from inspect import Parameter, Signature
 from types import NoneType, UnionType
@@ -13,12 +13,14 @@ from fastapi import Body, Header, Path, Query
 from pydantic import BaseModel, Field, JsonValue, create_model
 from pydantic.fields import FieldInfo
 
+from signaling_gateway.http import examples
 from signaling_gateway.http.exchange import KEY_LENGTH
 from signaling_gateway.http.reading import Reading
 
 OWNERS = (Code.INVALID, Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED)
 """The refusals of every route that asks somebody something."""
 
+_ASK_AGAIN = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
 _RETRY_AFTER = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
 
 LINK = {"Link": {"description": 'The next page, `rel="next"`, if there is one.', "schema": {"type": "string"}}}
@@ -50,6 +52,24 @@ class Error(BaseModel):
     fields: dict[str, JsonValue] | None = Field(default=None, description="What the refusal is about, typed.")
 
 
+def answers(
+    answer: Any,
+    status: HTTPStatus,
+    codes: Iterable[Code],
+    *,
+    takes_body: bool,
+    beside: Mapping[int | str, dict[str, Any]],
+) -> dict[int | str, dict[str, Any]]:
+    """What a route may answer, by status: its success, each refusal with its codes, and what is `beside` these."""
+    found = refusals(codes, takes_body=takes_body)
+    if (example := examples.named(answer)) is not None:
+        found[int(status)] = _shown(example)
+    for other, about in beside.items():
+        content = found.get(other, {}).get("content", {}) | about.get("content", {})
+        found[other] = about | ({"content": content} if content else {})
+    return found
+
+
 def refusals(codes: Iterable[Code], *, takes_body: bool) -> dict[int | str, dict[str, Any]]:
     """The answers to expect beside success, by status, each with its codes."""
     by_status: dict[int, list[Code]] = {}
@@ -57,19 +77,26 @@ def refusals(codes: Iterable[Code], *, takes_body: bool) -> dict[int | str, dict
         by_status.setdefault(HTTP_STATUS[code], []).append(code)
     if takes_body:
         by_status[HTTPStatus.REQUEST_ENTITY_TOO_LARGE] = [Code.INVALID]
-    return {int(status): _described(status, found) for status, found in sorted(by_status.items())}
+    return {int(status): _described(status, sorted(found)) for status, found in sorted(by_status.items())}
 
 
-def _described(status: int, codes: Iterable[Code]) -> dict[str, Any]:
-    about = {"model": Error, "description": " or ".join(f"`{code}`" for code in sorted(codes))}
-    return about | {"headers": _RETRY_AFTER} if status >= HTTPStatus.BAD_GATEWAY else about
+def _described(status: int, codes: list[Code]) -> dict[str, Any]:
+    about = {"model": Error, "description": " or ".join(f"`{code}`" for code in codes)} | _shown(*codes)
+    return about | {"headers": _RETRY_AFTER} if status in _ASK_AGAIN else about
+
+
+def _shown(*names: str) -> dict[str, Any]:
+    found = {str(name): {"$ref": f"#/components/examples/{name}"} for name in names}
+    return {"content": {"application/json": {"examples": found}}}
 
 
 def beside_text(codes: Iterable[Code]) -> dict[int | str, dict[str, Any]]:
     """The refusals of a route that answers with text: FastAPI would have them be text too."""
-    as_json = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
     found = refusals(codes, takes_body=False)
-    return {status: {"description": about["description"], "content": as_json} for status, about in found.items()}
+    for about in found.values():
+        about.pop("model")
+        about["content"]["application/json"]["schema"] = {"$ref": "#/components/schemas/Error"}
+    return found
 
 
 def signed(reading: Reading[Any], *, keyed: bool = False) -> Callable[[], None]:

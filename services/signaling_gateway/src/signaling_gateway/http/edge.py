@@ -3,24 +3,39 @@
 from collections.abc import Sequence
 
 from chassis.edge import HttpEdge
+from chassis.proxied import Network
 from chassis.refusals import InvalidError
 from chassis.sampling import Sampling
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from signaling_gateway.http.gate import GATE, Gate
 from signaling_gateway.http.paths import canonical, words
 from signaling_gateway.http.refusing import refused
 from signaling_gateway.http.routing import API, Found, Routes
-from signaling_gateway.http.serving import send_answer
+from signaling_gateway.http.serving import send_answer, send_instead
+from signaling_gateway.limits.clients import Clients
+from signaling_gateway.limits.errors import TooManyRequestsError
 
 SIGNALING = f"{API}/signaling/ws"
+
+PAGES = ("/console/", "/demo/", "/sdk/", "/docs/files/")
+"""Files of pages: a browser fetches dozens of them at once, and they cost us nothing but the way."""
 
 _FOUND = "signaling_gateway.found"
 
 
-def edge(fastapi: ASGIApp, routes: Routes, sockets: ASGIApp, sampling: Sampling, origins: Sequence[str]) -> ASGIApp:
-    """Put the layers round the application: CORS, path, trace and count, route."""
-    spelled = _Spelled(HttpEdge(_Routed(fastapi), sampling, _kind), routes, sockets)
+def edge(
+    fastapi: ASGIApp,
+    routes: Routes,
+    gate: Gate,
+    sockets: ASGIApp,
+    sampling: Sampling,
+    origins: Sequence[str],
+    proxies: Sequence[Network],
+) -> ASGIApp:
+    """Put the layers round the application: client, CORS, path, trace and count, who may, route."""
+    spelled = _Spelled(HttpEdge(_Routed(fastapi, gate), sampling, _kind), routes, gate, sockets)
     cors = CORSMiddleware(
         spelled,
         allow_origins=origins,
@@ -29,7 +44,8 @@ def edge(fastapi: ASGIApp, routes: Routes, sockets: ASGIApp, sampling: Sampling,
         expose_headers=["Link", "Retry-After"],
         max_age=3600,
     )
-    return _Origins(spelled, cors)
+    origins_known = _Origins(spelled, cors)
+    return Clients(origins_known, proxies) if proxies else origins_known
 
 
 class _Origins:
@@ -47,9 +63,10 @@ class _Origins:
 class _Spelled:
     """Gives each path its canonical spelling, looks its route up, and sends WebSockets where they belong."""
 
-    def __init__(self, http: ASGIApp, routes: Routes, sockets: ASGIApp) -> None:
+    def __init__(self, http: ASGIApp, routes: Routes, gate: Gate, sockets: ASGIApp) -> None:
         self._http = http
         self._routes = routes
+        self._gate = gate
         self._sockets = sockets
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -73,6 +90,11 @@ class _Spelled:
         if canonical(scope["path"]) != SIGNALING:
             await send({"type": "websocket.close"})  # before the handshake: the client sees 403
             return
+        try:
+            await self._gate.open_socket(scope)
+        except TooManyRequestsError as error:
+            await send_instead(send, refused(error.refusal))
+            return
         scope["path"] = SIGNALING
         await self._sockets(scope, receive, send)
 
@@ -85,15 +107,25 @@ def _kind(scope: Scope) -> str:
 class _Routed:
     """Has the found route answer; what none was found for is FastAPI's: documents, files, 404 and 405."""
 
-    def __init__(self, fastapi: ASGIApp) -> None:
+    def __init__(self, fastapi: ASGIApp, gate: Gate) -> None:
         self._fastapi = fastapi
+        self._gate = gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[GATE] = self._gate  # for the route itself to ask, whoever has found it
         match scope[_FOUND]:
             case Found(route, params):
                 scope["path_params"] = params
                 await route.app(scope, receive, send)
-            case InvalidError() as error:
-                await send_answer(send, refused(error.refusal))
-            case _:
-                await self._fastapi(scope, receive, send)
+            case found:
+                try:
+                    await self._elsewhere(found, scope, receive, send)
+                except (InvalidError, TooManyRequestsError) as error:
+                    await send_answer(send, refused(error.refusal))
+
+    async def _elsewhere(self, found: InvalidError | None, scope: Scope, receive: Receive, send: Send) -> None:
+        if not scope["path"].startswith(PAGES):
+            await self._gate.count(scope)
+        if found is not None:
+            raise found
+        await self._fastapi(scope, receive, send)

@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from signaling_gateway.http.gate import Admission
+
 JSON = b"application/json"
 
 KEY_LENGTH = 255
@@ -22,6 +24,8 @@ class Request:
     headers: Mapping[bytes, bytes]
     """By lower-case name; of one that was sent twice the last."""
     body: bytes
+    admission: Admission
+    """Who sends it."""
 
 
 class Answer(NamedTuple):

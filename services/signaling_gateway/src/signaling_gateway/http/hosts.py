@@ -27,6 +27,7 @@ from signaling_gateway.http.listing import listed, split
 from signaling_gateway.http.reading import Reading
 from signaling_gateway.http.resource import Resource
 from signaling_gateway.http.routing import Route
+from signaling_gateway.http.veil import veiled
 
 STATUS_ALIAS = {"status_filter": "status"}
 
@@ -52,7 +53,14 @@ class AvailableHosts(ListHosts):
 
 def host_routes(bus: Bus) -> list[Route]:
     """Every route under `/hosts`."""
-    hosts = Resource(bus, "hosts")
+    routes = _routes(bus, Resource(bus, "hosts"))
+    for route in routes:
+        if route.method == "GET":  # who changes a host may see it whole
+            route.answering = veiled(route.answering)
+    return routes
+
+
+def _routes(bus: Bus, hosts: Resource) -> list[Route]:
     registers: dict[str, Any] = {
         "status": HTTPStatus.CREATED,
         "examples": examples.REGISTER,
@@ -73,7 +81,13 @@ def host_routes(bus: Bus) -> list[Route]:
         ),
         *_available(bus, hosts),
         hosts.route("GET", "/hosts/{host_id}", GET_HOST, summary="Show a host"),
-        hosts.route("PATCH", "/hosts/{host_id}", CHANGE_HOST, summary="Change what is set, leave the rest"),
+        hosts.route(
+            "PATCH",
+            "/hosts/{host_id}",
+            CHANGE_HOST,
+            summary="Change what is set, leave the rest",
+            examples=examples.CHANGE_HOST,
+        ),
         hosts.route(
             "POST", "/hosts/{host_id}/heartbeat", BEAT_HOST, summary="Tell that a host lives", examples=examples.BEAT
         ),

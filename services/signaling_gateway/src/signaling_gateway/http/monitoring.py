@@ -13,7 +13,6 @@ from chassis.refusals import UnavailableError
 from contracts.hosts import QualityDistribution
 from contracts.refusals import Code, Refusal
 from contracts.subjects import Message
-from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import PlainTextResponse
 
 from signaling_gateway.cached import Cached
@@ -22,9 +21,9 @@ from signaling_gateway.dashboard import Dashboard, SocketsSeen, Standing, compos
 from signaling_gateway.http.documenting import beside_text
 from signaling_gateway.http.exchange import Answer, Answering, Request
 from signaling_gateway.http.refusing import refused
-from signaling_gateway.http.routing import API, Route
+from signaling_gateway.http.routing import API, Route, refusals_at_the_door
 from signaling_gateway.roster import Roster
-from signaling_gateway.suite_metrics import exposition
+from signaling_gateway.suite_metrics import totals_and_own
 
 SERVICE = "p2p-coordinator"
 
@@ -69,6 +68,8 @@ class Readiness(Message):
 
     status: Literal["ready", "unready"]
     away: tuple[str, ...]
+    notes: tuple[str, ...]
+    """What is less than usual, and no reason to go elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,10 @@ class Monitoring:
         dashboard = compose(counts, self._roster.instances(), sockets)
         return Look(counts, dashboard.model_dump_json().encode())
 
+    async def dashboard_now(self) -> bytes:
+        """As JSON; the very same object for as long as it is the same look."""
+        return (await self._look.get()).dashboard
+
     async def dashboard(self, _request: Request) -> Answer:
         look = await self._look.get()
         if look.counts.nothing_known:
@@ -118,9 +123,11 @@ class Monitoring:
         stats = HostStats(total_online=hosts.online, quality_distribution=hosts.quality_distribution)
         return Answer(stats.model_dump_json().encode())
 
-    async def metrics(self, _request: Request) -> Answer:
+    async def metrics(self, request: Request) -> Answer:
         look = await self._look.get()
-        return Answer(exposition(look.counts), content_type=CONTENT_TYPE_LATEST.encode())
+        accept = request.headers.get(b"accept", b"").decode("latin-1")
+        counted, content_type = totals_and_own(look.counts, accept)
+        return Answer(counted, content_type=content_type.encode())
 
     async def health(self, _request: Request) -> Answer:
         counts = (await self._look.get()).counts
@@ -142,7 +149,8 @@ class Monitoring:
 
     async def ready(self, _request: Request) -> Answer:
         away = await self._health.away()
-        report = Readiness(status="unready" if away else "ready", away=tuple(away))
+        notes = tuple(self._health.notes())
+        report = Readiness(status="unready" if away else "ready", away=tuple(away), notes=notes)
         if away:
             return refused(_away(away), beside=report.model_dump(mode="json"))
         return Answer(report.model_dump_json().encode())
@@ -154,17 +162,21 @@ def _away(names: Iterable[str]) -> Refusal:
 
 def monitoring_routes(monitoring: Monitoring) -> list[Route]:
     """Every route of this module, those without prefix too."""
-    text: dict[str, Any] = {"response_class": PlainTextResponse, "beside": beside_text([Code.UNAVAILABLE])}
     return [
         _route(f"{API}/monitoring/dashboard", monitoring.dashboard, "The whole suite on one page", answer=Dashboard),
         _route(f"{API}/monitoring/hosts/stats", monitoring.host_stats, "Hosts online, by score", answer=HostStats),
-        _route(f"{API}/monitoring/metrics", monitoring.metrics, "Totals and counters for Prometheus", **text),
+        _in_text(f"{API}/monitoring/metrics", monitoring.metrics, "Totals and counters for Prometheus"),
         _route(f"{API}/monitoring/health", monitoring.health, "Whether all is there", answer=HealthReport),
         _route("/health", monitoring.health, "Whether all is there", answer=HealthReport),
         _route("/health/live", monitoring.live, "Whether this process lives", answer=Live),
         _route("/health/ready", monitoring.ready, "Whether this gateway takes requests", answer=Readiness),
-        _route("/metrics", monitoring.metrics, "Totals and counters for Prometheus", **text),
+        _in_text("/metrics", monitoring.metrics, "Totals and counters for Prometheus"),
     ]
+
+
+def _in_text(path: str, answering: Answering, summary: str) -> Route:
+    refusals = beside_text([*refusals_at_the_door(f"GET {path}"), Code.UNAVAILABLE])
+    return _route(path, answering, summary, response_class=PlainTextResponse, beside=refusals)
 
 
 def _route(path: str, answering: Answering, summary: str, **about: Any) -> Route:

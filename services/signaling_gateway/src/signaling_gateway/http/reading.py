@@ -50,16 +50,18 @@ class Reading(Generic[Question]):
         return {alias: name for alias, name in self.aliases.items() if name in fields} | {name: name for name in fields}
 
     def read(self, request: Request) -> Question:
-        """Put the question together; InvalidError says what is wrong where."""
+        """Put the question together; InvalidError says what is wrong where, ForbiddenError that it names another's."""
         given = self._from_body(request.body) if self._body_names else {}
         if request.query and self._query_names:
             given |= self._from_query(request.query)
         given |= request.params
         given |= self._fixed
         try:
-            return self.question.model_validate(given)
+            question = self.question.model_validate(given)
         except ValidationError as error:
             raise self._malformed(error) from None
+        request.admission.check(question)
+        return question
 
     def _from_body(self, body: bytes) -> dict[str, Any]:
         names = self._body_names

@@ -19,6 +19,30 @@ LOOK_EVERY = timedelta(seconds=1)
 
 ZONES_SHOWN = 1000
 
+PAGE_HEADERS = (
+    (
+        b"content-security-policy",
+        b"; ".join(
+            (
+                b"default-src 'none'",
+                b"script-src 'self'",
+                b"style-src 'self'",
+                b"img-src 'self'",
+                b"connect-src 'self'",
+                b"base-uri 'none'",
+                b"form-action 'none'",
+                b"frame-ancestors 'none'",
+                b"require-trusted-types-for 'script'",
+                b"trusted-types 'none'",
+            )
+        ),
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-cache"),
+)
+"""Names of strangers are on the page and an operator's key in its tab: nothing but our files runs there."""
+
 
 class Root(Message):
     """What this is."""
@@ -49,7 +73,7 @@ def root_route(bus: Bus, page: Traversable, version: str, *, p2p_enabled: bool) 
 
     async def answer(request: Request) -> Answer:
         if b"text/html" in request.headers.get(b"accept", b""):
-            return Answer(html, content_type=b"text/html; charset=utf-8")
+            return Answer(html, headers=PAGE_HEADERS, content_type=b"text/html; charset=utf-8")
         return Answer(await described.get())
 
     def documented() -> None: ...

@@ -15,12 +15,23 @@ from contracts.refusals import Code
 from fastapi.routing import APIRoute
 from starlette.types import Receive, Scope, Send
 
-from signaling_gateway.http.documenting import refusals
+from signaling_gateway.access.permissions import permission_of
+from signaling_gateway.http.documenting import answers
 from signaling_gateway.http.exchange import Answering
+from signaling_gateway.http.permitting import in_words, who_may
 from signaling_gateway.http.reading import WITHOUT_BODY
 from signaling_gateway.http.serving import serve
+from signaling_gateway.limits.rates import UNCOUNTED
 
 API = "/api/v1"
+
+_WHO = (Code.UNAUTHENTICATED, Code.FORBIDDEN, Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED)
+"""The refusals of every route: of who may not, and of what can't be told in time."""
+
+
+def refusals_at_the_door(kind: str) -> tuple[Code, ...]:
+    """The refusals of a route whatever it is about; where requests are counted, of who came too often too."""
+    return _WHO if kind in UNCOUNTED else (*_WHO, Code.TOO_MANY_REQUESTS)
 
 
 class Route(APIRoute):
@@ -44,29 +55,37 @@ class Route(APIRoute):
         **about: Any,
     ) -> None:
         """`codes`: the refusals to expect; `examples`: bodies to send, by what they show; `beside`: other answers."""
+        self.kind = f"{method} {path}"
+        """Names the request in spans, metrics and sampling; no identifier is in it."""
+        self.permission = permission_of(self.kind)
+        """Whose it is to ask; without a row in that table there is no route."""
         super().__init__(
             path,
             documented,
             methods=[method],
             response_model=answer,
             status_code=status,
-            responses=refusals(codes, takes_body=method not in WITHOUT_BODY) | dict(beside or {}),
+            responses=answers(
+                answer,
+                status,
+                (*refusals_at_the_door(self.kind), *codes),
+                takes_body=method not in WITHOUT_BODY,
+                beside=beside or {},
+            ),
             summary=summary,
-            description=description,
+            description=f"{description}\n\n{in_words(self.permission)}".strip(),
             response_description=status.phrase,
             tags=[tag],
             operation_id=_operation(method, path),
-            openapi_extra=_with_examples(examples) if examples else None,
+            openapi_extra=who_may(self.permission) | (_with_examples(examples) if examples else {}),
             **about,
         )
         self.method = method
-        self.kind = f"{method} {path}"
-        """Names the request in spans, metrics and sampling; no identifier is in it."""
         self.answering = answering
         self.app = self._serve
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await serve(self.answering, scope, receive, send)
+        await serve(self.answering, self.kind, self.permission, scope, receive, send)
 
 
 def _operation(method: str, path: str) -> str:

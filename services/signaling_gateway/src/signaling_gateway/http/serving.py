@@ -9,7 +9,9 @@ from chassis.refusals import DeadlineExceededError, InvalidError, ServiceError
 from chassis.requests import ANSWERED_UNTIL
 from starlette.types import Receive, Scope, Send
 
+from signaling_gateway.access.permissions import Permission
 from signaling_gateway.http.exchange import Answer, Answering, Request
+from signaling_gateway.http.gate import ADMISSION, GATE, headers_of
 from signaling_gateway.http.refusing import INTERNAL, refused
 
 log = structlog.stdlib.get_logger()
@@ -38,32 +40,38 @@ class ClientGoneError(Exception):
     """Nobody is left to answer to."""
 
 
-async def serve(answering: Answering, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer one request whose path is known; `path_params` in the scope holds its identifiers."""
+async def serve(
+    answering: Answering, kind: str, permission: Permission, scope: Scope, receive: Receive, send: Send
+) -> None:
+    """Answer one request whose path is known, if they who ask may; `path_params` in the scope holds its identifiers."""
     try:
-        answer = await _answered(answering, scope, receive)
+        answer = await _answered(answering, kind, permission, scope, receive)
     except ClientGoneError:
         return
     await send_answer(send, answer, with_body=scope["method"] != "HEAD")
 
 
-async def _answered(answering: Answering, scope: Scope, receive: Receive) -> Answer:
+async def _answered(answering: Answering, kind: str, permission: Permission, scope: Scope, receive: Receive) -> Answer:
     ANSWERED_UNTIL.set(time.time() + ASKED_WITHIN_S)
     try:
         async with asyncio.timeout(ANSWERED_WITHIN_S):
-            return await answering(await _read(scope, receive))
+            scope[ADMISSION] = await scope[GATE].admit(scope, kind, permission, scope["path_params"])
+            answer = await answering(await _read(scope, receive))
     except TimeoutError:
         late = DeadlineExceededError("The answer took too long; whether the work was done is not known.")
         return refused(late.refusal, headers=_CLOSE)
     except BodyTooLargeError as error:
         return refused(error.refusal, status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE, headers=_CLOSE)
     except ServiceError as error:
-        return refused(error.refusal)
+        return refused(error.refusal, headers=headers_of(error))
     except ClientGoneError:
         raise
     except Exception:
         log.exception("http.failed", method=scope["method"], path=scope["path"])
         return refused(INTERNAL)
+    if answer.status < HTTPStatus.BAD_REQUEST:
+        scope[ADMISSION].done(scope["path_params"])
+    return answer
 
 
 async def _read(scope: Scope, receive: Receive) -> Request:
@@ -74,6 +82,7 @@ async def _read(scope: Scope, receive: Receive) -> Request:
         query=scope["query_string"],
         headers=headers,
         body=await _body(headers, receive),
+        admission=scope[ADMISSION],
     )
 
 
@@ -115,9 +124,18 @@ def _too_large() -> BodyTooLargeError:
 
 async def send_answer(send: Send, answer: Answer, *, with_body: bool = True) -> None:
     """Put an answer on the wire."""
+    await _send(send, "http", answer, with_body=with_body)
+
+
+async def send_instead(send: Send, answer: Answer) -> None:
+    """Answer who wanted a WebSocket with HTTP."""
+    await _send(send, "websocket.http", answer, with_body=True)
+
+
+async def _send(send: Send, kind: str, answer: Answer, *, with_body: bool) -> None:
     headers = [*answer.headers]
     if answer.status != HTTPStatus.NO_CONTENT:
         headers.append((b"content-type", answer.content_type))
         headers.append((b"content-length", b"%d" % len(answer.body)))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body if with_body else b""})
+    await send({"type": f"{kind}.response.start", "status": answer.status, "headers": headers})
+    await send({"type": f"{kind}.response.body", "body": answer.body if with_body else b""})

@@ -1,5 +1,6 @@
 """Sessions and the players in them: `/sessions`, and `/peers` for who is in a zone."""
 
+from collections.abc import Callable
 from http import HTTPStatus
 
 import orjson
@@ -30,6 +31,7 @@ from contracts.subjects import Message
 from contracts.values import Text
 from pydantic import Field
 
+from signaling_gateway.access.identity import Identity
 from signaling_gateway.http import examples
 from signaling_gateway.http.asking import ask
 from signaling_gateway.http.exchange import Answer, Request
@@ -62,7 +64,7 @@ class Entered(Message):
     peers: tuple[str, ...]
     """The other players."""
     ice_servers: tuple[IceServer, ...]
-    ticket: str | None = Field(description="Null while nobody is asked who they are.")
+    ticket: str | None = Field(description="Opens a signaling socket in this session, within 60 s; null in open mode.")
 
 
 class Exit(Message):
@@ -81,7 +83,11 @@ class ZonePeers(Message):
     count: int
 
 
-def session_routes(bus: Bus, ice_servers: IceServers) -> list[Route]:
+TicketFor = Callable[[str, str, Identity], str | None]
+"""From a peer, a session and who asks; None while nobody is asked who they are."""
+
+
+def session_routes(bus: Bus, ice_servers: IceServers, ticket_for: TicketFor) -> list[Route]:
     """Every route under `/sessions`, and `/peers/{zone_id}`."""
     sessions = Resource(bus, "sessions")
     one = "/sessions/{session}"
@@ -105,19 +111,25 @@ def session_routes(bus: Bus, ice_servers: IceServers) -> list[Route]:
         ),
         _live(sessions, "/sessions/host/{host_id}/active", "List the live sessions of a host"),
         _live(sessions, "/sessions/zone/{zone_id}/active", "List the live sessions of a zone"),
-        _enter(bus, sessions, ice_servers),
+        _enter(bus, sessions, ice_servers, ticket_for),
         _leave(bus, sessions),
         sessions.route(
             "POST",
             "/sessions/cleanup",
             CLEAN_SESSIONS,
             query=("timeout_minutes",),
+            examples=examples.CLEANUP,
             summary="End sessions without activity",
         ),
         sessions.route("GET", one, GET_SESSION, summary="Show a session, by either of its ids"),
         sessions.route("POST", f"{one}/activate", ACTIVATE_SESSION, summary="Activate a pending session"),
         sessions.route(
-            "POST", f"{one}/end", END_SESSION, query=("reason",), summary="End a session and free its seats"
+            "POST",
+            f"{one}/end",
+            END_SESSION,
+            query=("reason",),
+            examples=examples.END,
+            summary="End a session and free its seats",
         ),
         sessions.route(
             "PATCH",
@@ -145,7 +157,7 @@ def _live(sessions: Resource, path: str, summary: str) -> Route:
     )
 
 
-def _enter(bus: Bus, sessions: Resource, ice_servers: IceServers) -> Route:
+def _enter(bus: Bus, sessions: Resource, ice_servers: IceServers, ticket_for: TicketFor) -> Route:
     reading = Reading("POST", "/sessions/join", Enter, aliases={"player_id": "peer_id"})
 
     async def enter(request: Request) -> Answer:
@@ -159,7 +171,7 @@ def _enter(bus: Bus, sessions: Resource, ice_servers: IceServers) -> Route:
             epoch=session.epoch,
             peers=tuple(player for player in session.connected_players if player != asked.peer_id),
             ice_servers=ice_servers.of(asked.peer_id),
-            ticket=None,
+            ticket=ticket_for(asked.peer_id, session.session_id, request.admission.identity),
         )
         return Answer(entered.model_dump_json().encode())
 

@@ -15,6 +15,7 @@ from signaling_gateway.codec import MAX_FRAME_BYTES
 from signaling_gateway.correspondence import Correspondence
 from signaling_gateway.figures import Figures
 from signaling_gateway.http.documenting import signed
+from signaling_gateway.http.examples import SIGNAL
 from signaling_gateway.http.exchange import Answer, Request
 from signaling_gateway.http.reading import Reading
 from signaling_gateway.http.routing import API, Route
@@ -155,7 +156,7 @@ def _post(correspondence: Correspondence, kind: str, body: type[Description | Ca
         answer=Posted,
         codes=(*_MEMBERS, Code.PEER_NOT_FOUND),
         summary=f"Send an {kind.replace('ice-', 'ICE ')}",
-        examples={kind: {"session_id": "session-0123456789abcdef", "peer_id": "player-67890", content: "…"}},
+        examples={kind: SIGNAL | {content: "…"}},
     )
 
 

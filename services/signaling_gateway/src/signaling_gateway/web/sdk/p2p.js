@@ -10,6 +10,12 @@
  *     await client.enter("prontera");
  *     client.send("hello");
  *
+ * Where the coordinator asks who calls, the game's own backend has a token made for the player whom it knows
+ * (`POST /api/v1/auth/token` with its key, which never comes to a browser), and the page shows it:
+ *
+ *     const token = async () => (await fetch("/my-game/p2p-token")).text();
+ *     await client.connect("https://p2p.example", { peerId: "anna", token });
+ *
  * One file, no dependency, no build step. Players offer, hosts answer.
  */
 
@@ -23,6 +29,34 @@
  * @property {number | null} epoch one more each time the host changes
  * @property {string[]} peers the other players
  * @property {string} traceparent W3C trace context of this join: its second part is the trace to look up
+ * @property {Events["fallback"] | null} fallback set while the central server serves the session instead of a host
+ */
+
+/**
+ * An NPC, as far as the AI world told.
+ * @typedef {object} Npc
+ * @property {string} npc_id
+ * @property {string} [name]
+ * @property {string} [npc_class]
+ * @property {number} [level]
+ * @property {string} [map]
+ * @property {number} [x]
+ * @property {number} [y]
+ * @property {string} [status]
+ * @property {string} [updated_at]
+ */
+
+/**
+ * The NPCs of the zone after something was told of them; again in each interval, with or without a change.
+ * @typedef {object} Npcs
+ * @property {string} zoneId
+ * @property {ReadonlyMap<string, Npc>} npcs all of them, by id
+ * @property {string[]} changed
+ * @property {string[]} removed
+ * @property {Record<string, any> | null} environment weather, time_of_day, season and whatever else is set
+ * @property {boolean} stale whether the AI world has been silent for two intervals
+ * @property {boolean} full whether this was everything, not only what changed
+ * @property {string | null} traceparent of the urgent change that this brings
  */
 
 /**
@@ -40,10 +74,30 @@
  * @property {{peerId: string, reason: string}} peer-left
  * @property {{error: P2PError, retryInMs: number}} lost the connection to the host; it is being made again
  * @property {P2PError} failed nothing more is tried until `enter` or `join` is called again
+ * @property {Npcs} npcs
+ * @property {{reason: string, endpoint: string | null}} fallback the host is given up: play on the central server, until
+ *   `migrated`; the seat is kept
+ * @property {{hostId: string, epoch: number}} migrated another host serves the session; it is being connected to
  * @property {{reason: string}} ended the session is over
  */
 
+/**
+ * What the gateway answered to the game's backend, passed on as it is: renewed by itself, for a day. After a reload
+ * the page needs another one.
+ * @typedef {object} TokenPair
+ * @property {string} token
+ * @property {string} refresh_token
+ * @property {number} expires_in seconds
+ */
+
+/**
+ * A token, used as long as it lasts (an hour); a pair; or a function that is called for each connection, and again
+ * later when it throws, unless that is a P2PError.
+ * @typedef {string | TokenPair | (() => string | Promise<string>)} Token
+ */
+
 const SIGNALING_PATH = "/api/v1/signaling/ws";
+const REFRESH_PATH = "/api/v1/auth/refresh";
 const CONNECT_WITHIN_MS = 10_000;
 const SEAT_WITHIN_MS = 8_000; // the gateway answers within 4 s, or says that it cannot
 const ANSWER_WITHIN_MS = 10_000; // the host may first gather candidates, 5 s where a STUN server is silent
@@ -54,9 +108,12 @@ const PING_LOST_AFTER_MS = 3_000;
 const PING_WINDOW = 30;
 const OFFER_ATTEMPTS = 5; // a host whose signaling is just reconnecting is back within that many
 const STEADY_AFTER_MS = 5_000;
+const RENEWED_AFTER = 0.8; // of a token's life: the rest is for a gateway that is away
+const HOST_NAMED_WITHIN_MS = 2_000; // that there is none is said right after the seat
 
 const GAME_LABEL = "game";
 const PING_LABEL = "p2p-ping";
+const FEED_LABEL = "p2p-feed";
 
 const CLOSED_NOT_ALLOWED = 1008;
 const CLOSED_REPLACED = 4001;
@@ -95,22 +152,101 @@ function newTraceparent() {
   return `00-${randomHex(16)}-${randomHex(8)}-01`;
 }
 
+/** What the gateway is shown; made new before it ends, and when it was refused. */
+class Pass {
+  /** @type {TokenPair | null} */ #pair = null;
+  /** @type {Promise<void> | null} */ #renewing = null;
+  #renewAt = 0;
+  #endsAt = 0;
+
+  /**
+   * @param {Token | undefined} given
+   * @param {URL} gateway
+   */
+  constructor(given, gateway) {
+    this.given = given;
+    this.gateway = gateway;
+    if (typeof given === "object") this.#hold(given);
+  }
+
+  /** Whether another token can be had where one was refused. */
+  get renewable() {
+    return this.given !== undefined && typeof this.given !== "string";
+  }
+
+  /** @returns {Promise<string | undefined>} rejects with a P2PError when there is none to be had for good */
+  async now() {
+    if (typeof this.given === "function") return this.given();
+    if (!this.#pair) return /** @type {string | undefined} */ (this.given);
+    if (Date.now() >= this.#renewAt) {
+      // One at a time: a refresh token that is used twice ends all that came of it.
+      this.#renewing ??= this.#renew().finally(() => (this.#renewing = null));
+      try {
+        await this.#renewing;
+      } catch (error) {
+        if (error instanceof P2PError || Date.now() >= this.#endsAt) throw error;
+      }
+    }
+    return this.#pair.token;
+  }
+
+  /** What was shown is no good. */
+  refused() {
+    this.#renewAt = this.#endsAt = 0;
+  }
+
+  /** @param {TokenPair} pair */
+  #hold(pair) {
+    this.#pair = pair;
+    this.#renewAt = Date.now() + pair.expires_in * 1000 * RENEWED_AFTER;
+    this.#endsAt = Date.now() + pair.expires_in * 1000;
+  }
+
+  async #renew() {
+    const { token, refresh_token } = /** @type {TokenPair} */ (this.#pair);
+    // The token first: an exchange whose answer was lost may be repeated, a refresh token only looks stolen.
+    let answer = await this.#ask({}, { Authorization: `Bearer ${token}` });
+    if (answer.status === 401) answer = await this.#ask({ refresh_token });
+    if (answer.status === 401 || answer.status === 403) {
+      throw new P2PError("signaling", "not_allowed", (await answer.json()).detail);
+    }
+    if (!answer.ok) throw new Error(`the gateway answered ${answer.status}`);
+    this.#hold(await answer.json());
+  }
+
+  /**
+   * @param {object} body
+   * @param {Record<string, string>} [headers]
+   */
+  #ask(body, headers = {}) {
+    return fetch(new URL(REFRESH_PATH, this.gateway), {
+      method: "POST",
+      headers: { "Content-Type": "application/json", ...headers },
+      body: JSON.stringify(body),
+    });
+  }
+}
+
 /** A WebSocket to a gateway that is made again, with back-off, each time it is lost. */
 class Signaling {
   /** @type {WebSocket | null} */ #socket = null;
   #attempt = 0;
   #openedAt = 0;
   #closed = false;
+  #dialling = false;
+  #tokenIsNew = false; // because the one before was refused
   /** @type {number | null} */ #returnAt = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
 
   /**
    * @param {URL} url
+   * @param {Pass} pass
    * @param {{open: () => void, frame: (frame: any) => void, state: (state: Events["signaling"]) => void,
    *          refused: (error: P2PError) => void}} hears
    */
-  constructor(url, hears) {
+  constructor(url, pass, hears) {
     this.url = url;
+    this.pass = pass;
     this.hears = hears;
     globalThis.addEventListener?.("online", this.#retryNow);
     this.#dial();
@@ -136,12 +272,26 @@ class Signaling {
   }
 
   #retryNow = () => {
-    if (this.#socket === null && !this.#closed) this.#dial();
+    if (this.#socket === null && !this.#dialling && !this.#closed) this.#dial();
   };
 
-  #dial() {
+  async #dial() {
     clearTimeout(this.#timer);
     this.hears.state({ state: "connecting" });
+    this.#dialling = true;
+    try {
+      const token = await this.pass.now();
+      if (!this.#closed) this.#open(token);
+    } catch (error) {
+      if (!this.#closed) this.#notDialled(error);
+    } finally {
+      this.#dialling = false;
+    }
+  }
+
+  /** @param {string | undefined} token */
+  #open(token) {
+    if (token) this.url.searchParams.set("token", token);
     const socket = new WebSocket(this.url);
     this.#socket = socket;
     this.#returnAt = null;
@@ -175,28 +325,95 @@ class Signaling {
     this.#socket = null;
     clearTimeout(this.#timer);
     if (code === CLOSED_REPLACED) {
-      this.close();
-      this.hears.refused(new P2PError("signaling", "replaced", "Another window took over this player's name."));
-    } else if (code === CLOSED_NOT_ALLOWED) {
-      this.close();
-      this.hears.refused(new P2PError("signaling", "not_allowed", reason || "The gateway does not let this player in."));
+      this.#giveUp(new P2PError("signaling", "replaced", "Another window took over this player's name."));
+    } else if (code === CLOSED_NOT_ALLOWED && !this.#mayHaveAnother()) {
+      this.#giveUp(new P2PError("signaling", "not_allowed", reason || "The gateway does not let this player in."));
     } else {
-      this.#comeBack(code, reason);
+      this.#comeBack(reason || `connection closed (${code})`);
     }
   }
 
-  /**
-   * @param {number} code
-   * @param {string} reason
-   */
-  #comeBack(code, reason) {
+  /** Whether to come back with another token, which is tried once. */
+  #mayHaveAnother() {
+    const steady = this.#openedAt && performance.now() - this.#openedAt > STEADY_AFTER_MS;
+    if (!this.pass.renewable || (this.#tokenIsNew && !steady)) return false;
+    this.pass.refused();
+    this.#tokenIsNew = true;
+    return true;
+  }
+
+  /** @param {unknown} error */
+  #notDialled(error) {
+    if (error instanceof P2PError) this.#giveUp(error);
+    else this.#comeBack(`cannot connect: ${error instanceof Error ? error.message : error}`);
+  }
+
+  /** @param {P2PError} error */
+  #giveUp(error) {
+    this.close();
+    this.hears.refused(error);
+  }
+
+  /** @param {string} reason */
+  #comeBack(reason) {
     if (this.#openedAt && performance.now() - this.#openedAt > STEADY_AFTER_MS) this.#attempt = 0;
     this.#openedAt = 0;
     const told = this.#returnAt === null ? null : Math.max(0, this.#returnAt - performance.now());
     const retryInMs = told ?? backoffMs(this.#attempt);
     this.#attempt += 1;
-    this.hears.state({ state: "lost", reason: reason || `connection closed (${code})`, retryInMs });
+    this.hears.state({ state: "lost", reason, retryInMs });
     this.#timer = setTimeout(() => this.#dial(), retryInMs);
+  }
+}
+
+/**
+ * The NPCs as the host tells of them. The channel is ordered and the host leaves out what is old, so everything that is
+ * full is the newest; what changes must follow on it.
+ */
+class NpcFold {
+  /** @type {Map<string, Npc>} */ #npcs = new Map();
+  /** @type {Record<string, any> | null} */ #environment = null;
+  /** @type {number | null} */ #seq = null;
+
+  /** The next message must be full; until then all stays as it is. */
+  expectFull() {
+    this.#seq = null;
+  }
+
+  /**
+   * @param {any} told a message of the feed
+   * @returns {Npcs | null | "missed"} null for one that tells nothing new
+   */
+  hear(told) {
+    if (!told.full) {
+      if (this.#seq === null || told.seq <= this.#seq) return null;
+      if (told.seq > this.#seq + 1) {
+        this.#seq = null;
+        return "missed";
+      }
+    }
+    const changed = told.npcs.map((/** @type {Npc} */ npc) => npc.npc_id);
+    const removed = told.full ? this.#others(changed) : told.removed;
+    for (const id of removed) this.#npcs.delete(id);
+    for (const npc of told.npcs) this.#npcs.set(npc.npc_id, npc);
+    this.#environment = told.environment ?? (told.full ? null : this.#environment);
+    this.#seq = told.seq;
+    return {
+      zoneId: told.zone_id,
+      npcs: new Map(this.#npcs),
+      changed,
+      removed,
+      environment: this.#environment,
+      stale: told.stale === true,
+      full: told.full,
+      traceparent: told.traceparent ?? null,
+    };
+  }
+
+  /** @param {string[]} ids */
+  #others(ids) {
+    const kept = new Set(ids);
+    return [...this.#npcs.keys()].filter((id) => !kept.has(id));
   }
 }
 
@@ -219,6 +436,7 @@ class HostLink {
    * @param {{signal: (frame: object) => void, ice: (state: RTCIceConnectionState) => void,
    *          opened: (open: Events["open"]) => void, message: (data: string | ArrayBuffer) => void,
    *          roundtrip: (trip: Events["roundtrip"]) => void, answered: (elapsedMs: number) => void,
+   *          feed: (told: any) => void,
    *          ended: (error: P2PError) => void}} hears
    */
   constructor(iceServers, hears) {
@@ -229,6 +447,7 @@ class HostLink {
     this.game = this.peer.createDataChannel(GAME_LABEL);
     this.game.binaryType = "arraybuffer";
     this.ping = this.peer.createDataChannel(PING_LABEL, { ordered: false, maxRetransmits: 0 });
+    this.feed = this.peer.createDataChannel(FEED_LABEL);
     this.peer.addEventListener("icecandidate", ({ candidate }) => {
       if (candidate?.candidate) this.hears.signal({ type: "ice-candidate", candidate: candidate.toJSON() });
     });
@@ -242,6 +461,7 @@ class HostLink {
       this.#end(new P2PError("channel", "channel_closed", "The host closed the data channel.")),
     );
     this.ping.addEventListener("message", ({ data }) => this.#pingHeard(JSON.parse(data)));
+    this.feed.addEventListener("message", ({ data }) => this.#feedHeard(data));
   }
 
   get elapsedMs() {
@@ -278,6 +498,11 @@ class HostLink {
     const init = typeof candidate === "string" ? { candidate, sdpMid: "0" } : candidate;
     if (this.#remoteSet) await this.#add(init);
     else this.#early.push(init);
+  }
+
+  /** Have the host tell of all NPCs again. */
+  wantNpcs() {
+    if (this.feed.readyState === "open") this.feed.send(JSON.stringify({ wanted: true }));
   }
 
   /** The offer reached nobody, or what else an error frame says. @param {P2PError} error */
@@ -378,6 +603,17 @@ class HostLink {
     this.hears.roundtrip({ ms, smoothedMs: this.#smoothedMs, lossPercent: (100 * lost) / this.#fates.length });
   }
 
+  /** @param {string} data */
+  #feedHeard(data) {
+    let told = null;
+    try {
+      told = JSON.parse(data);
+    } catch {
+      // A host that knows no feed takes this for one more channel of its game.
+    }
+    if (told?.type === "npc-state") this.hears.feed(told);
+  }
+
   /** @param {boolean} answered */
   #fate(answered) {
     this.#fates.push(answered);
@@ -395,6 +631,7 @@ class HostLink {
 /** A player: one signaling connection, at most one session, at most one host link. */
 export class P2PClient {
   /** @type {Signaling | null} */ #signaling = null;
+  /** @type {Pass | null} */ #pass = null;
   /** @type {HostLink | null} */ #link = null;
   /** @type {Map<string, Set<(detail: any) => void>>} */ #listeners = new Map();
   /** @type {{frame: {type: string}, traceparent: string, resolve: (session: Session) => void, reject: (error: P2PError) => void} | null} */
@@ -402,7 +639,9 @@ export class P2PClient {
   /** @type {RTCIceServer[]} */ #iceServers = [];
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #seatDeadline;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #retry;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #hostDeadline;
   #attempt = 0;
+  #npcs = new NpcFold();
 
   constructor() {
     this.peerId = "";
@@ -431,7 +670,7 @@ export class P2PClient {
   /**
    * Open the signaling connection. Once it stood, it comes back by itself whenever it is lost.
    * @param {string} url a gateway's base URL, such as `location.origin`
-   * @param {{peerId?: string, token?: string, withinMs?: number}} [options]
+   * @param {{peerId?: string, token?: Token, withinMs?: number}} [options] `peerId` is whom the token was made for
    * @returns {Promise<void>} rejects with a P2PError of stage `signaling`
    */
   connect(url, { peerId = `player-${randomHex(4)}`, token, withinMs = CONNECT_WITHIN_MS } = {}) {
@@ -440,7 +679,9 @@ export class P2PClient {
     const socketUrl = new URL(SIGNALING_PATH, url);
     socketUrl.protocol = socketUrl.protocol.replace("http", "ws");
     socketUrl.searchParams.set("peer_id", peerId);
-    if (token) socketUrl.searchParams.set("token", token);
+    // A pair that was renewed is known by what was given first.
+    const pass = this.#pass?.given === token && this.#pass ? this.#pass : new Pass(token, new URL(url));
+    this.#pass = pass;
     return new Promise((resolve, reject) => {
       /** @param {P2PError} error */
       const refuse = (error) => {
@@ -452,7 +693,7 @@ export class P2PClient {
         signaling.close();
         refuse(new P2PError("signaling", "unreachable", `The gateway at ${socketUrl.host} cannot be reached.`));
       }, withinMs);
-      const signaling = new Signaling(socketUrl, {
+      const signaling = new Signaling(socketUrl, pass, {
         state: (state) => this.#tell("signaling", state),
         frame: (frame) => this.#heard(frame),
         refused: refuse,
@@ -469,7 +710,8 @@ export class P2PClient {
   /**
    * Enter a zone: a session of it that has room, or a new one.
    * @param {string} zoneId
-   * @returns {Promise<Session>} once the data channel to the host is open; rejects with a P2PError that says what failed
+   * @returns {Promise<Session>} once the data channel to the host is open, or the session is on the central server
+   *   (`session.fallback`); rejects with a P2PError that says what failed
    */
   enter(zoneId) {
     return this.#want({ type: "enter", zone_id: zoneId });
@@ -532,14 +774,20 @@ export class P2PClient {
 
   #forget() {
     clearTimeout(this.#seatDeadline);
-    clearTimeout(this.#retry);
-    this.#link?.close();
-    this.#link = null;
-    this.#attempt = 0;
+    this.#letHostGo();
+    this.#npcs = new NpcFold();
     this.session = null;
     const wish = this.#wish;
     this.#wish = null;
     wish?.reject(new P2PError("placement", "left", "Left before the connection stood."));
+  }
+
+  #letHostGo() {
+    clearTimeout(this.#retry);
+    clearTimeout(this.#hostDeadline);
+    this.#link?.close();
+    this.#link = null;
+    this.#attempt = 0;
   }
 
   /** @param {any} frame */
@@ -555,6 +803,10 @@ export class P2PClient {
         return this.#tell("peer-joined", { peerId: frame.peer_id });
       case "peer-left":
         return this.#tell("peer-left", { peerId: frame.peer_id, reason: frame.reason });
+      case "session-fallback":
+        return this.#fellBack(frame);
+      case "host-migrated":
+        return this.#migrated(frame);
       case "session-ended":
         this.#forget();
         return this.#tell("ended", { reason: frame.reason });
@@ -568,6 +820,7 @@ export class P2PClient {
     if (!this.#wish) return;
     clearTimeout(this.#seatDeadline);
     const before = this.session;
+    const same = before?.sessionId === frame.session_id && before?.epoch === (frame.epoch ?? null);
     this.session = {
       sessionId: frame.session_id,
       hostId: frame.host_id ?? null,
@@ -575,16 +828,52 @@ export class P2PClient {
       epoch: frame.epoch ?? null,
       peers: frame.peers,
       traceparent: this.#wish.traceparent,
+      // A session that returns from the central server does so in a new epoch.
+      fallback: (same && before?.fallback) || null,
     };
     this.#iceServers = (frame.ice_servers ?? []).map((/** @type {any} */ server) => ({
       urls: server.urls,
       ...(server.username && { username: server.username, credential: server.credential }),
     }));
-    const same = before?.sessionId === frame.session_id && before?.epoch === this.session.epoch;
-    if (same && this.open) return; // signaling came back; the channel never went
+    if (same && (this.open || this.session.fallback)) return; // signaling came back; all else is as it was
     this.#tell("session", this.session);
-    if (this.session.hostPeerId) this.#connectToHost();
-    else this.#fail(new P2PError("placement", "no_host", "This session has no host to connect to."));
+    if (this.session.hostPeerId) return this.#connectToHost();
+    this.#hostDeadline = setTimeout(
+      () => this.#fail(new P2PError("placement", "no_host", "This session has no host to connect to.")),
+      HOST_NAMED_WITHIN_MS,
+    );
+  }
+
+  /** @param {{session_id: string, reason: string, endpoint?: string | null}} frame */
+  #fellBack(frame) {
+    if (this.session?.sessionId !== frame.session_id) return;
+    this.#letHostGo();
+    const fallback = { reason: frame.reason, endpoint: frame.endpoint ?? null };
+    const known = this.session.fallback;
+    this.session = { ...this.session, fallback };
+    this.#wish?.resolve(this.session);
+    if (known?.reason !== fallback.reason || known.endpoint !== fallback.endpoint) this.#tell("fallback", fallback);
+  }
+
+  /** @param {{session_id: string, host_id: string, host_peer_id: string, epoch: number}} frame */
+  #migrated(frame) {
+    if (this.session?.sessionId !== frame.session_id || frame.epoch <= (this.session.epoch ?? 0)) return;
+    this.#letHostGo();
+    const { host_id: hostId, host_peer_id: hostPeerId, epoch } = frame;
+    this.session = { ...this.session, hostId, hostPeerId, epoch, fallback: null };
+    this.#tell("migrated", { hostId, epoch });
+    this.#connectToHost();
+  }
+
+  /**
+   * @param {any} told
+   * @param {HostLink} link
+   */
+  #npcsTold(told, link) {
+    if (link !== this.#link) return;
+    const news = this.#npcs.hear(told);
+    if (news === "missed") link.wantNpcs();
+    else if (news) this.#tell("npcs", news);
   }
 
   #connectToHost() {
@@ -592,6 +881,7 @@ export class P2PClient {
     if (!session?.hostPeerId) return;
     const { hostPeerId, sessionId, traceparent } = session;
     this.#link?.close();
+    this.#npcs.expectFull();
     this.#tell("offer", { to: hostPeerId, attempt: this.#attempt + 1 });
     const link = new HostLink(this.#iceServers, {
       signal: (frame) => this.#signaling?.send({ ...frame, to: hostPeerId, session_id: sessionId, traceparent }),
@@ -599,6 +889,7 @@ export class P2PClient {
       ice: (state) => this.#tell("ice", { state }),
       message: (data) => this.#tell("message", data),
       roundtrip: (trip) => this.#tell("roundtrip", trip),
+      feed: (told) => this.#npcsTold(told, link),
       opened: (open) => {
         this.#report("connected", open.elapsedMs, open.candidateType);
         this.#tell("open", open);

@@ -1,0 +1,1 @@
+"""What the console page shows, from one source for all that are open."""
