@@ -2,15 +2,25 @@
 
 import asyncio
 import json
+import math
 import os
 import signal
 import sys
 
+import nats
 import pytest
 from cli.chat import Chat
+from cli.entrance import Entrance
+from cli.npcs import ALARMED_STEPS, ROAM_TILES, STEP_TILES, VILLAGERS, live_in
 from contracts.hosts import RegisterHost
+from contracts.streams import NPC
 from embedded.ports import free_port
+from hypothesis import given
+from hypothesis import strategies as st
+from nats.js.api import StreamConfig
 from sdk import HostAgent
+from testkit.eventually import eventually
+from testkit.tasks import end
 
 from libs.sdk.tests.aiortc_player import aiortc_player
 from libs.sdk.tests.conftest import stand_in, webrtc_stays_here
@@ -69,6 +79,70 @@ async def test_it_says_so_when_a_second_demo_takes_over(stand_in):
     _, err = await process.communicate()
     assert process.returncode == 1
     assert "is the program running twice?" in err.decode()
+
+
+async def test_it_says_so_when_there_can_be_no_npcs(stand_in):
+    process = await started("--url", stand_in.url)
+    assert "--nats" in await line_with(process, "no NPCs")
+    process.send_signal(signal.SIGTERM)
+    await process.communicate()
+
+
+async def test_npcs_wander_in_the_zone_until_it_ends(stand_in, nats_url):
+    async with await nats.connect(nats_url) as client:
+        await client.jetstream().add_stream(StreamConfig(name=NPC.name, subjects=[*NPC.subjects]))
+        told = await client.subscribe("p2p.npc.geffen.demo-cat")
+        await client.flush()
+        process = await started("--url", stand_in.url, "--nats", nats_url, "--zone", "geffen")
+        first, second = [json.loads((await told.next_msg(timeout=20)).data) for _ in range(2)]
+        assert (first["x"], first["y"]) != (second["x"], second["y"])
+        process.send_signal(signal.SIGTERM)
+        await process.communicate()
+        while not (last := json.loads((await told.next_msg(timeout=5)).data)).get("removed"):
+            assert last["name"] == "Mira"
+
+
+async def test_who_is_poked_starts_at_once(nats_url):
+    event = {"zone_id": "geffen", "npc_id": "demo-cat", "event": "poked", "session_id": "s", "host_id": "h"}
+    said: asyncio.Queue[str] = asyncio.Queue()
+    async with await nats.connect(nats_url) as client:
+        await client.jetstream().add_stream(StreamConfig(name=NPC.name, subjects=[*NPC.subjects]))
+        told = await client.subscribe("p2p.npc.geffen.demo-cat")
+        await client.flush()
+        living = asyncio.create_task(live_in("geffen", Entrance(nats_url, None), said.put_nowait))
+        await told.next_msg(timeout=10)
+
+        async def startled():
+            await client.publish("p2p.npcevents.geffen.demo-cat", json.dumps(event).encode())
+            state = json.loads((await told.next_msg(timeout=5)).data)
+            return state.get("urgent") and state["status"] == "startled"
+
+        await eventually(startled)
+        assert "NPCs wander about geffen" in await said.get()
+        assert "Mira was poked" in await said.get()
+        await end(living)
+
+
+@given(st.lists(st.floats(0, 1, exclude_max=True), max_size=200))
+def test_a_villager_never_gets_lost(chances):
+    villager = VILLAGERS[0].start(0.5)
+    assert villager.state().status == "startled"
+    for chance in chances:
+        villager = villager.wander(chance)
+        assert math.dist((villager.x, villager.y), villager.home) <= ROAM_TILES + STEP_TILES + 0.1
+    assert (villager.state().status == "strolling") == (len(chances) >= ALARMED_STEPS)
+
+
+async def test_a_poke_is_told_to_the_ai_world(stand_in, chat):
+    async with aiortc_player(stand_in.url, "anna") as anna:
+        channel = await anna.enter("prontera")
+        channel.send(json.dumps({"poke": "demo-cat"}))
+        channel.send(json.dumps({"poke": "x" * 500}))
+        await stand_in.until(lambda: stand_in.frames_from("demo", "npc-event"))
+        await eventually(lambda: any("could not be poked" in words for words in chat))
+    (frame,) = stand_in.frames_from("demo", "npc-event")
+    assert (frame["zone_id"], frame["npc_id"], frame["event"]) == ("prontera", "demo-cat", "poked")
+    assert (frame["data"], frame["session_id"]) == ({"by": "anna"}, anna.joined["session_id"])
 
 
 @pytest.fixture

@@ -95,7 +95,7 @@ def test_status_tells_programs_where_everything_is(up):
     assert [seen[name].partition(":")[0] for name in ("nats", "postgres", "redis")] == ["nats", "postgresql", "redis"]
     assert {process["service"] for process in seen["processes"]} == {service.name for service in SERVICES}
     assert [process["instance"] for process in seen["processes"]][-1] == "signaling_gateway-2"
-    assert len(alive(seen)) == len(SERVICES) + 1 + 3
+    assert len(alive(seen)) == len(SERVICES) + 1 + 4
 
 
 def test_status_tells_people_too(up):
@@ -122,7 +122,7 @@ def test_up_twice_says_that_one_runs_already(up):
     again = up("up", "--detach", "--http-port", "0")
     assert again.returncode != 0
     assert "already runs" in again.stderr.splitlines()[-1]
-    assert len(alive(up.status())) == len(SERVICES) + 1 + 3
+    assert len(alive(up.status())) == len(SERVICES) + 1 + 4
 
 
 def test_a_taken_port_is_the_last_line_of_a_failed_detach(p2p):
@@ -186,3 +186,33 @@ def test_a_slip_of_the_finger_is_explained(p2p, words, reason):
     up = p2p("up", *words)
     assert up.returncode == 2
     assert reason in up.stderr.splitlines()[-1]
+
+
+def test_a_suite_that_sends_its_spans_elsewhere_says_so_and_keeps_none(p2p):
+    elsewhere = "http://127.0.0.1:4318"
+    started = p2p("up", "--detach", "--http-port", "0", "--otlp", elsewhere)
+    assert started.returncode == 0, started.stderr
+    assert f"OTLP_ENDPOINT={elsewhere}" in (p2p.data_dir / "suite.log").read_text()
+    refused = p2p("trace", "session-1")
+    assert refused.returncode == 1
+    assert "started with --otlp" in refused.stderr
+
+
+def test_an_address_for_spans_that_is_none_is_refused(p2p):
+    refused = p2p("up", "--otlp", "localhost:4318")
+    assert refused.returncode == 2
+    assert "is not a URL such as http://127.0.0.1:4318" in refused.stderr
+
+
+def test_the_spans_of_an_enforced_suite_are_for_who_has_its_key(p2p):
+    started = p2p("up", "--detach", "--http-port", "0", "--mode", "enforced")
+    assert started.returncode == 0, started.stderr
+    store, key = p2p.status()["traces"], (p2p.data_dir / "secrets" / "traces").read_text()
+    assert f"OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20{key}" in (p2p.data_dir / "suite.log").read_text()
+
+    stranger = p2p("trace", "session-1", "--traces", store)
+    assert stranger.returncode == 1
+    assert "set TRACES_KEY, or give --key" in stranger.stderr
+    for knowing in (("--traces", store, "--key", key), ()):
+        told = p2p("trace", "session-1", *knowing)
+        assert "no trace that speaks of 'session-1' is kept" in told.stderr

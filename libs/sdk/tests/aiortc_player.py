@@ -19,6 +19,8 @@ class AiortcPlayer:
         self._socket = socket
         self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.heard: asyncio.Queue[str | bytes] = asyncio.Queue()
+        self.npcs: asyncio.Queue[str] = asyncio.Queue()
+        """What came on the feed's channel."""
         self.closed = asyncio.Event()
         self.joined: Json = {}
         self.answer: Json = {}
@@ -53,6 +55,16 @@ class AiortcPlayer:
         to = {"to": self.joined["host_peer_id"], "session_id": self.joined["session_id"]}
         self.answer = await self.ask({"type": "offer", "sdp": offer, **to, **more}, "answer")
         await self.peer.setRemoteDescription(RTCSessionDescription(**self.answer["sdp"]))
+        async with asyncio.timeout(10):
+            await opened.wait()
+        return channel
+
+    async def open_feed(self) -> RTCDataChannel:
+        """Open the channel on which the host tells of NPCs, beside one that is open."""
+        channel = self.peer.createDataChannel("p2p-feed")
+        opened = asyncio.Event()
+        channel.on("open", opened.set)
+        channel.on("message", self.npcs.put_nowait)
         async with asyncio.timeout(10):
             await opened.wait()
         return channel

@@ -101,6 +101,11 @@ class StandIn:
     async def send(self, peer_id: str, frame: Mapping[str, Any]) -> None:
         await self.sockets[peer_id].send_json(frame)
 
+    async def tell_npcs(self, peer_id: str, zone_id: str, seq: int, *npcs: Json, **more: Any) -> None:
+        """Send a message of the zone's feed: a delta, unless it is said to be `full`."""
+        feed = {"zone_id": zone_id, "seq": seq, "ts": _now(), "full": False, "npcs": npcs, "removed": []}
+        await self.send(peer_id, {"type": "npc-state", **feed, **more})
+
     async def close(self, peer_id: str, code: int, message: bytes = b"") -> None:
         await self.sockets[peer_id].close(code=code, message=message)
 

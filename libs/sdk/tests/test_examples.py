@@ -11,6 +11,7 @@ import pytest
 from contracts.streams import EVENTS, NPC
 from nats.js.api import StreamConfig
 from testkit.eventually import eventually
+from testkit.tasks import end
 
 from libs.sdk.tests.aiortc_player import aiortc_player
 from libs.sdk.tests.test_agent_traces import TRACEPARENT
@@ -26,8 +27,7 @@ async def running(example, url):
         if task.done():
             await task
     finally:
-        task.cancel()
-        await asyncio.wait([task])
+        await end(task)
 
 
 @pytest.fixture

@@ -12,7 +12,11 @@ from contracts.refusals import Code
 from contracts.streams import EVENTS, NPC
 from contracts.zones import ZONE_CHANGED
 from nats.js.api import StreamConfig
-from sdk import AiServer, GameServer, RefusedError, UnreachableError
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from sdk import AiServer, GameServer, RefusedError, UnreachableError, ai_server
 
 NOW = "2026-01-01T00:00:00Z"
 
@@ -145,6 +149,23 @@ async def test_no_answer_in_time_is_said_when_the_time_is_over(client, nats_url)
     async with GameServer(nats_url) as server:
         with pytest.raises(UnreachableError, match="no answer within"):
             await server.ask(FIND_HOSTS, FindHosts(), within=timedelta(milliseconds=50))
+
+
+async def test_a_publish_is_a_span_and_carries_its_trace(client, nats_url, monkeypatch):
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(ai_server, "TRACER", provider.get_tracer("p2p.sdk"))
+    async with AiServer(nats_url) as server:
+        await server.publish("prontera", NpcState(npc_id="smith"), NpcState(npc_id="guard"))
+    spans = {(span.attributes or {})["p2p.npc_id"]: span.context for span in exporter.get_finished_spans()}
+    for npc_id, context in spans.items():
+        message = await client.jetstream().get_last_msg("NPC", f"p2p.npc.prontera.{npc_id}")
+        told = message.headers["traceparent"].split("-")[1:3]
+        assert told == [trace.format_trace_id(context.trace_id), trace.format_span_id(context.span_id)]
+    assert {*spans} == {"smith", "guard"}
+    assert spans["smith"].trace_id != spans["guard"].trace_id
+    provider.shutdown()
 
 
 async def test_npc_state_is_stored_as_one_last_value_per_npc(client, nats_url):

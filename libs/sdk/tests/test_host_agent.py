@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from aiortc import RTCIceTransport
 from contracts.hosts import Heartbeat, RegisterHost
 from sdk import HostAgent, OnClose, PlayerConnected, PlayerGone, SignalingLost
 from testkit.eventually import eventually
@@ -142,6 +143,33 @@ async def test_players_of_a_released_session_are_disconnected(stand_in):
         await stand_in.send("host-1", released)
         await anna.closed.wait()
         assert agent.sessions == {}
+
+
+async def test_a_host_ends_though_a_players_connection_is_being_closed(stand_in, monkeypatch):
+    closing, may_close, stop = asyncio.Event(), asyncio.Event(), RTCIceTransport.stop
+
+    async def slow(transport):
+        closing.set()
+        await may_close.wait()
+        await stop(transport)
+
+    async def host():
+        async with agent_for(stand_in):
+            await asyncio.Event().wait()
+
+    hosting = asyncio.create_task(host())
+    await stand_in.until(lambda: "host-1" in stand_in.sockets)
+    async with aiortc_player(stand_in.url, "anna") as anna:
+        await anna.enter("prontera")
+        monkeypatch.setattr(RTCIceTransport, "stop", slow)
+        released = {"type": "session-released", "session_id": anna.joined["session_id"], "reason": "ended"}
+        await stand_in.send("host-1", released)
+        await closing.wait()
+        hosting.cancel()
+        await stand_in.until(lambda: "host-1" not in stand_in.sockets)
+        may_close.set()
+        done, _ = await asyncio.wait([hosting], timeout=5)
+        assert done
 
 
 async def test_a_lost_signaling_connection_comes_back_and_players_stay(stand_in):

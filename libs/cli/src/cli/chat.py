@@ -1,4 +1,4 @@
-"""The demo host's game: whatever a player says, everybody in the session hears."""
+"""The demo host's game: whatever a player says, everybody in the session hears; NPCs can be poked."""
 
 import asyncio
 import json
@@ -10,6 +10,7 @@ from sdk import (
     BeatFailed,
     BeatStored,
     HostAgent,
+    P2pError,
     PlayerArriving,
     PlayerChannel,
     PlayerConnected,
@@ -20,6 +21,9 @@ from sdk import (
     SignalingLost,
 )
 
+MOST_POKES = 20
+"""That wait to be told; who clicks faster is not heard."""
+
 
 class Chat:
     """Lines in from players, lines out to all of their session, and what happens in words."""
@@ -28,14 +32,36 @@ class Chat:
         self._name = name
         self._say = say
         self._lines: asyncio.Queue[tuple[str, dict[str, object]]] = asyncio.Queue()
+        self._pokes: asyncio.Queue[tuple[PlayerChannel, str]] = asyncio.Queue(MOST_POKES)
 
     async def tell(self, agent: HostAgent) -> None:
-        """Send what was said, for as long as this runs."""
+        """Send what was said and done, for as long as this runs."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._tell_lines(agent))
+            group.create_task(self._tell_pokes(agent))
+
+    async def _tell_lines(self, agent: HostAgent) -> None:
         while True:
             session_id, line = await self._lines.get()
             await agent.broadcast(json.dumps(line), session_id)
 
+    async def _tell_pokes(self, agent: HostAgent) -> None:
+        while True:
+            channel, npc_id = await self._pokes.get()
+            session = agent.sessions.get(channel.session_id)
+            try:
+                if session:
+                    await agent.npc_event(
+                        session.zone_id, npc_id, "poked", {"by": channel.player_id}, channel.session_id
+                    )
+            except (P2pError, ValueError) as error:
+                self._say(f"{npc_id!r} could not be poked: {error}")
+
     async def on_message(self, channel: PlayerChannel, message: str | bytes) -> None:
+        if npc_id := _poked(message):
+            if not self._pokes.full():
+                self._pokes.put_nowait((channel, npc_id))
+            return
         line = _line(message)
         self._say(f"{channel.player_id}: {line['text']}")
         # Whoever the page says it is, the connection knows better.
@@ -54,12 +80,23 @@ class Chat:
         self._lines.put_nowait((session_id, {"from": self._name, "text": text}))
 
 
+def _poked(message: str | bytes) -> str | None:
+    """Read which NPC was clicked on the page's map, if that is what it says."""
+    said = _json(message)
+    npc_id = said.get("poke") if isinstance(said, dict) else None
+    return npc_id if isinstance(npc_id, str) else None
+
+
+def _json(message: str | bytes) -> object:
+    try:
+        return json.loads(message)
+    except ValueError:
+        return None
+
+
 def _line(message: str | bytes) -> dict[str, object]:
     """Read what the demo page sends; anything else is a line as it stands."""
-    try:
-        said = json.loads(message)
-    except ValueError:
-        said = None
+    said = _json(message)
     if isinstance(said, dict) and isinstance(said.get("text"), str):
         return {"text": said["text"], "id": said.get("id")}
     return {"text": message if isinstance(message, str) else f"{len(message)} bytes"}

@@ -31,4 +31,5 @@ def addresses(record: Record) -> str:
         ("PostgreSQL", record.url_of("postgres")),
         ("Redis", record.url_of("redis")),
     ]
+    lines += [(server.name, server.url) for server in record.servers if server.name == "traces"]
     return "\n".join(f"  {what:<12}{url}" for what, url in lines)

@@ -1,30 +1,40 @@
-"""`p2p demo`: this machine as a host with a chat in it, and the page that reaches it."""
+"""`p2p demo`: this machine as a host with a chat in it, NPCs in its zone, and the page that reaches it."""
 
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from embedded.record import DataDir
+from embedded.record import DataDir, Record
+from embedded.secrets import operator_credentials
 
+from cli.entrance import Entrance
 from cli.options import DEFAULT_DATA_DIR, DataDirOption
 
 
 def demo(
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
     url: Annotated[str | None, typer.Option(help="Of a gateway, instead of the suite on DIR.")] = None,
-    zone: Annotated[str, typer.Option(help="Which the page offers first.")] = "prontera",
+    nats: Annotated[str | None, typer.Option(help="Of the suite behind --url; without it there are no NPCs.")] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(help="For --url, a server's, where the gateway asks who calls.", metavar="KEY", envvar="P2P_KEY"),
+    ] = None,
+    zone: Annotated[str, typer.Option(help="Which the page offers first, and where the NPCs live.")] = "prontera",
 ) -> None:
-    """Host a chat here, and print the page that enters it."""
-    gateway = (url or _gateway_of(data_dir)).rstrip("/")
+    """Host a chat here, have NPCs wander about, and print the page that enters it."""
+    entrance = Entrance(nats, None) if nats else None
+    if url is None:
+        record = _running(data_dir)
+        url, entrance = record.gateways[0], entrance or Entrance(record.url_of("nats"), operator_credentials(data_dir))
     # Here, because WebRTC takes most of a second to load, which every other subcommand would pay.
     from cli.hosting import host_chat  # noqa: PLC0415
 
-    host_chat(gateway, zone)
+    host_chat(url.rstrip("/"), zone, entrance, key)
 
 
-def _gateway_of(data_dir: Path) -> str:
+def _running(data_dir: Path) -> Record:
     record = DataDir(data_dir.resolve()).running()
     if record is None:
         sys.exit(f"error: nothing runs on {data_dir}; start it with `p2p up --data-dir {data_dir}`, or give --url")
-    return record.gateways[0]
+    return record

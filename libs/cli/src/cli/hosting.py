@@ -1,48 +1,89 @@
-"""The demo's host: this machine, registered, with a chat for a game, until Ctrl-C."""
+"""The demo's host: this machine, registered, with a chat for a game and NPCs about, until Ctrl-C."""
 
 import asyncio
 import os
 import platform
+import secrets
 import signal
 import sys
 from datetime import datetime
 from urllib.parse import urlencode
 
 from contracts.hosts import RegisterHost
-from sdk import HostAgent, OnClose, P2pError, UnreachableError
+from sdk import HostAgent, NotAllowedError, OnClose, P2pError, ServerKey, UnreachableError
 
 from cli.chat import Chat
+from cli.demo_key import key_for, player_token
+from cli.entrance import Entrance
+from cli.npcs import live_in
 
 CLAIMED_MBPS = 1000
 """Nobody has measured it; zones ask for 100."""
 
+FAREWELL_S = 2.0
+"""The NPCs leave in milliseconds, unless NATS is away; then the zone forgets them by itself."""
 
-def host_chat(gateway: str, zone: str) -> None:
-    """Serve until Ctrl-C or SIGTERM; what goes wrong for good ends the program with the reason."""
+
+def host_chat(gateway: str, zone: str, nats: Entrance | None, key: str | None) -> None:
+    """Serve until Ctrl-C or SIGTERM; what goes wrong for good ends the program with the reason.
+
+    NPCs live in the zone where `nats`, the suite's, is given. Where the gateway asks who calls, `key` is a server's, or
+    one is made over `nats`.
+    """
     try:
-        asyncio.run(_host(gateway, zone))
+        asyncio.run(_demo(gateway, zone, nats, key))
     except UnreachableError as error:
         sys.exit(f"error: {error}; is the suite running? `p2p up` starts it")
+    except NotAllowedError as error:
+        sys.exit(f"error: {error} (for this command: --key)")
     except P2pError as error:
         sys.exit(f"error: {error}")
 
 
-async def _host(gateway: str, zone: str) -> None:
+async def _demo(gateway: str, zone: str, nats: Entrance | None, key: str | None) -> None:
     _cancel_on_signals()
+    async with key_for(nats, key, _say) as server_key:
+        try:
+            await _host(gateway, zone, nats, server_key)
+        except asyncio.CancelledError:
+            _say("closed; the coordinator has forgotten this host")
+
+
+async def _host(gateway: str, zone: str, nats: Entrance | None, key: ServerKey | None) -> None:
     machine = _this_machine()
     chat = Chat(machine.host_id, _say)
+    page = await _page(gateway, zone, key)
     # A demo that is over should not stay in the list of hosts.
-    agent = HostAgent(gateway, machine, on_message=chat.on_message, on_event=chat.on_event, on_close=OnClose.UNREGISTER)
-    try:
-        async with agent:
-            print(f"\n  open        {gateway}/demo/?{urlencode({'zone': zone})}\n  stop        Ctrl-C\n", flush=True)
-            telling = asyncio.create_task(chat.tell(agent))
-            try:
-                await agent.until_stopped()
-            finally:
-                telling.cancel()
-    except asyncio.CancelledError:
-        _say("closed; the coordinator has forgotten this host")
+    agent = HostAgent(
+        gateway,
+        machine,
+        on_message=chat.on_message,
+        on_event=chat.on_event,
+        credentials=key,
+        on_close=OnClose.UNREGISTER,
+    )
+    async with agent:
+        print(f"\n  open        {page}\n  stop        Ctrl-C\n", flush=True)
+        working = [asyncio.create_task(chat.tell(agent))]
+        if nats:
+            working.append(asyncio.create_task(live_in(zone, nats, _say)))
+        else:
+            _say("no NPCs: they need the suite's NATS (--nats)")
+        try:
+            await agent.until_stopped()
+        finally:
+            for task in working:
+                task.cancel()
+            await asyncio.wait(working, timeout=FAREWELL_S)
+
+
+async def _page(gateway: str, zone: str, key: ServerKey | None) -> str:
+    """The page's address; who its player is comes behind the #, which no browser sends and no server logs."""
+    page = f"{gateway}/demo/?{urlencode({'zone': zone})}"
+    if key is None:
+        return page
+    name = f"player-{secrets.token_hex(2)}"
+    return f"{page}#{urlencode({'name': name, 'token': await player_token(gateway, key, name)})}"
 
 
 def _cancel_on_signals() -> None:

@@ -3,6 +3,7 @@
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 from embedded.catalogue import SERVICES
@@ -21,6 +22,13 @@ MOST_REPLICAS = 32
 def read_replicas(words: list[str]) -> dict[str, int]:
     """Read SERVICE=N, once or more."""
     return dict(_one(word) for word in words)
+
+
+def read_url(word: str | None) -> str | None:
+    """Take http://HOST[:PORT], with a path or without."""
+    if word is None or (word.startswith(("http://", "https://")) and urlsplit(word).hostname):
+        return word
+    raise typer.BadParameter(f"{word!r} is not a URL such as http://127.0.0.1:4318")
 
 
 def _one(word: str) -> tuple[str, int]:

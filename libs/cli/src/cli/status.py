@@ -3,23 +3,26 @@
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 import typer
 from embedded.probes import http_ready
 from embedded.record import DataDir, Record, ServiceRecord
-from rich.console import Console
-from rich.table import Table
 
 from cli.console import addresses
 from cli.options import DEFAULT_DATA_DIR, DataDirOption
+from cli.tables import Cell, Column, Tinted, show_table
+from cli.tints import BAD, GOOD
+
+COLUMNS = (Column("instance"), Column("pid", right=True, leave_out=2), Column("ready"), Column("health", leave_out=1))
 
 NOTHING: dict[str, Any] = {
     "gateways": [],
     "nats": None,
     "postgres": None,
     "redis": None,
+    "traces": None,
     "processes": [],
     "servers": [],
 }
@@ -40,7 +43,7 @@ def status(
         print(json.dumps(_as_json(record, ready), indent=2))
     else:
         print(addresses(record))
-        Console().print(_table(record, ready))
+        show_table(COLUMNS, _rows(record, ready))
 
 
 async def _ready(processes: Sequence[ServiceRecord]) -> list[bool]:
@@ -68,15 +71,7 @@ def _as_json(record: Record, ready: Sequence[bool]) -> dict[str, Any]:
     }
 
 
-def _table(record: Record, ready: Sequence[bool]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for heading in ("instance", "pid", "ready", "health"):
-        table.add_column(heading)
+def _rows(record: Record, ready: Sequence[bool]) -> Iterable[tuple[Cell, ...]]:
     for process, is_ready in zip(record.processes, ready, strict=True):
-        table.add_row(
-            process.name,
-            str(record.pid_of(process.name) or "-"),
-            "yes" if is_ready else "no",
-            f"{process.http}/health/ready",
-        )
-    return table
+        said = Tinted("yes", GOOD) if is_ready else Tinted("no", BAD)
+        yield process.name, str(record.pid_of(process.name) or "-"), said, f"{process.http}/health/ready"

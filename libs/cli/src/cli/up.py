@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from embedded.certificates import authority_of
 from embedded.errors import AlreadyRunningError, EmbeddedError
-from embedded.plan import Plan
+from embedded.plan import Mode, Plan
 from embedded.record import DataDir, Record
+from embedded.secrets import secrets_directory
 from embedded.suite import SUPERVISOR, running
 
 from cli.console import addresses, show
-from cli.options import DEFAULT_DATA_DIR, DEFAULT_HTTP_PORT, DataDirOption, read_replicas
+from cli.options import DEFAULT_DATA_DIR, DEFAULT_HTTP_PORT, DataDirOption, read_replicas, read_url
 
 LOOK_EVERY_S = 0.05
 
@@ -23,16 +25,31 @@ LOOK_EVERY_S = 0.05
 def up(
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
     http_port: Annotated[
-        int, typer.Option(help="Of the first gateway; 0 takes a free one.", min=0, max=65535)
+        int,
+        typer.Option(help="Of the first gateway; 0 takes a free one.", min=0, max=65535, envvar="P2P_HTTP_PORT"),
     ] = DEFAULT_HTTP_PORT,
-    nats_port: Annotated[int, typer.Option(help="Of NATS; 0 takes a free one.", min=0, max=65535)] = 0,
+    nats_port: Annotated[
+        int, typer.Option(help="Of NATS; 0 takes a free one.", min=0, max=65535, envvar="P2P_NATS_PORT")
+    ] = 0,
     replicas: Annotated[
         list[str] | None, typer.Option(help="How many of a service; may be given for several.", metavar="SERVICE=N")
     ] = None,
+    mode: Annotated[
+        Mode, typer.Option(help="Who is let in: everybody on this machine, or who shows who they are.")
+    ] = Mode.OPEN,
+    otlp: Annotated[
+        str | None,
+        typer.Option(
+            help="Send traces to this OTLP/HTTP receiver; else `p2p trace` shows the last hours of them.",
+            metavar="URL",
+            envvar=["OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"],
+            callback=read_url,
+        ),
+    ] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Return when all is ready, and leave it running.")] = False,
 ) -> None:
-    """Start the servers and the five services, and keep them running."""
-    plan = Plan(data_dir, http_port or None, nats_port or None, read_replicas(replicas or []))
+    """Start the servers and the six services, and keep them running."""
+    plan = Plan(data_dir, http_port or None, nats_port or None, read_replicas(replicas or []), mode=mode, otlp=otlp)
     if detach:
         print(_detached(plan))
     else:
@@ -46,6 +63,7 @@ async def _foreground(plan: Plan) -> None:
         async with running(plan, show) as suite:
             show(SUPERVISOR, f"all ready in {time.monotonic() - began:.1f} s")
             print(addresses(suite.record))
+            print(f"  TLS         on the gateway's port too; trust {_authority(plan)}")
             print(f"  stop        Ctrl-C, or p2p down --data-dir {plan.data_dir}", flush=True)
             await asyncio.Event().wait()
     except asyncio.CancelledError:
@@ -82,13 +100,22 @@ def _detached(plan: Plan) -> str:
         child.terminate()
         child.wait()
         raise
-    return f"{addresses(record)}\n  log         {data_dir.log}\n  stop        p2p down --data-dir {plan.data_dir}"
+    tls = f"  TLS         on the gateway's port too; trust {_authority(plan)}"
+    return (
+        f"{addresses(record)}\n{tls}\n  log         {data_dir.log}\n  stop        p2p down --data-dir {plan.data_dir}"
+    )
+
+
+def _authority(plan: Plan) -> Path:
+    return authority_of(secrets_directory(plan.data_dir.resolve()))
 
 
 def _arguments(plan: Plan) -> list[str]:
     ports = ["--http-port", str(plan.http_port or 0), "--nats-port", str(plan.nats_port or 0)]
     replicas = [word for service, count in plan.replicas.items() for word in ("--replicas", f"{service}={count}")]
-    return [sys.executable, "-P", "-m", "cli", "up", "--data-dir", str(plan.data_dir), *ports, *replicas]
+    options = ["--data-dir", str(plan.data_dir), "--mode", plan.mode, *ports, *replicas]
+    options += ["--otlp", plan.otlp] if plan.otlp else []
+    return [sys.executable, "-P", "-m", "cli", "up", *options]
 
 
 def _until_ready(child: subprocess.Popen[bytes], data_dir: DataDir) -> Record:

@@ -1,5 +1,8 @@
 """Clients for other people's programs: host agent, game server, AI server."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from sdk.agent_events import (
     AgentEvent,
     BeatFailed,
@@ -13,10 +16,11 @@ from sdk.agent_events import (
     SignalingLost,
 )
 from sdk.ai_server import AiServer
-from sdk.channel import PlayerChannel
 from sdk.errors import (
     ChannelClosedError,
+    CredentialsError,
     NotAllowedError,
+    NotHostedError,
     P2pError,
     RefusedError,
     ReplacedError,
@@ -24,7 +28,11 @@ from sdk.errors import (
 )
 from sdk.facts import Event
 from sdk.game_server import GameServer
-from sdk.host_agent import HostAgent, OnClose
+from sdk.tokens import Credentials, ServerKey, TokenDesk, TokenSupplier
+
+if TYPE_CHECKING:
+    from sdk.channel import PlayerChannel
+    from sdk.host_agent import HostAgent, OnClose
 
 __all__ = [
     "AgentEvent",
@@ -32,10 +40,13 @@ __all__ = [
     "BeatFailed",
     "BeatStored",
     "ChannelClosedError",
+    "Credentials",
+    "CredentialsError",
     "Event",
     "GameServer",
     "HostAgent",
     "NotAllowedError",
+    "NotHostedError",
     "OnClose",
     "P2pError",
     "PlayerArriving",
@@ -46,7 +57,19 @@ __all__ = [
     "RefusedError",
     "Registered",
     "ReplacedError",
+    "ServerKey",
     "SignalingConnected",
     "SignalingLost",
+    "TokenDesk",
+    "TokenSupplier",
     "UnreachableError",
 ]
+
+_WITH_WEBRTC = {"HostAgent": "sdk.host_agent", "OnClose": "sdk.host_agent", "PlayerChannel": "sdk.channel"}
+"""Imported when they are first named: aiortc takes a third of a second, and only hosts have a use for it."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WITH_WEBRTC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_WITH_WEBRTC[name]), name)

@@ -4,14 +4,17 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from contracts.npcs import ENVIRONMENT, NPC_EVENT, NPC_STATE, Environment, NpcEvent, NpcState
 from nats.aio.msg import Msg
+from opentelemetry.trace import SpanKind
 from pydantic import ValidationError
 
 from sdk.nats_link import DEFAULT_URL, nats_link
+from sdk.tracing import TRACER
 
 log = logging.getLogger(__name__)
 
@@ -23,13 +26,14 @@ class AiServer:
     30 s in vain. An NPC that is not heard of for 10 minutes is removed from its zone.
     """
 
-    def __init__(self, url: str = DEFAULT_URL, name: str = "AI server") -> None:
+    def __init__(self, url: str = DEFAULT_URL, name: str = "AI server", credentials: Path | None = None) -> None:
         self._url = url
         self._name = name
+        self._credentials = credentials
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
-            self._link = await stack.enter_async_context(nats_link(self._url, self._name))
+            self._link = await stack.enter_async_context(nats_link(self._url, self._name, self._credentials))
             self._stack = stack.pop_all()
         return self
 
@@ -39,10 +43,16 @@ class AiServer:
         await self._stack.__aexit__(kind, error, traceback)
 
     async def publish(self, zone_id: str, *states: NpcState) -> None:
-        """Say how NPCs of a zone are now; `urgent` ones reach the hosts at once, others within the feed's interval."""
-        await asyncio.gather(
-            *(self._link.publish_stored(NPC_STATE.of(zone_id=zone_id, npc_id=state.npc_id), state) for state in states)
-        )
+        """Say how NPCs of a zone are now; `urgent` ones reach the hosts at once, others within the feed's interval.
+
+        A state takes the place of the one before as a whole. Many at once are stored side by side.
+        """
+        await asyncio.gather(*(self._publish(zone_id, state) for state in states))
+
+    async def _publish(self, zone_id: str, state: NpcState) -> None:
+        about = {"p2p.zone_id": zone_id, "p2p.npc_id": state.npc_id}
+        with TRACER.start_as_current_span("publish npc", kind=SpanKind.PRODUCER, attributes=about):
+            await self._link.publish_stored(NPC_STATE.of(zone_id=zone_id, npc_id=state.npc_id), state)
 
     async def remove(self, zone_id: str, npc_id: str) -> None:
         """Say that an NPC is no longer there."""

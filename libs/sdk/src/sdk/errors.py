@@ -1,5 +1,7 @@
 """What can go wrong between a program and the coordinator, as exceptions that say so."""
 
+from pathlib import Path
+
 import aiohttp
 from contracts.refusals import Code, Refusal
 
@@ -35,8 +37,17 @@ class RefusedError(P2pError):
         return self.refusal.code
 
 
+class CredentialsError(P2pError):
+    """NATS does not know us: the credentials file is missing, unreadable, expired, revoked or another server's."""
+
+    def __init__(self, credentials: Path | None, cause: str) -> None:
+        of_what = f"with {credentials}" if credentials else "without credentials (NATS_CREDS)"
+        super().__init__(f"NATS cannot be entered {of_what}: {cause}; `p2p keys create --nats FILE` makes new ones")
+        self.credentials = credentials
+
+
 class NotAllowedError(P2pError):
-    """The gateway closed the signaling connection because this program may not have it (1008)."""
+    """The coordinator does not let this program in, or no longer, and no other token changes that; it says what may."""
 
 
 class ReplacedError(P2pError):
@@ -53,6 +64,14 @@ class ChannelClosedError(P2pError):
     def __init__(self, player_id: str) -> None:
         super().__init__(f"the data channel to {player_id!r} is closed")
         self.player_id = player_id
+
+
+class NotHostedError(P2pError):
+    """This host serves no session of that zone."""
+
+    def __init__(self, zone_id: str) -> None:
+        super().__init__(f"this host serves no session of the zone {zone_id!r}")
+        self.zone_id = zone_id
 
 
 class ConnectionFailedError(P2pError):

@@ -5,6 +5,7 @@ falls silent or a number is missing.
 """
 
 import asyncio
+import json
 import logging
 import random
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Generic, TypeVar
 
+from contracts.credentials import reader_names
 from contracts.streams import EVENTS
 from contracts.subjects import Fact, Subject
 from nats.aio.client import Client
@@ -21,9 +23,11 @@ from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, Header, ReplayPolicy
+from nats.js.errors import APIError
 from pydantic import ValidationError
 
 from sdk.backoff import Backoff
+from sdk.nats_link import NatsLink
 
 Body = TypeVar("Body", bound=Fact)
 
@@ -35,6 +39,9 @@ SILENCE_S: Final = 3.0
 
 FORGOTTEN_AFTER_S: Final = 30.0
 """How long the server keeps a consumer nobody listens to; ours may have died without a word."""
+
+ANSWER_S: Final = 5.0
+CONSUMER_EXISTS: Final = 10148
 
 AGAIN = Backoff(first=timedelta(milliseconds=100), longest=timedelta(seconds=2))
 
@@ -52,10 +59,10 @@ class Event(Generic[Body]):
 
 @asynccontextmanager
 async def facts(
-    client: Client, kinds: tuple[Subject[Body], ...], since: datetime | None
+    link: NatsLink, kinds: tuple[Subject[Body], ...], since: datetime | None
 ) -> AsyncIterator[AsyncIterator[Event[Body]]]:
     """Hear facts of these kinds from now on, or from `since` on as far as the stream reaches back (7 days)."""
-    reader = _Reader(client, kinds, await _start(client, since))
+    reader = _Reader(link, kinds, await _start(link.client, since))
     reading = reader.read()
     try:
         yield reading
@@ -84,8 +91,9 @@ def _after(sequence: int) -> ConsumerConfig:
 
 
 class _Reader(Generic[Body]):
-    def __init__(self, client: Client, kinds: tuple[Subject[Body], ...], position: ConsumerConfig) -> None:
-        self._client = client
+    def __init__(self, link: NatsLink, kinds: tuple[Subject[Body], ...], position: ConsumerConfig) -> None:
+        self._client = link.client
+        self._user = link.user
         self._bodies = {kind.pattern.rpartition(".")[2]: kind.body for kind in kinds}
         self._subjects = [kind.wildcard for kind in kinds]
         self._position = position
@@ -119,11 +127,25 @@ class _Reader(Generic[Body]):
                 num_replicas=1,
                 mem_storage=True,
             )
-            await self._client.jetstream().add_consumer(EVENTS.name, config)
+            await self._make(config)
             yield subscription
         finally:
             if not self._client.is_closed:
                 await subscription.unsubscribe()
+
+    async def _make(self, config: ConsumerConfig) -> None:
+        """Make the consumer under the first of our names that is free."""
+        names = reader_names(self._user) if self._user else [self._client.new_inbox().rpartition(".")[2]]
+        for name in random.sample(names, len(names)):
+            # nats-py would change a consumer that is there; this one may be another reader's.
+            wish = {"stream_name": EVENTS.name, "config": config.evolve(name=name).as_dict(), "action": "create"}
+            subject = f"$JS.API.CONSUMER.CREATE.{EVENTS.name}.{name}"
+            answer = json.loads((await self._client.request(subject, json.dumps(wish).encode(), timeout=ANSWER_S)).data)
+            if "error" not in answer:
+                return
+            if answer["error"].get("err_code") != CONSUMER_EXISTS:
+                APIError.from_error(answer["error"])
+        raise NatsError(f"all {len(names)} consumers of {self._user} are in use")
 
     async def _uninterrupted(self, subscription: Subscription) -> AsyncIterator[Msg]:
         """Give messages until one is missing or the consumer is silent."""

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import datetime, timedelta
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -46,13 +47,14 @@ class GameServer:
                 print(event.what, event.fact.session.zone_id, event.fact.players_joined)
     """
 
-    def __init__(self, url: str = DEFAULT_URL, name: str = "game server") -> None:
+    def __init__(self, url: str = DEFAULT_URL, name: str = "game server", credentials: Path | None = None) -> None:
         self._url = url
         self._name = name
+        self._credentials = credentials
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
-            self._link = await stack.enter_async_context(nats_link(self._url, self._name))
+            self._link = await stack.enter_async_context(nats_link(self._url, self._name, self._credentials))
             self._stack = stack.pop_all()
         return self
 
@@ -74,12 +76,12 @@ class GameServer:
 
     def hosts(self, since: datetime | None = None) -> AbstractAsyncContextManager[AsyncIterator[Event[HostFact]]]:
         """Hear of hosts: registered, changed, online, suspect, offline, draining, deleted."""
-        return facts(self._link.client, HOST_FACTS, since)
+        return facts(self._link, HOST_FACTS, since)
 
     def zones(self, since: datetime | None = None) -> AbstractAsyncContextManager[AsyncIterator[Event[ZoneFact]]]:
         """Hear of zones: changed."""
-        return facts(self._link.client, ZONE_FACTS, since)
+        return facts(self._link, ZONE_FACTS, since)
 
     def sessions(self, since: datetime | None = None) -> AbstractAsyncContextManager[AsyncIterator[Event[SessionFact]]]:
         """Hear of sessions: created, activated, joined, left, ended, failed."""
-        return facts(self._link.client, SESSION_FACTS, since)
+        return facts(self._link, SESSION_FACTS, since)

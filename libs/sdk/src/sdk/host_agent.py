@@ -15,16 +15,21 @@ from typing import Self
 
 import aiohttp
 from contracts.frames import (
-    FrameOut,
+    ErrorFrame,
     IceCandidateOut,
     IceServer,
+    NpcEventFrame,
     OfferOut,
     PeerLeft,
+    ProbeOffer,
     SessionAssigned,
     SessionReleased,
 )
 from contracts.hosts import Heartbeat, RegisterHost
+from contracts.npcs import NpcFeed, NpcRecord
 from contracts.refusals import Code
+from opentelemetry.context import get_current
+from pydantic import JsonValue
 
 from sdk.agent_events import (
     AgentEvent,
@@ -40,19 +45,22 @@ from sdk.agent_events import (
 )
 from sdk.backoff import Backoff
 from sdk.channel import PlayerChannel
-from sdk.errors import ChannelClosedError, P2pError, RefusedError, UnreachableError
+from sdk.errors import ChannelClosedError, NotHostedError, P2pError, RefusedError, UnreachableError
+from sdk.feeding import Feeding
+from sdk.ice_servers import IceServers
 from sdk.player import OnMessage, Player
+from sdk.probe import Probes, accepting_probes
 from sdk.quality import Traffic, heartbeat
 from sdk.registration import Registration
-from sdk.signaling import SignalingSocket
+from sdk.rest import Rest
+from sdk.signaling import Heard, SignalingSocket
+from sdk.tokens import Credentials, tokens_for
+from sdk.tracing import traceparent_of
 
 log = logging.getLogger(__name__)
 
 BEAT_EVERY = timedelta(seconds=15)
 """What the coordinator expects; it begins to doubt after 20 s."""
-
-ICE_SERVERS_FOR_S = 300.0
-"""How long the gateway's list is used before it is asked for again: TURN credentials in it are short-lived."""
 
 FLUSH_WITHIN_S = 2.0
 """How long closing waits for what was sent to leave."""
@@ -74,7 +82,9 @@ class HostAgent:
 
     `url` is a gateway's (or their balancer's) base URL, `host` what to register. `on_message` is awaited for each
     message of a player, `on_event` is called for everything else worth knowing and must not block. `measure` may
-    correct what a beat says; without it a beat says what the players' connections measured.
+    correct what a beat says; without it a beat says what the players' connections measured. Probes are answered unless
+    `host` says `accepts_probes=False`. `credentials` are for a coordinator that asks who calls: a ServerKey on the
+    operator's machines; on a player's what the game's backend gives, a TokenAnswer or a function that fetches tokens.
 
     Entering registers the host and returns when players can reach it; it raises RefusedError, UnreachableError or
     NotAllowedError when that cannot be. Later losses of the connection are made good without a word but events.
@@ -88,18 +98,18 @@ class HostAgent:
         on_message: OnMessage,
         on_event: Callable[[AgentEvent], None] = lambda _: None,
         measure: Callable[[Heartbeat], Heartbeat] = lambda measured: measured,
-        token: str | None = None,
+        credentials: Credentials | None = None,
         ice_servers: Sequence[IceServer] | None = None,
         on_close: OnClose = OnClose.DRAIN,
         beat_every: timedelta = BEAT_EVERY,
         backoff: Backoff | None = None,
     ) -> None:
         self._url = url
-        self._host = host
+        self._host = accepting_probes(host)
         self._on_message = on_message
         self._tell = on_event
         self._measure = measure
-        self._token = token
+        self._credentials = credentials
         self._own_ice_servers = ice_servers
         self._on_close = on_close
         self._beat_every = beat_every
@@ -107,22 +117,25 @@ class HostAgent:
         self._sessions: dict[str, SessionAssigned] = {}
         self._players: dict[tuple[str, str], Player] = {}
         self._reachable = asyncio.Event()
-        self._ice_servers: tuple[float, Sequence[IceServer]] = -ICE_SERVERS_FOR_S, ()
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             http = await stack.enter_async_context(aiohttp.ClientSession())
-            self._registration = Registration(http, self._url, self._host, self._token)
+            tokens = tokens_for(self._host, self._credentials, http, self._url)
+            self._registration = Registration(Rest(http, self._url), tokens, self._host)
+            self._ice_servers = IceServers(self._registration, self._own_ice_servers)
             self._signaling = SignalingSocket(
                 http,
                 self._url,
                 self._host.peer_id or self._host.host_id,
-                token=self._token,
+                tokens=tokens,
                 on_frame=self._heard,
                 on_connected=self._connected,
                 on_lost=self._lost,
                 backoff=self._backoff,
             )
+            self._feeding = Feeding(self._signaling.send, self._players.values)
+            self._probes = Probes(self._signaling.send, self._ice_servers.now, lambda: not self._players)
             self._traffic = Traffic(time.monotonic())
             self._tell(Registered(await self._registration.register()))
             self._running = asyncio.create_task(self._run(), name=f"host agent {self._host.host_id}")
@@ -162,6 +175,31 @@ class HostAgent:
                 raise outcome
         return sum(outcome is None for outcome in sent)
 
+    def npcs(self, zone_id: str) -> Mapping[str, NpcRecord]:
+        """Give the NPCs of a zone that this host serves, by id, as the AI world last told of them."""
+        return self._feeding.npcs(zone_id)
+
+    async def npc_event(
+        self, zone_id: str, npc_id: str, event: str, data: JsonValue = None, session_id: str | None = None
+    ) -> None:
+        """Tell the AI world that something happened to an NPC of a zone that this host serves.
+
+        `session_id` says in which session, where several are of the zone. Raises NotHostedError when none is, and
+        UnreachableError when signaling stays away.
+        """
+        session_id = session_id or self._feeding.session_of(zone_id)
+        if session_id is None:
+            raise NotHostedError(zone_id)
+        frame = NpcEventFrame(
+            zone_id=zone_id,
+            npc_id=npc_id,
+            event=event,
+            data=data,
+            session_id=session_id,
+            traceparent=traceparent_of(get_current(), None),
+        )
+        await self._signaling.send(frame)
+
     async def until_stopped(self) -> None:
         """Wait for as long as all is well; raise ReplacedError or NotAllowedError when the agent had to stop."""
         await asyncio.shield(self._running)
@@ -171,6 +209,7 @@ class HostAgent:
             async with asyncio.TaskGroup() as self._tasks:
                 self._tasks.create_task(self._beat())
                 self._tasks.create_task(self._signaling.run())
+                self._tasks.create_task(self._feeding.run())
         except ExceptionGroup as failed:
             # One task's failure ends the group; whoever waits wants that failure, not the group.
             raise failed.exceptions[0] from None
@@ -200,7 +239,7 @@ class HostAgent:
                     await self._registration.drain()
                 case OnClose.UNREGISTER:
                     await self._registration.unregister()
-        except (RefusedError, UnreachableError) as error:
+        except P2pError as error:
             log.warning("the coordinator was not told that host %s closes: %s", self._host.host_id, error)
         with suppress(TimeoutError):
             async with asyncio.timeout(FLUSH_WITHIN_S):
@@ -253,10 +292,14 @@ class HostAgent:
         for session_id in known - live:
             self._heard(SessionReleased(session_id=session_id, reason="ended_meanwhile"))
 
-    def _heard(self, frame: FrameOut) -> None:
+    def _heard(self, frame: Heard) -> None:  # noqa: C901 -- one case for each frame that concerns a host
         match frame:
+            case NpcFeed():
+                self._feeding.hear(frame)
             case OfferOut():
                 self._welcome(frame)
+            case ProbeOffer() if self._host.accepts_probes:
+                self._tasks.create_task(self._probes.answer(frame))
             case IceCandidateOut():
                 if player := self._players.get((frame.session_id or "", frame.sender)):
                     player.hear_candidate(frame.candidate)
@@ -267,26 +310,30 @@ class HostAgent:
                     player.end("left before the connection stood")
             case SessionAssigned():
                 self._sessions[frame.session_id] = frame
+                self._feeding.assigned(frame)
                 self._tell(frame)
             case SessionReleased():
                 self._sessions.pop(frame.session_id, None)
+                self._feeding.released(frame.session_id)
                 for player in self._players.values():
                     if player.session_id == frame.session_id:
                         player.end(f"the session was released: {frame.reason}")
                 self._tell(frame)
+            case ErrorFrame(in_reply_to="subscribe" | "npc-event"):
+                log.warning("the gateway refused a %s: %s (%s)", frame.in_reply_to, frame.message, frame.code)
 
     def _welcome(self, offer: OfferOut) -> None:
         # At once, not in the task: the offer's candidates are the next frames.
         key = (offer.session_id or "", offer.sender)
         if before := self._players.get(key):
             before.end("made a new connection")
-        player = self._players[key] = Player(offer, self._on_message)
+        player = self._players[key] = Player(offer, self._on_message, self._feeding.follow)
         self._tell(PlayerArriving(player.session_id, player.player_id))
         self._tasks.create_task(self._serve(player))
 
     async def _serve(self, player: Player) -> None:
         try:
-            reason = await player.run(await self._ice_servers_now(), self._signaling.send, self._player_connected)
+            reason = await player.run(await self._ice_servers.now(), self._signaling.send, self._player_connected)
             self._tell(PlayerGone(player.session_id, player.player_id, reason))
         except P2pError as error:
             self._tell(PlayerFailed(player.session_id, player.player_id, str(error)))
@@ -302,19 +349,3 @@ class HostAgent:
 
     def _player_connected(self, player: Player) -> None:
         self._tell(PlayerConnected(player.session_id, player.player_id, player.elapsed))
-
-    async def _ice_servers_now(self) -> Sequence[IceServer]:
-        if self._own_ice_servers is not None:
-            return self._own_ice_servers
-        now = time.monotonic()
-        asked_at, servers = self._ice_servers
-        if now - asked_at < ICE_SERVERS_FOR_S:
-            return servers
-        try:
-            servers = await self._registration.ice_servers()
-        except (RefusedError, UnreachableError) as error:
-            # The list of before is most likely right still, and without any a local network works.
-            log.warning("the gateway's STUN and TURN servers are not known: %s", error)
-        else:
-            self._ice_servers = now, servers
-        return servers

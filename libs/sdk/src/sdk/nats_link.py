@@ -2,17 +2,20 @@
 
 import asyncio
 import logging
+import os
 import random
 import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from contracts.credentials import inbox_prefix, user_of
 from contracts.refusals import Code, Refusal
 from contracts.subjects import Message, Rpc
-from nats.aio.client import Client, Server
+from nats.aio.client import DEFAULT_INBOX_PREFIX, Client, Server
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.errors import NoRespondersError
@@ -22,7 +25,7 @@ from opentelemetry.context import get_current
 from pydantic import BaseModel, ValidationError
 
 from sdk.backoff import Backoff
-from sdk.errors import RefusedError, UnreachableError
+from sdk.errors import CredentialsError, RefusedError, UnreachableError
 from sdk.tracing import traceparent_of
 
 Question = TypeVar("Question", bound=Message)
@@ -48,6 +51,9 @@ DEADLINE: Final = "p2p-deadline"
 ERROR: Final = "Nats-Service-Error"
 
 
+_SHUT_OUT: Final = "authorization violation"
+
+
 class _ReturningClient(Client):
     """nats-py gives up for good on most errors a server sends (slow consumer, too many connections); we come back."""
 
@@ -61,8 +67,12 @@ class _ReturningClient(Client):
 class NatsLink:
     """What game servers and AI servers do over NATS; made by `nats_link`."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, user: str | None = None) -> None:
         self.client = client
+        self.user = user
+        """Who we are there; None where nobody is asked."""
+        # Kept: making one costs as much as a third of a publish.
+        self._jetstream = client.jetstream()
 
     async def publish(self, subject: str, body: Message) -> None:
         """Publish at most once: during an outage it waits in a buffer, past that it is lost."""
@@ -90,7 +100,7 @@ class NatsLink:
     async def _failure_to_store(self, subject: str, payload: bytes, headers: dict[str, str]) -> str | None:
         """Try once; the same headers each time, for an attempt that timed out may be stored all the same."""
         try:
-            await self.client.jetstream().publish(subject, payload, headers=dict(headers))
+            await self._jetstream.publish(subject, payload, headers=dict(headers))
         except NatsError as error:
             return str(error) or type(error).__name__
         return None
@@ -127,9 +137,16 @@ class NatsLink:
 
 
 @asynccontextmanager
-async def nats_link(url: str, name: str) -> AsyncIterator[NatsLink]:
-    """Connect to the servers in `url` (comma-separated), waiting for as long as none is there."""
+async def nats_link(url: str, name: str, credentials: Path | None = None) -> AsyncIterator[NatsLink]:
+    """Connect to the servers in `url` (comma-separated), waiting for as long as none is there.
+
+    `credentials`: a file, by default what NATS_CREDS names, for a NATS that lets in only its users. CredentialsError
+    when it can't be used, or when the server does not take it.
+    """
+    credentials = credentials or _from_environment()
+    user = _user(credentials) if credentials else None
     client = _ReturningClient()
+    entered = False
 
     async def disconnected() -> None:
         if not client.is_closed:
@@ -139,27 +156,48 @@ async def nats_link(url: str, name: str) -> AsyncIterator[NatsLink]:
         log.info("NATS is back")
 
     async def failed(error: Exception) -> None:
-        if client.is_connected:
+        if _SHUT_OUT in str(error).lower():
+            if not entered:  # whoever waits for the first connection is told; nats-py alone would try for ever
+                raise CredentialsError(credentials, str(error))
+            log.error("NATS lets us in no more; credentials that are put in %s are read at the next try", credentials)
+        elif client.is_connected:
             log.warning("NATS: %s", error)
 
-    await client.connect(
-        url.split(","),
-        name=name,
-        error_cb=failed,
-        disconnected_cb=disconnected,
-        reconnected_cb=reconnected,
-        max_reconnect_attempts=-1,
-        reconnect_to_server_handler=_soon,
-        connect_timeout=2,
-    )
     try:
-        yield NatsLink(client)
+        await client.connect(
+            url.split(","),
+            name=name,
+            user_credentials=credentials,
+            inbox_prefix=inbox_prefix(user) if user else DEFAULT_INBOX_PREFIX,
+            error_cb=failed,
+            disconnected_cb=disconnected,
+            reconnected_cb=reconnected,
+            max_reconnect_attempts=-1,
+            reconnect_to_server_handler=_soon,
+            connect_timeout=2,
+        )
+        entered = True
+        yield NatsLink(client, user)
     finally:
         if client.is_connected:
             with suppress(NatsError):
                 # NATS went away this very moment: what was published at most once is lost, as it may be.
                 await client.flush()
         await client.close()
+
+
+def _from_environment() -> Path | None:
+    named = os.environ.get("NATS_CREDS")
+    return Path(named) if named else None
+
+
+def _user(credentials: Path) -> str:
+    try:
+        return user_of(credentials.read_text())
+    except OSError as error:
+        raise CredentialsError(credentials, error.strerror or "it cannot be read") from error
+    except ValueError as error:
+        raise CredentialsError(credentials, str(error)) from error
 
 
 def _soon(servers: list[Server], _info: dict[str, Any]) -> tuple[Server, float]:

@@ -14,6 +14,8 @@ from sdk.channel import PlayerChannel
 from sdk.closing import Closing
 from sdk.descriptions import answer_like, candidate_of, configuration, offer_of
 from sdk.errors import ConnectionFailedError
+from sdk.feed_channel import LABEL as FEED_LABEL
+from sdk.feed_channel import FeedChannel
 from sdk.round_trips import RoundTrips
 from sdk.tracing import TRACER, context_of, traceparent_of
 
@@ -39,14 +41,17 @@ OnMessage = Callable[[PlayerChannel, str | bytes], Awaitable[None]]
 class Player:
     """A player who offered; `run` is its life."""
 
-    def __init__(self, offer: OfferOut, on_message: OnMessage) -> None:
+    def __init__(self, offer: OfferOut, on_message: OnMessage, on_feed: Callable[["Player"], None]) -> None:
         self.session_id = offer.session_id or ""
         self.player_id = offer.sender
         self.channels: list[PlayerChannel] = []
+        self.feed: FeedChannel | None = None
+        """There once the player opened a channel for the NPCs; `on_feed` is called then."""
         self.round_trips = RoundTrips()
         self._bytes_of_closed = 0
         self._offer = offer
         self._on_message = on_message
+        self._on_feed = on_feed
         self._candidates: asyncio.Queue[Opaque] = asyncio.Queue(MAX_CANDIDATES)
         self._arrived: asyncio.Queue[PlayerChannel] = asyncio.Queue()
         loop = asyncio.get_running_loop()
@@ -68,7 +73,8 @@ class Player:
     @property
     def bytes_moved(self) -> int:
         """Payload in both directions, over all channels, ever."""
-        return self._bytes_of_closed + sum(channel.bytes_moved for channel in self.channels)
+        fed = self.feed.bytes_moved if self.feed else 0
+        return self._bytes_of_closed + fed + sum(channel.bytes_moved for channel in self.channels)
 
     def hear_candidate(self, candidate: Opaque) -> None:
         if not self._candidates.full():
@@ -171,12 +177,20 @@ class Player:
             self._pings = opened
             opened.on("message", self._ping_heard)
             return
+        if opened.label == FEED_LABEL:
+            self._feed_opened(opened)
+            return
         channel = PlayerChannel(opened, self.session_id, self.player_id, self.round_trips)
         opened.on("close", lambda: self._channel_closed(channel))
         self.channels.append(channel)
         self._arrived.put_nowait(channel)
         if not self._opened.done():
             self._opened.set_result(None)
+
+    def _feed_opened(self, opened: RTCDataChannel) -> None:
+        self._bytes_of_closed += self.feed.bytes_moved if self.feed else 0
+        self.feed = FeedChannel(opened)
+        self._on_feed(self)
 
     def _channel_closed(self, channel: PlayerChannel) -> None:
         self.channels.remove(channel)

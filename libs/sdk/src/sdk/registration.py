@@ -1,44 +1,34 @@
 """A host's dealings with the coordinator over REST: register, beat, drain, unregister, and what it asks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TypeVar
 from urllib.parse import quote
 
-import aiohttp
 from contracts.frames import IceServer
 from contracts.hosts import Heartbeat, Host, RegisterHost
-from contracts.refusals import Code, Refusal
+from contracts.refusals import Code
 from contracts.sessions import Session
 from contracts.subjects import Message
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from sdk.errors import RefusedError, UnreachableError, words_of
+from sdk.errors import RefusedError
+from sdk.rest import Rest, bearer
+from sdk.tokens import Tokens
 
 Answer = TypeVar("Answer")
-
-PATIENCE = aiohttp.ClientTimeout(total=5)
-"""Every REST answer comes within 4 s; the rest is for the way."""
 
 
 class _IceServers(Message):
     ice_servers: tuple[IceServer, ...]
 
 
-class _Problem(BaseModel):
-    """The body of a refused REST call."""
-
-    code: Code
-    detail: object
-
-
 class Registration:
-    """One host at one coordinator; every method raises RefusedError or UnreachableError."""
+    """One host at one coordinator; every method raises RefusedError, UnreachableError or NotAllowedError."""
 
-    def __init__(self, http: aiohttp.ClientSession, url: str, host: RegisterHost, token: str | None) -> None:
-        self._http = http
-        self._api = url.rstrip("/") + "/api/v1"
+    def __init__(self, rest: Rest, tokens: Tokens, host: RegisterHost) -> None:
+        self._rest = rest
+        self._tokens = tokens
         self._host = host
-        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._own = f"/hosts/{quote(host.host_id, safe='')}"
 
     async def register(self) -> Host:
@@ -55,7 +45,7 @@ class Registration:
 
     async def unregister(self) -> None:
         """Have the host forgotten."""
-        await self._read("DELETE", self._own)
+        await self._ask("DELETE", self._own, TypeAdapter(None))
 
     async def live_sessions(self) -> Sequence[Session]:
         """Ask which sessions this host serves now."""
@@ -71,37 +61,12 @@ class Registration:
     async def _ask(
         self, method: str, path: str, answer: TypeAdapter[Answer], question: Message | None = None
     ) -> Answer:
-        body = await self._read(method, path, question)
+        """Ask with the token of now, and once more with another where that one is refused."""
+        token = await self._tokens.now()
         try:
-            return answer.validate_json(body)
-        except ValidationError as error:
-            raise UnreachableError(self._api + path, "what answers there is no coordinator") from error
-
-    async def _read(self, method: str, path: str, question: Message | None = None) -> bytes:
-        headers = dict(self._headers)
-        data = None
-        if question is not None:
-            headers["Content-Type"] = "application/json"
-            data = question.model_dump_json(exclude_unset=True)
-        try:
-            async with self._http.request(
-                method, self._api + path, data=data, headers=headers, timeout=PATIENCE
-            ) as response:
-                body = await response.read()
-                if response.ok:
-                    return body
-                raise RefusedError(_refusal(response.status, response.headers, body))
-        except TimeoutError as error:
-            raise UnreachableError(self._api + path, "no answer in time") from error
-        except aiohttp.ClientError as error:
-            raise UnreachableError(self._api + path, words_of(error)) from error
-
-
-def _refusal(status: int, headers: Mapping[str, str], body: bytes) -> Refusal:
-    retry_after = headers.get("Retry-After", "")
-    retry_after_s = float(retry_after) if retry_after.isdigit() else None
-    try:
-        problem = _Problem.model_validate_json(body)
-    except ValidationError:
-        return Refusal(code=Code.INTERNAL, detail=f"HTTP status {status}", retry_after_s=retry_after_s)
-    return Refusal(code=problem.code, detail=str(problem.detail), retry_after_s=retry_after_s)
+            return await self._rest.ask(method, path, answer, question, bearer(token) if token else None)
+        except RefusedError as error:
+            if error.code is not Code.UNAUTHENTICATED:
+                raise
+            token = await self._tokens.instead_of(token, str(error.refusal.detail))
+        return await self._rest.ask(method, path, answer, question, bearer(token))
