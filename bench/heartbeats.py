@@ -7,22 +7,17 @@ Each beat carries its own number, so a host's last one tells whether the end of 
 counter tells whether all did. PostgreSQL's commits a second are read from its statistics. All runs on this machine.
 """
 
-import argparse
 import asyncio
 import json
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import asyncpg
 import httpx
 import nats
 from contracts.hosts import GET_HOST, HEARTBEAT, REGISTER_HOST
 from nats.aio.client import Client
-
-P2P = Path(sys.executable).with_name("p2p")
+from running import cpu_seconds, read_options, status
 
 
 @dataclass(frozen=True)
@@ -34,16 +29,11 @@ class Target:
 
 
 def find(data_dir: str) -> Target:
-    status = json.loads(subprocess.check_output([P2P, "status", "--json", "--data-dir", data_dir]))
-    registries = [process for process in status["processes"] if process["service"] == "host_registry"]
+    suite = status(data_dir)
+    registries = [process for process in suite["processes"] if process["service"] == "host_registry"]
     if len(registries) != 1:
         raise SystemExit(f"this measures one host_registry; {len(registries)} are running")
-    return Target(status["nats"], status["postgres"], registries[0]["http"], registries[0]["pid"])
-
-
-def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / 100
+    return Target(suite["nats"], suite["postgres"], registries[0]["http"], registries[0]["pid"])
 
 
 async def commits(database: asyncpg.Connection) -> int:
@@ -90,12 +80,7 @@ async def last_number(client: Client, host: str) -> float | None:
 
 
 async def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--data-dir", default=".data")
-    options.add_argument("--hosts", type=int, default=1000)
-    options.add_argument("--rates", default="1000,10000,25000,50000")
-    options.add_argument("--seconds", type=int, default=10)
-    chosen = options.parse_args()
+    chosen = read_options(__doc__, hosts=1000, rates="1000,10000,25000,50000", seconds=10)
     target = find(chosen.data_dir)
     hosts = [f"beating-{number}" for number in range(chosen.hosts)]
     subjects = [HEARTBEAT.of(host_id=host) for host in hosts]

@@ -7,24 +7,19 @@ Run beside every other measurement here: figures move from machine to machine, t
 and server share the machine, as they do in all the other figures.
 """
 
-import argparse
 import asyncio
-import json
 import multiprocessing
 import random
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import aiohttp
 import asyncpg
 import uvicorn
 import uvloop
+from running import read_options, status
 
-P2P = Path(sys.executable).with_name("p2p")
 ANSWER = b'{"status":"healthy"}'
 
 
@@ -157,10 +152,7 @@ async def measure(port: int, postgres: str) -> None:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--data-dir", default=".data")
-    chosen = options.parse_args()
-    status = json.loads(subprocess.check_output([P2P, "status", "--json", "--data-dir", chosen.data_dir]))
+    postgres = status(read_options(__doc__).data_dir)["postgres"]
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -172,7 +164,7 @@ def main() -> None:
             break
         except ConnectionRefusedError:
             time.sleep(0.05)
-    uvloop.run(measure(port, status["postgres"]))
+    uvloop.run(measure(port, postgres))
     server.terminate()
 
 

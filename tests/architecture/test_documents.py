@@ -5,8 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.architecture import configuration
+
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/*/README.md"), *ROOT.glob("bench/*.md")]
+NOT_HERE = {"Docker", "Kubernetes", "systemd", "PostgreSQL"}
+"""What the machine that runs documents has not: the last is its clients, and a server to back up."""
 SOURCES = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("*/*/src/**/*") if "__pycache__" not in path.parts}
 
 
@@ -24,3 +28,30 @@ def test_every_file_that_the_map_names_exists() -> None:
     named = re.findall(r"`([\w/]+\.(?:py|js))`", (ROOT / "docs/map.md").read_text())
     assert named
     assert [name for name in named if not any(path.endswith(f"/{name}") for path in SOURCES)] == []
+
+
+def test_the_configuration_is_what_the_settings_classes_say() -> None:
+    rewrite = "rewrite it: .venv/bin/python -m tests.architecture.configuration"
+    assert configuration.DOCUMENT.read_text() == configuration.document(), rewrite
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=_ids)
+def test_every_part_of_a_document_that_is_linked_to_is_there(document: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", document.read_text())
+    missing = [
+        f"{path}#{part}" for path, part in links if part not in _parts(document.parent / path if path else document)
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=_ids)
+def test_every_command_of_a_document_is_run_or_says_what_it_needs(document: Path) -> None:
+    fences = re.findall(r"^```([^\n]*)\n.*?^```$", document.read_text(), re.MULTILINE | re.DOTALL)
+    assert [fence for fence in fences if not fence] == [], "walk.py has what a fence may say"
+    assert set(re.findall(r"needs=(\S+)", "\n".join(fences))) <= NOT_HERE
+
+
+def _parts(document: Path) -> set[str]:
+    """The anchors of its headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

@@ -53,3 +53,29 @@ class DemoPage:
 
     async def text_of(self, element_id: str) -> str:
         return await self.page.locator(f"#{element_id}").inner_text()
+
+    def npc(self, npc_id: str) -> Locator:
+        return self.page.locator(f'.npc[data-npc="{npc_id}"]')
+
+    async def place_of(self, npc_id: str) -> tuple[float, float]:
+        """Where it is drawn, in pixels from the window's upper left."""
+        box = await self.npc(npc_id).bounding_box()
+        assert box is not None, f"{npc_id} is not drawn"
+        return box["x"], box["y"]
+
+    async def places_of(self, npc_id: str, *, until_right_of: float) -> list[tuple[float, float]]:
+        """Where it is drawn, frame by frame, on its way to the right."""
+        places: list[list[float]] = await self.page.evaluate(_FOLLOW, [npc_id, until_right_of])
+        return [(x, y) for x, y in places]
+
+
+_FOLLOW = """([id, right]) => new Promise((resolve) => {
+  const places = [];
+  const look = () => {
+    const { x, y } = document.querySelector(`.npc[data-npc="${id}"]`).getBoundingClientRect();
+    places.push([x, y]);
+    if (x > right) resolve(places);
+    else requestAnimationFrame(look);
+  };
+  look();
+})"""

@@ -88,9 +88,10 @@ async def test_one_trace_tells_of_the_join_from_the_browser_to_its_last_conseque
             assert trace.services_with_database_spans >= {"session_manager", "zone_manager", "host_registry"}
             # The new session's event, out of the outbox, at everybody whom it concerns.
             assert trace.consumers_of(A_SESSION_IS_MADE) >= {"signaling_gateway", "zone_manager", "host_registry"}
-            assert trace.chain("ws enter", A_SESSION_IS_MADE, "consume host_registry-sessions", "slots.hear")
+            # Written with whatever came at the same time, under the first of it.
+            assert trace.chain("ws enter", "publish p2p.events.sessions.", "consume p2p.events.sessions.", "slots.hear")
             # The socket's presence, back at session_manager.
-            assert trace.chain("ws enter", "consume session_manager-peer-entered", "seats.entered")
+            assert trace.chain("ws enter", "consume p2p.events.gateway.entered", "seats.entered")
             # To the host's own machine and back.
             assert trace.chain("ws offer", "answer offer", "open data channel")
             assert trace.chain("answer offer", "ws answer")

@@ -1,5 +1,7 @@
 """Whatever goes wrong between a player and a host, the page names it, and comes back where that makes sense."""
 
+from datetime import UTC, datetime, timedelta
+
 import aiohttp
 import aioice.ice
 import pytest
@@ -91,10 +93,13 @@ async def test_another_window_with_the_same_name(stand_in, page, host):
 
 
 async def test_signaling_comes_back_and_the_channel_never_went(stand_in, page, host):
+    await page.page.clock.install()
     await page.open(stand_in.url)
     await page.connect()
+    await page.page.clock.pause_at(datetime.now(UTC) + timedelta(seconds=1))  # it is back too soon to be read
     await stand_in.close("anna", 1012, b"restarting")
     await page.sees("signaling", "active", "restarting")
+    await page.page.clock.resume()
     await page.sees("signaling", "done")
     assert len(stand_in.frames_from("anna", "join")) == 1
     await page.sees("channel", "done")

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import nats
@@ -12,7 +13,7 @@ from nats.aio.client import Client
 from testkit.eventually import eventually
 from testkit.suites import RunningSuite
 
-SERVICES = {"host_registry", "zone_manager", "session_manager", "signaling_gateway", "scheduler"}
+SERVICES = {"host_registry", "zone_manager", "session_manager", "signaling_gateway", "scheduler", "prober"}
 
 
 @pytest.fixture
@@ -66,6 +67,56 @@ async def test_garbage_is_refused_and_the_next_request_is_answered(client: Clien
     assert json.loads(refused.data)["code"] == "invalid"
     counted = await client.request("p2p.sessions.count", b"{}", timeout=5)
     assert "total" in json.loads(counted.data)
+
+
+ILLEGAL = ["", " ", ".", "..", "a/b", " a", "a ", "a\nb", "a\0b", "a\u0308", "x" * 129, "x" * 1000]
+ESCAPING = ["a.b", "*", ">", "a.>", "%2E", "$SYS", "_INBOX", "a b", "p2p.events", "ナイト"]
+"""Legal names, each of them something else in a subject if it were put there as it is."""
+
+QUESTIONS = {
+    "p2p.hosts.get": {"host_id": "{}"},
+    "p2p.zones.get": {"zone_id": "{}"},
+    "p2p.sessions.enter": {"zone_id": "{}", "player_id": "ann"},
+    "p2p.sessions.list": {"host_id": "{}"},
+}
+
+
+@pytest.mark.parametrize("subject", QUESTIONS)
+async def test_an_illegal_name_in_a_request_is_refused_and_the_next_one_is_answered(
+    client: Client, subject: str
+) -> None:
+    for name in ILLEGAL:
+        refused = await client.request(subject, _naming(subject, name), timeout=5)
+        assert json.loads(refused.data)["code"] == "invalid", name
+    counted = await client.request("p2p.sessions.count", b"{}", timeout=5)
+    assert "total" in json.loads(counted.data)
+
+
+def _naming(subject: str, name: str) -> bytes:
+    return json.dumps({field: name if value == "{}" else value for field, value in QUESTIONS[subject].items()}).encode()
+
+
+async def test_a_name_that_looks_like_a_subject_is_a_name_in_requests_beats_and_facts(
+    api: httpx.AsyncClient, client: Client
+) -> None:
+    heard = await client.subscribe("p2p.events.hosts.*.registered")
+    await client.flush()
+    for name in ESCAPING:
+        assert (await api.post("/api/v1/hosts/register", json=_host(name))).status_code == 201
+        fact = await heard.next_msg(timeout=5)
+        assert json.loads(fact.data)["host_id"] == name
+        answer = await client.request("p2p.hosts.get", _naming("p2p.hosts.get", name), timeout=5)
+        assert json.loads(answer.data)["host_id"] == name
+        [_, _, _, token, _] = fact.subject.split(".")
+        await client.publish(f"p2p.heartbeat.{token}", b'{"latency_ms": 12}')
+    for name in ESCAPING:
+
+        async def beaten(name: str = name) -> bool:
+            found = await client.request("p2p.hosts.get", _naming("p2p.hosts.get", name), timeout=5)
+            return bool(json.loads(found.data)["latency_ms"] == 12)
+
+        await eventually(beaten)
+        assert (await api.delete(f"/api/v1/hosts/{quote(name, safe='')}")).status_code == 204
 
 
 async def test_every_service_answers_ping_and_names_its_requests(client: Client) -> None:

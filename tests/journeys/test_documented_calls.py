@@ -161,8 +161,14 @@ async def test_the_demo_page_is_served(api: httpx.AsyncClient) -> None:
     assert (await api.get("/sdk/p2p.js")).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/api/v1/auth/token", "/api/v1/sessions/session-0123456789abcdef/migrate"])
-async def test_what_is_not_built_yet_is_not_found(api: httpx.AsyncClient, path: str) -> None:
-    answer = await api.post(path, json={})
+async def test_anybody_has_a_token_in_open_mode_and_refreshes_it(api: httpx.AsyncClient) -> None:
+    made = (await api.post("/api/v1/auth/token", json={"player_id": "150001"})).json()
+    refreshed = await api.post("/api/v1/auth/refresh", json={"refresh_token": made["refresh_token"]})
+    assert refreshed.status_code == 200
+    assert refreshed.json()["expires_in"] == 3840
+
+
+async def test_what_is_not_built_yet_is_not_found(api: httpx.AsyncClient) -> None:
+    answer = await api.post("/api/v1/sessions/session-0123456789abcdef/migrate", json={})
     assert answer.status_code == 404
     assert answer.json().keys() == {"detail", "code", "trace_id"}

@@ -10,8 +10,11 @@ ZONE = {"zone_name": "Scene", "zone_display_name": "Scene", "map_name": "scene",
 HOST = {"player_id": "p", "player_name": "n", "cpu_cores": 8, "memory_mb": 16384, "network_speed_mbps": 1000}
 
 
-async def _session(api: httpx.AsyncClient, name: str, **more: object) -> dict[str, Any]:
-    zone = await api.post("/api/v1/zones/", json={**ZONE, "zone_id": f"zone-{name}"})
+async def _session(
+    api: httpx.AsyncClient, name: str, *, fallback_enabled: bool = True, **more: object
+) -> dict[str, Any]:
+    described = {**ZONE, "zone_id": f"zone-{name}", "fallback_enabled": fallback_enabled}
+    zone = await api.post("/api/v1/zones/", json=described)
     assert zone.status_code == 201, zone.text
     host = await api.post("/api/v1/hosts/register", json={**HOST, "host_id": f"host-{name}"})
     assert host.status_code == 201, host.text
@@ -75,10 +78,16 @@ async def test_a_zone_without_a_host_says_why(api: httpx.AsyncClient) -> None:
     assert "region" in refused.json()["detail"]
 
 
-async def test_the_sessions_of_a_deleted_host_fail_and_stay_in_the_history(
+async def test_the_players_of_a_deleted_host_fall_back(api: httpx.AsyncClient, eventual_session: Any) -> None:
+    session = await _session(api, "left-behind", player_ids=["kept"])
+    assert (await api.delete("/api/v1/hosts/host-left-behind")).status_code == 204
+    assert (await eventual_session(session["session_id"], status="fallback"))["connected_players"] == ["kept"]
+
+
+async def test_without_fallback_the_sessions_of_a_deleted_host_fail_and_stay_in_the_history(
     api: httpx.AsyncClient, eventual_session: Any
 ) -> None:
-    session = await _session(api, "gone", player_ids=["stranded"])
+    session = await _session(api, "gone", fallback_enabled=False, player_ids=["stranded"])
     assert (await api.delete("/api/v1/hosts/host-gone")).status_code == 204
     failed = await eventual_session(session["session_id"], status="failed")
     assert failed["end_reason"] == "host_lost"

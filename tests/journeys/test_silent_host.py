@@ -1,4 +1,4 @@
-"""A host that falls silent is suspect, then offline, and its sessions fail; our own absence costs nobody anything."""
+"""A host that falls silent is suspect, then offline, and loses its sessions; our own absence costs nobody anything."""
 
 import json
 from collections.abc import AsyncIterator, Iterator
@@ -36,20 +36,27 @@ async def _register(api: httpx.AsyncClient, name: str) -> None:
     assert (await api.post("/api/v1/hosts/register", json={**HOST, "host_id": name})).status_code == 201
 
 
+async def _play(api: httpx.AsyncClient, zone: str) -> str:
+    """A session of the zone on the host that will fall silent; gives its id."""
+    session = {"host_id": "silent", "zone_id": zone, "player_ids": [f"left-alone-in-{zone}"]}
+    created = await api.post("/api/v1/sessions/", json=session)
+    assert created.status_code == 201
+    return str(created.json()["session_id"])
+
+
 async def _status(api: httpx.AsyncClient, name: str) -> str:
     host: dict[str, Any] = (await api.get(f"/api/v1/hosts/{name}")).json()
     return str(host["status"])
 
 
-async def test_silence_makes_a_host_suspect_then_offline_and_its_sessions_fail(
+async def test_silence_makes_a_host_suspect_then_offline_and_its_players_fall_back(
     api: httpx.AsyncClient, facts: Client, eventual_session: Any
 ) -> None:
     heard = await facts.subscribe("p2p.events.hosts.silent.*")
     await _register(api, "silent")
-    created = await api.post(
-        "/api/v1/sessions/", json={"host_id": "silent", "zone_id": "prontera", "player_ids": ["left-alone"]}
-    )
-    assert created.status_code == 201
+    stern = {"zone_id": "stern", "zone_name": "S", "zone_display_name": "S", "map_name": "s", "fallback_enabled": False}
+    assert (await api.post("/api/v1/zones/", json=stern)).status_code == 201
+    kept, lost = [await _play(api, zone) for zone in ("prontera", "stern")]
     told: list[str] = []
     while not told or told[-1] != "offline":
         message = await heard.next_msg(timeout=10)
@@ -60,7 +67,9 @@ async def test_silence_makes_a_host_suspect_then_offline_and_its_sessions_fail(
         "offline",
     ]
     assert await _status(api, "silent") == "offline"
-    failed = await eventual_session(created.json()["session_id"], status="failed")
+    fallen = await eventual_session(kept, status="fallback")
+    assert fallen["connected_players"] == ["left-alone-in-prontera"]
+    failed = await eventual_session(lost, status="failed")
     assert failed["end_reason"] == "host_lost"
     refused = await api.post("/api/v1/sessions/", json={"host_id": "silent", "zone_id": "prontera"})
     assert (refused.status_code, refused.json()["code"]) == (409, "host_not_eligible")

@@ -1,0 +1,37 @@
+"""The suite that is measured: how it is named, which processes it has, and the CPU that each has used."""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+P2P = Path(sys.executable).with_name("p2p")
+
+
+def read_options(about: str | None, **given: float | str) -> argparse.Namespace:
+    """Read `--data-dir` and an option under each of these names, whose default is given."""
+    options = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--data-dir", default=".data")
+    for name, default in given.items():
+        options.add_argument(f"--{name}", type=type(default), default=default)
+    return options.parse_args()
+
+
+def new_key(role: str, data_dir: str) -> str:
+    """Have an API key made."""
+    made = subprocess.check_output([P2P, "keys", "create", "--role", role, "--data-dir", data_dir], text=True)
+    return made.strip()
+
+
+def status(data_dir: str) -> dict[str, Any]:
+    """What `p2p status` knows of it."""
+    known: dict[str, Any] = json.loads(subprocess.check_output([P2P, "status", "--json", "--data-dir", data_dir]))
+    return known
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process since it started."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / 100

@@ -1,0 +1,87 @@
+"""The release before this one, as far as it matters to its neighbours: the last contract, and programs that speak it.
+
+Nothing has been released yet from which it could be taken, and where this is tested the history may not be there. So it
+is made out of the present tree: the fields by which the contract grew last are taken away, from the messages and from
+the one program that reads and writes them in SQL, and what is left is installed as any release is.
+
+When the contract grows, the growth is written down here and what stands here now goes.
+"""
+
+import ast
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from tests.deployment.environments import ROOT, install
+
+SERVICES = ("host_registry", "signaling_gateway")
+
+GROWN_BY: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "frames": {"SessionJoined": ("zone_id",)},
+    "gateway": {"PeerPresence": ("keeps_seat",)},
+    "hosts": {"Machine": ("accepts_probes",), "Host": ("measured_at", "jitter_ms", "upload_mbps", "accepts_probes")},
+}
+"""Module of contracts -> message -> fields."""
+
+_HOST_REGISTRY = Path("services/host_registry/src/host_registry/store")
+
+IN_SQL: Mapping[Path, tuple[str, ...]] = {
+    _HOST_REGISTRY / "rows.py": (" s.measured_at, s.jitter_ms, s.upload_mbps, s.accepts_probes,",),
+    _HOST_REGISTRY / "registrations.py": (
+        " accepts_probes = excluded.accepts_probes,",
+        " asked.accepts_probes,",
+        " accepts_probes, last_beat,",
+        ", accepts_probes",
+    ),
+}
+"""File -> what is taken out of it, each as often as it is there."""
+
+_INSTEAD = {" accepts_probes, last_beat,": " last_beat,"}
+
+
+def install_previous(into: Path) -> None:
+    """Make environments with the previous release's gateway and registry."""
+    tree = into / "source"
+    _copy(tree)
+    for module, messages in GROWN_BY.items():
+        file = tree / f"libs/contracts/src/contracts/{module}.py"
+        file.write_text(_without_fields(file.read_text(), messages))
+    for path, parts in IN_SQL.items():
+        (tree / path).write_text(_without_parts((tree / path).read_text(), parts))
+    install(SERVICES, into, tree)
+
+
+def _without_fields(source: str, gone: Mapping[str, Iterable[str]]) -> str:
+    """A module without these fields of its messages, and without what is said of them."""
+    lines = source.splitlines(keepends=True)
+    left = {(message, field) for message, fields in gone.items() for field in fields}
+    for message, field, first, last in reversed(list(_fields(ast.parse(source)))):
+        if (message, field) in left:
+            left.remove((message, field))
+            del lines[first - 1 : last]
+    assert left == set(), "no such fields"
+    return "".join(lines)
+
+
+def _fields(module: ast.Module) -> Iterator[tuple[str, str, int, int]]:
+    """Message, field, and its first and last line, with those of its docstring."""
+    for message in module.body:
+        if isinstance(message, ast.ClassDef):
+            for statement, following in zip(message.body, [*message.body[1:], None], strict=True):
+                if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+                    last = following if isinstance(following, ast.Expr) else statement
+                    yield message.name, statement.target.id, statement.lineno, last.end_lineno or last.lineno
+
+
+def _without_parts(text: str, parts: Iterable[str]) -> str:
+    for part in parts:
+        assert part in text, f"{part!r} is not there any more"
+        text = text.replace(part, _INSTEAD.get(part, ""))
+    return text
+
+
+def _copy(tree: Path) -> None:
+    for folder in ("deploy", "libs", "services"):
+        shutil.copytree(ROOT / folder, tree / folder, ignore=shutil.ignore_patterns("tests", "__pycache__"))
+    for file in ("pyproject.toml", "requirements.lock"):
+        shutil.copy(ROOT / file, tree / file)

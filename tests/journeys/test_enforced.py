@@ -1,0 +1,154 @@
+"""The whole suite in enforced mode: keys from the command line, a game between two gateways, a kick, and its record."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from embedded.plan import Mode
+from redis.asyncio import Redis
+from testkit.eventually import eventually
+from testkit.suites import RunningSuite, running_suite
+from websockets.asyncio.client import connect
+
+from libs.cli.tests import terminal
+from services.signaling_gateway.tests.signaling.client import Peer, dial, leaving
+
+HOST = {"host_id": "host-1", "player_id": "owner-1", "player_name": "Owner", "cpu_cores": 8, "memory_mb": 16384}
+BAD_TOKEN = "Invalid or expired authentication token"
+
+
+@pytest.fixture(scope="module")
+def suite() -> Iterator[RunningSuite]:
+    with running_suite({"signaling_gateway": 2}, mode=Mode.ENFORCED) as running:
+        yield running
+
+
+async def p2p(suite: RunningSuite, *words: str) -> str:
+    """What the command prints."""
+    said = await asyncio.to_thread(terminal.p2p, *words, "--data-dir", suite.data_dir)
+    assert said.code == 0, said.error
+    return said.out
+
+
+async def key_of(suite: RunningSuite, role: str) -> dict[str, str]:
+    [key] = (await p2p(suite, "keys", "create", "--role", role, "--name", f"a {role}")).splitlines()
+    assert key.startswith(f"p2p_{role}_")
+    headers = {"X-API-Key": key}
+    async with httpx.AsyncClient() as client:
+        for gateway in suite.gateways:
+            await eventually(lambda gateway=gateway: _knows(client, gateway, headers))  # type: ignore[misc]
+    return headers
+
+
+async def _knows(client: httpx.AsyncClient, gateway: str, headers: dict[str, str]) -> bool:
+    return (await client.get(f"{gateway}/api/v1/hosts", headers=headers)).status_code == 200
+
+
+async def token(gateway: str, headers: dict[str, str], **wish: Any) -> str:
+    async with httpx.AsyncClient(base_url=gateway) as client:
+        response = await client.post("/api/v1/auth/token", json=wish, headers=headers)
+        assert response.status_code == 200, response.text
+        made: str = response.json()["token"]
+        return made
+
+
+async def with_token(gateway: str, shown: str) -> Peer:
+    return await dial(gateway, additional_headers={"Authorization": f"Bearer {shown}"})
+
+
+async def test_a_game_is_played_by_who_may_and_ended_for_who_is_kicked(suite: RunningSuite) -> None:
+    here, there = suite.gateways
+    server = await key_of(suite, "server")
+    operator = await key_of(suite, "operator")
+    async with httpx.AsyncClient(base_url=here) as client:
+        assert (await client.post("/api/v1/hosts", json=HOST)).status_code == 401
+        host_token = await token(here, server, player_id="owner-1", role="host", host_id="host-1")
+        as_host = {"Authorization": f"Bearer {host_token}"}
+        good = HOST | {"network_speed_mbps": 1000}
+        assert (await client.post("/api/v1/hosts", json=good, headers=as_host)).status_code == 201
+        other = good | {"host_id": "host-2"}
+        assert (await client.post("/api/v1/hosts", json=other, headers=as_host)).status_code == 403
+
+    ann = await token(there, server, player_id="ann")
+    stranger = await dial(here, "ann")
+    assert (await stranger.hear("error"))["code"] == "unauthenticated"
+    assert await stranger.close_code() == 1008
+
+    host, player = await with_token(here, host_token), await with_token(there, ann)
+    async with leaving(host, player):
+        await player.say("enter", zone_id="prontera")
+        joined = await player.hear_until("session-joined")
+        assert joined["host_peer_id"] == "host-1"
+        await player.say("offer", to="host-1", sdp="v=0")
+        assert (await host.hear_until("offer"))["from"] == "ann"
+        await host.say("answer", to="ann", sdp="v=0", session_id=joined["session_id"])
+        assert (await player.hear_until("answer"))["sdp"] == "v=0"
+
+        closing = asyncio.create_task(player.close_code())
+        assert "ann is out" in await p2p(suite, "kick", "ann", "--for", "3600", "--reason", "cheats")
+        assert await closing == 1008
+        assert (await host.hear_until("peer-left"))["peer_id"] == "ann"
+    assert await _refused(here, ann)
+
+    async with Redis.from_url(suite.redis) as redis:
+        await redis.flushall()
+    await suite.kill("signaling_gateway-1")
+    await suite.kill("signaling_gateway-2")
+    for gateway in (here, there):
+        assert await _refused(gateway, ann)
+        assert await token(gateway, operator, player_id="bob")
+
+    wanted = {("key-created", None), ("token-issued", "ann"), ("peer-kicked", "ann"), ("permission-refused", None)}
+    await eventually(lambda: _on_record(suite, wanted), within=10)
+
+
+async def _refused(gateway: str, shown: str) -> bool:
+    peer = await with_token(gateway, shown)
+    told = await peer.hear("error")
+    return told["message"] == BAD_TOKEN and await peer.close_code() == 1008
+
+
+async def _on_record(suite: RunningSuite, wanted: set[tuple[str, str | None]]) -> bool:
+    lines = (await p2p(suite, "events", "--audit", "--json")).splitlines()
+    facts = [json.loads(line) for line in lines]
+    told = {(fact["action"], fact["target"]) for fact in facts} | {(fact["action"], None) for fact in facts}
+    assert wanted <= told, wanted - told
+    return True
+
+
+async def test_keys_are_listed_and_revoked(suite: RunningSuite) -> None:
+    headers = await key_of(suite, "server")
+    keys = json.loads(await p2p(suite, "keys", "list", "--json"))
+    newest = keys[0]
+    assert (newest["role"], newest["name"], newest["revoked_at"]) == ("server", "a server", None)
+    assert headers["X-API-Key"] not in json.dumps(keys)
+
+    await p2p(suite, "keys", "revoke", newest["key_id"])
+
+    async with httpx.AsyncClient() as client:
+        for gateway in suite.gateways:
+            await eventually(lambda gateway=gateway: _forgot(client, gateway, headers))  # type: ignore[misc]
+
+
+async def _forgot(client: httpx.AsyncClient, gateway: str, headers: dict[str, str]) -> bool:
+    return (await client.get(f"{gateway}/api/v1/hosts", headers=headers)).status_code == 401
+
+
+async def test_no_secret_is_in_any_log_or_span(suite: RunningSuite) -> None:
+    gateway, server = suite.gateways[0], await key_of(suite, "server")
+    shown = await token(gateway, server, player_id="eve")
+    trace_id = "ab" * 16
+    traced = {"traceparent": f"00-{trace_id}-{'cd' * 8}-01"}
+    url = f"{gateway.replace('http', 'ws', 1)}/api/v1/signaling/ws?token={shown}&session_id=session-{'0' * 16}"
+    async with connect(url, additional_headers=traced), httpx.AsyncClient(base_url=gateway, headers=traced) as client:
+        refused = await client.get(f"/api/v1/hosts?token={shown}", headers={"Authorization": f"Bearer {shown}x"})
+        broken = await client.post("/api/v1/auth/token", content=f'{{"api_key":"{server["X-API-Key"]}"', headers=server)
+        assert (refused.status_code, broken.status_code) == (401, 422)
+
+    spans = await eventually(lambda: suite.spans.spans_of(trace_id))
+    written = "\n".join(suite.log) + repr(spans) + refused.text + broken.text
+    for secret in (server["X-API-Key"], shown):
+        assert secret not in written

@@ -1,0 +1,187 @@
+"""Players of a zone whose only host is lost play on, on the central server, and come back when a good host is there."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import nats
+import pytest
+from nats.aio.client import Client
+from nats.aio.subscription import Subscription
+from testkit.eventually import eventually
+from testkit.suites import RunningSuite, running_suite
+
+from services.signaling_gateway.tests.signaling.client import Peer, dial
+
+TOLD_WITHIN = timedelta(seconds=1)
+"""From the decision to the players' sockets."""
+
+RETURN_AFTER = timedelta(seconds=2)
+"""How long a host must have been good; a minute unless it is set."""
+
+ENVIRONMENT = {
+    "HOST_REGISTRY_SUSPECT_AFTER_S": "60",  # these hosts never beat: they are lost by their sockets
+    "HOST_REGISTRY_OFFLINE_AFTER_S": "120",
+    "SCHEDULER_SESSION_HEALTH_EVERY_S": "0.5",
+    "SESSION_MANAGER_RETURN_AFTER_S": str(RETURN_AFTER.total_seconds()),
+}
+
+HOST = {"player_id": "p", "player_name": "n", "network_speed_mbps": 1000, "cpu_cores": 8, "memory_mb": 16384}
+ZONE = {"zone_name": "Z", "zone_display_name": "Z", "map_name": "z"}
+
+
+@pytest.fixture(scope="module")
+def suite() -> Iterator[RunningSuite]:
+    """A suite with two gateways that looks after its sessions often."""
+    with running_suite({"signaling_gateway": 2}, ENVIRONMENT) as running:
+        yield running
+
+
+@pytest.fixture
+async def bus(suite: RunningSuite) -> AsyncIterator[Client]:
+    connection = await nats.connect(suite.nats)
+    yield connection
+    await connection.close()
+
+
+async def _zone(api: httpx.AsyncClient, zone_id: str, **more: object) -> None:
+    """A zone that only hosts of a region named after it may serve."""
+    zone = {**ZONE, "zone_id": zone_id, "regions": [zone_id], **more}
+    assert (await api.post("/api/v1/zones/", json=zone)).status_code == 201
+
+
+async def _register(api: httpx.AsyncClient, host_id: str, region: str) -> None:
+    host = {**HOST, "host_id": host_id, "region": region}
+    assert (await api.post("/api/v1/hosts/register", json=host)).status_code == 201
+
+
+async def _fact(heard: Subscription, what: str) -> dict[str, Any]:
+    while True:
+        message = await heard.next_msg(timeout=15)
+        if message.subject.endswith(f".{what}"):
+            fact: dict[str, Any] = json.loads(message.data)
+            return fact
+
+
+async def _enter(peer: Peer, zone_id: str) -> dict[str, Any]:
+    await peer.say("enter", zone_id=zone_id)
+    return await peer.hear_until("session-joined")
+
+
+async def test_players_fall_back_to_the_central_server_and_return_to_a_good_host(
+    suite: RunningSuite, api: httpx.AsyncClient, bus: Client
+) -> None:
+    await _zone(api, "refuge", fallback_endpoint="central.example:6900")
+    await _register(api, "first", "refuge")
+    heard = await bus.subscribe("p2p.events.sessions.>")
+    await bus.flush()
+    here, there = suite.gateways
+    async with await dial(here, "ann") as ann, await dial(there, "bob") as bob:
+        async with await dial(there, "first") as first:
+            joined = await _enter(ann, "refuge")
+            assert (joined["host_id"], joined["epoch"]) == ("first", 1)
+            await _enter(bob, "refuge")
+            await first.hear_until("session-assigned")
+        session_id = joined["session_id"]
+
+        fallbacks = await asyncio.gather(ann.hear_until("session-fallback"), bob.hear_until("session-fallback"))
+        heard_at = datetime.now(UTC)
+        decided = await _fact(heard, "fell-back")
+        for told in fallbacks:
+            assert (told["session_id"], told["reason"]) == (session_id, "host_lost")
+            assert told["endpoint"] == "central.example:6900"
+        assert heard_at - datetime.fromisoformat(decided["occurred_at"]) < TOLD_WITHIN
+        session = (await api.get(f"/api/v1/sessions/{session_id}")).json()
+        assert (session["status"], session["connection_type"]) == ("fallback", "fallback")
+        assert session["fallback_endpoint"] == "central.example:6900"
+        assert sorted(session["connected_players"]) == ["ann", "bob"]
+
+        await _register(api, "second", "refuge")
+        async with await dial(here, "second") as second:
+            for player in (ann, bob):
+                migrated = await player.hear_until("host-migrated")
+                assert (migrated["host_id"], migrated["host_peer_id"]) == ("second", "second")
+                assert (migrated["session_id"], migrated["epoch"]) == (session_id, 2)
+            assigned = await second.hear_until("session-assigned")
+            assert (assigned["session_id"], assigned["epoch"]) == (session_id, 2)
+            assert sorted(assigned["players"]) == ["ann", "bob"]
+
+            await bob.say("offer", to="second", sdp="v=0")
+            offer = await second.hear_until("offer")
+            assert (offer["from"], offer["session_id"]) == ("bob", session_id)
+
+            session = (await api.get(f"/api/v1/sessions/{session_id}")).json()
+            assert (session["status"], session["host_id"], session["epoch"]) == ("active", "second", 2)
+            assert session["fallback_endpoint"] is None
+            history = (await api.get(f"/api/v1/sessions/{session_id}/events")).json()
+            told = {line["event"]: line for line in history}
+            assert told["fell-back"]["reason"] == "host_lost"
+            assert (told["fell-back"]["epoch"], told["migrated"]["epoch"]) == (1, 2)
+
+
+async def test_who_comes_while_the_session_has_no_host_is_told_where_to_play(api: httpx.AsyncClient) -> None:
+    await _zone(api, "hostless", fallback_endpoint="central.example:6900")
+    refused = await api.post("/api/v1/sessions/join", json={"zone_id": "hostless", "peer_id": "early"})
+    assert (refused.status_code, refused.json()["code"]) == (409, "no_host_free")
+
+
+async def test_without_fallback_the_session_of_a_lost_host_fails(
+    suite: RunningSuite, api: httpx.AsyncClient, eventual_session: Any
+) -> None:
+    await _zone(api, "stern", fallback_enabled=False)
+    await _register(api, "only", "stern")
+    async with await dial(suite.gateways[0], "cleo") as cleo:
+        async with await dial(suite.gateways[0], "only") as only:
+            joined = await _enter(cleo, "stern")
+            await only.hear_until("session-assigned")
+        ended = await cleo.hear_until("session-ended")
+        assert ended["reason"] == "host_lost"
+    failed = await eventual_session(joined["session_id"], status="failed")
+    assert failed["end_reason"] == "host_lost"
+
+
+async def test_a_host_that_is_back_is_trusted_only_after_a_while(
+    suite: RunningSuite, api: httpx.AsyncClient, bus: Client
+) -> None:
+    await _zone(api, "patient")
+    await _register(api, "fickle", "patient")
+    online = await bus.subscribe("p2p.events.hosts.fickle.online")
+    migrated = await bus.subscribe("p2p.events.sessions.*.migrated")
+    await bus.flush()
+    async with await dial(suite.gateways[0], "dora") as dora:
+        async with await dial(suite.gateways[0], "fickle") as fickle:
+            joined = await _enter(dora, "patient")
+            await fickle.hear_until("session-assigned")
+        await dora.hear_until("session-fallback")
+        assert (await api.post("/api/v1/hosts/fickle/heartbeat", json={})).json()["status"] == "online"
+        assert (await dora.hear_until("host-migrated"))["epoch"] == 2
+    back = json.loads((await online.next_msg(timeout=10)).data)
+    returned = await _fact(migrated, "migrated")
+    assert returned["session_id"] == joined["session_id"]
+    waited = datetime.fromisoformat(returned["occurred_at"]) - datetime.fromisoformat(back["occurred_at"])
+    assert waited >= RETURN_AFTER
+
+
+async def test_a_session_that_everybody_left_on_the_central_server_ends(
+    suite: RunningSuite, api: httpx.AsyncClient
+) -> None:
+    await _zone(api, "left")
+    await _register(api, "leaving", "left")
+    async with await dial(suite.gateways[0], "emil") as emil:
+        async with await dial(suite.gateways[0], "leaving") as leaving:
+            joined = await _enter(emil, "left")
+            await leaving.hear_until("session-assigned")
+        await emil.hear_until("session-fallback")
+        await emil.say("leave")
+        await emil.hear_until("session-left")
+    path = f"/api/v1/sessions/{joined['session_id']}"
+
+    async def empty() -> bool:
+        return (await api.get(path)).json()["connected_players"] == []
+
+    await eventually(empty)
+    ended = await api.post(f"{path}/end")
+    assert (ended.status_code, ended.json()["status"]) == (200, "ended")
