@@ -1,4 +1,4 @@
--- One database per service: each owns its own and sees no other.
+-- One database per service that stores: each owns its own and sees no other.
 CREATE DATABASE host_registry;
 CREATE DATABASE zone_manager;
 CREATE DATABASE session_manager;
