@@ -1,12 +1,10 @@
 """Real NATS, PostgreSQL and Redis for tests: one set a test process, on free ports, stoppable and restartable."""
 
 import secrets
-import tempfile
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import asyncpg
 import nats
@@ -16,6 +14,7 @@ from embedded.postgres import NOT_DURABLE
 from embedded.process import Process
 from embedded.servers import Ports, Server, servers
 
+from testkit.directories import data_directory
 from testkit.portal import Portal
 
 
@@ -146,11 +145,11 @@ class Listener:
 @contextmanager
 def running_servers() -> Iterator[TestServers]:
     """A set of servers on free ports, with their data in a directory that goes when they go."""
-    with tempfile.TemporaryDirectory(prefix="p2p-test-", ignore_cleanup_errors=True) as directory:
+    with data_directory("p2p-test-") as directory:
         portal = Portal()
         made: dict[str, TestServer] = {}
         ports = Ports(*free_ports(3))
-        for server in servers(Path(directory), ports, (), Listener(made), NOT_DURABLE):
+        for server in servers(directory, ports, (), Listener(made), NOT_DURABLE):
             made[server.name] = TestServer(server, portal)
         try:
             for test_server in made.values():

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import tempfile
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -15,6 +14,7 @@ from embedded.probes import http_ready
 from embedded.suite import Suite, running
 
 from testkit import zygote
+from testkit.directories import data_directory
 from testkit.eventually import eventually
 from testkit.portal import Portal
 from testkit.spans import SpanReceiver, receiving_spans
@@ -105,11 +105,11 @@ def running_suite(
     """A suite of the test's own, on free ports and an empty data directory; everything is ready."""
     log: deque[str] = deque(maxlen=2000)
     with (
-        tempfile.TemporaryDirectory(prefix="p2p-suite-", ignore_cleanup_errors=True) as directory,
+        data_directory("p2p-suite-") as directory,
         receiving_spans() as spans,
     ):
         plan = Plan(
-            Path(directory),
+            directory,
             replicas=replicas or {},
             services=services,
             environment=environment or {},
