@@ -9,7 +9,7 @@ MEMBERS := $(patsubst %/pyproject.toml,%,$(wildcard libs/*/pyproject.toml servic
 # `setup` compiles what ours import.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup run test lint check lock
+.PHONY: setup run test soak lint check lock
 
 setup: $(MADE)
 
@@ -31,6 +31,10 @@ run: setup
 # Four at a time on two cores: a third of the time of a test is waiting.
 test: setup
 	$(BIN)/pytest --numprocesses 4 --dist loadgroup --no-loadscope-reorder
+
+# Twenty times as many examples for each law.
+soak: setup
+	SOAK=20 PATIENCE=10 $(BIN)/pytest --numprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 lint: setup
 	$(BIN)/ruff check

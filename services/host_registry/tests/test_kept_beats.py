@@ -10,6 +10,7 @@ from contracts.hosts import HostStatus
 from host_registry.score import Quality, points, score
 from host_registry.store.beats import Beat, BeatStore, Move
 from hypothesis import HealthCheck, example, given, settings
+from testkit.thoroughness import examples
 
 from services.host_registry.tests.fakes import Announced
 from services.host_registry.tests.test_score import qualities
@@ -153,7 +154,7 @@ async def test_the_database_scores_as_the_rule_does(world: World) -> None:
     await world.register()
     loop = asyncio.get_running_loop()
 
-    @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
     @given(qualities)
     @example(Quality(5e-324, 5e-324, 0, 1, None, None, 5e-324))  # dividing the tiniest figures would be an underflow
     def agree(quality: Quality) -> None:

@@ -18,6 +18,7 @@ from scheduler.book import TickBook
 from scheduler.calendar import Tick, last_due
 from scheduler.dispatch import Dispatch, Run
 from scheduler.leadership import Leadership
+from testkit.thoroughness import examples
 
 from services.scheduler.tests.fakes import NOON, BucketInMemory, StreamInMemory, VirtualTime
 
@@ -121,7 +122,7 @@ phases = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(phases)
 def test_however_they_are_stopped_one_leads_and_each_due_time_takes_effect_once(phases: list[Phase]):
     with closing(World(schedulers=3)) as world:

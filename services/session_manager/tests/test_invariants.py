@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from testkit.clock import ManualClock
+from testkit.thoroughness import examples
 
 from services.session_manager.tests.facts import a_host_fact
 from services.session_manager.tests.world import RETURN, FakeZones, assert_sound, empty, make_world
@@ -156,7 +157,7 @@ def test_rows_seats_counts_and_facts_agree_whatever_is_done(postgres_url):
         run_state_machine_as_test(
             machine,
             settings=settings(
-                max_examples=25,
+                max_examples=examples(10),
                 stateful_step_count=25,
                 deadline=None,
                 suppress_health_check=[HealthCheck.too_slow],

@@ -7,11 +7,13 @@ from collections.abc import Generator, Iterator
 
 import pytest
 import structlog
+from hypothesis import settings
 
 from testkit.clock import ManualClock
 from testkit.servers import TestServer, TestServers, running_servers
 from testkit.spans import SpanReceiver, receiving_spans
 from testkit.suites import RunningSuite, running_suite
+from testkit.thoroughness import PROFILE
 
 LINES_SHOWN = 200
 
@@ -20,6 +22,7 @@ SERVER_FIXTURES = frozenset({"servers", "suite"})
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "servers: runs real servers or processes; set by itself where a fixture says so")
+    settings.load_profile(PROFILE)
     # Tracebacks in logs as services show them: structlog's own, with every local, hold an event loop up for seconds.
     plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])

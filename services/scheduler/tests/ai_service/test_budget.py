@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scheduler.ai_service.allowance import KEY, Allowance
 from scheduler.ai_service.budget import ANSWERED_WITHIN_S, COUNTS_FOR_S, MINUTE_S, counting, pace, read, written
 from scheduler.bucket import ABSENT
+from testkit.thoroughness import examples
 
 from services.scheduler.tests.fakes import BucketInMemory, VirtualTime
 
@@ -68,7 +69,7 @@ EVENTS = st.one_of(ASK, ASK, ASK, SCHEDULERS, st.floats(0, 90))
 
 
 @given(st.lists(EVENTS, max_size=120))
-@settings(max_examples=500)
+@settings(max_examples=examples(100))
 def test_no_minute_ever_has_more_requests_than_the_limit(events: list[Any]):
     world = World()
     for event in events:

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from testkit.thoroughness import examples
 
 from services.signaling_gateway.tests.rest.owners import Owners
 from services.signaling_gateway.tests.rest.routes import CALLS, HOST, Call
@@ -159,7 +160,7 @@ WITH_BODY = [call for call in CALLS if call.method in {"POST", "PATCH"}]
 
 
 @settings(
-    max_examples=150,
+    max_examples=examples(40),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -177,7 +178,7 @@ async def test_no_json_makes_a_500(
             assert proper(response, 422, "invalid")
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(50), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=st.binary(max_size=200))
 async def test_no_bytes_make_a_500(body: bytes, client: httpx.AsyncClient, owners: Owners):
     response = await client.post("/api/v1/hosts/h/heartbeat", content=body)

@@ -28,6 +28,7 @@ from signaling_gateway.limits.rates import UNCOUNTED
 from signaling_gateway.settings import Settings
 from testkit.portal import Portal
 from testkit.servers import TestServers
+from testkit.thoroughness import examples
 
 from services.signaling_gateway.tests.databases import gateway_database
 from services.signaling_gateway.tests.rest.owners import OWNERS, Owners
@@ -267,7 +268,7 @@ def test_so_it_is_where_everybody_is_asked_who_they_are(headers: dict[str, str],
 def exchange_all(url: str, document: Any, headers: dict[str, str] | None = None) -> None:
     for found in schema_of(url, document).get_all_operations():
 
-        @settings(max_examples=10, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=examples(4), derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
         @given(case=found.ok().as_strategy())
         def exchange(case: Any) -> None:
             case.call_and_validate(checks=CHECKS, headers=headers)

@@ -22,6 +22,7 @@ from signaling_gateway.warp import USER_AGENT
 from testkit.eventually import eventually
 from testkit.portal import Portal
 from testkit.servers import TestServers
+from testkit.thoroughness import examples
 from websockets import ConnectionClosed
 from websockets.asyncio.client import connect
 
@@ -273,7 +274,7 @@ def test_no_clients_leave_a_dead_socket_or_anything_behind(world: World):
     run_state_machine_as_test(
         Clients,
         settings=settings(
-            max_examples=60,
+            max_examples=examples(20),
             stateful_step_count=30,
             derandomize=True,
             database=None,
