@@ -3,6 +3,7 @@ import nats
 import pytest
 import redis.asyncio as redis
 from testkit.eventually import eventually
+from testkit.patience import patient
 
 
 async def test_a_database_is_empty_and_the_tests_own(postgres_url):
@@ -30,7 +31,7 @@ async def test_a_database_goes_even_while_somebody_is_connected(servers):
 @pytest.mark.parametrize("time", ["first", "second"])
 async def test_streams_of_an_earlier_test_are_gone(nats_url, time):
     connection = await nats.connect(nats_url)
-    streams = connection.jetstream()
+    streams = connection.jetstream(timeout=patient(5))
     assert [found.config.name for found in await streams.streams_info()] == []
     await streams.add_stream(name="LEFT", subjects=["left.>"])
     await connection.close()

@@ -15,6 +15,7 @@ from embedded.process import Process
 from embedded.servers import Ports, Server, servers
 
 from testkit.directories import data_directory
+from testkit.patience import patient
 from testkit.portal import Portal
 
 
@@ -116,7 +117,7 @@ class TestServers:
     async def _delete_streams(self) -> None:
         connection = await nats.connect(self.nats.url)
         try:
-            stream_manager = connection.jsm()
+            stream_manager = connection.jsm(timeout=patient(5))
             for stream in await stream_manager.streams_info():
                 if stream.config.name is not None:
                     await stream_manager.delete_stream(stream.config.name)

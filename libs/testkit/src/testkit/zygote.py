@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -24,6 +25,7 @@ from embedded.catalogue import SERVICES
 from embedded.process import LONGEST_LINE, Child, Program, execute
 
 from testkit.nursery import PID_BYTES, Request
+from testkit.patience import patient
 
 PYTHON = (sys.executable, "-P", "-m")
 """How the commands begin that can be forked instead."""
@@ -69,14 +71,21 @@ class Zygote:
         within_s: float = 60,
     ) -> subprocess.CompletedProcess[str]:
         """Run it to its end, as `subprocess.run` does that captures its output; `TimeoutExpired` if that is late."""
+        within_s = patient(within_s)
         with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
             told = self.fork(command, environment, directory, output.fileno(), errors.fileno())
             with os.fdopen(told) as fate:
                 pid = int(fate.readline())
-                if not select.select([told], [], [], within_s)[0]:
-                    os.kill(pid, signal.SIGKILL)
+                status = None
+                try:
+                    if select.select([told], [], [], within_s)[0]:
+                        status = int(fate.readline())
+                finally:
+                    if status is None:
+                        with suppress(ProcessLookupError):
+                            os.kill(pid, signal.SIGKILL)
+                if status is None:
                     raise subprocess.TimeoutExpired(command, within_s)
-                status = int(fate.readline())
             output.seek(0)
             errors.seek(0)
             return subprocess.CompletedProcess(command, status, output.read().decode(), errors.read().decode())

@@ -1,0 +1,12 @@
+"""Clients of HTTP and WebSocket whose deadlines are those of a test, instead of their libraries' own."""
+
+from functools import partial
+
+import httpx
+from websockets.asyncio import client
+
+from testkit.patience import patient
+
+http_client = partial(httpx.AsyncClient, timeout=patient(10))
+
+connect = partial(client.connect, open_timeout=patient(10), ping_timeout=patient(20), close_timeout=patient(10))
