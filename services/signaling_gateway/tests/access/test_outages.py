@@ -33,7 +33,8 @@ async def players(world: World, peer: str) -> Players:
     world.owners.replies["p2p.hosts.of_peer"] = PeerHost(host=None).model_dump_json().encode()
     out = f"{peer}-out"
     tokens, kicked = await world.tokens(player_id=peer), (await world.tokens(player_id=out))["token"]
-    assert (await world.here.post(f"/api/v1/peers/{out}/kick", headers=world.operator)).status_code == 200
+    kick = {"for_s": 600}  # it outlasts every test
+    assert (await world.here.post(f"/api/v1/peers/{out}/kick", json=kick, headers=world.operator)).status_code == 200
     for gateway in (world.here, world.there):
 
         async def refuses() -> bool:
