@@ -7,9 +7,6 @@ from typing import Any
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Locator, Page, expect
 
-PATIENCE_MS = 15_000
-"""For what takes another process; nothing is asserted of how long it took."""
-
 
 class ConsolePage:
     """Waits for what an operator would wait for."""
@@ -20,7 +17,6 @@ class ConsolePage:
         """Of its scripts, and of its own policy."""
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("console", lambda said: self._hear(said.type, said.text))
-        page.set_default_timeout(PATIENCE_MS)
 
     def _hear(self, kind: str, text: str) -> None:
         # What does not load is the browser's to tell, of a gateway that is away; everything else is ours.
@@ -40,19 +36,19 @@ class ConsolePage:
     async def sees(self, selector: str, words: str | None = None) -> Locator:
         """Wait until it is there, with these words."""
         found = self.page.locator(selector).first
-        await expect(found).to_be_visible(timeout=PATIENCE_MS)
+        await expect(found).to_be_visible()
         if words is not None:
-            await expect(found).to_contain_text(words, timeout=PATIENCE_MS)
+            await expect(found).to_contain_text(words)
         return found
 
     async def sees_not(self, selector: str) -> None:
-        await expect(self.page.locator(selector)).to_be_hidden(timeout=PATIENCE_MS)
+        await expect(self.page.locator(selector)).to_be_hidden()
 
     def row(self, key: str) -> Locator:
         return self.page.locator("#table tbody tr").and_(self.page.locator(f"[data-key={quoted(key)}]"))
 
     async def has_row(self, key: str, words: str = "") -> Locator:
-        await expect(self.row(key)).to_contain_text(words, timeout=PATIENCE_MS)
+        await expect(self.row(key)).to_contain_text(words)
         return self.row(key)
 
     async def open_row(self, key: str) -> None:
@@ -91,6 +87,8 @@ async def console_in(browser: Browser, **context: Any) -> AsyncIterator[ConsoleP
     """Open in a window of its own; an error in its scripts, or something that its policy forbids, fails the test."""
     window = await browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | context)
     console = ConsolePage(await window.new_page())
-    yield console
-    await window.close()
+    try:
+        yield console
+    finally:
+        await window.close()
     assert console.errors == []

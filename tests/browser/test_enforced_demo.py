@@ -27,6 +27,7 @@ from embedded.secrets import operator_credentials
 from playwright.async_api import expect
 from sdk import GameServer, RefusedError, ServerKey, TokenDesk
 from testkit.eventually import eventually
+from testkit.patience import within
 from testkit.suites import RunningSuite, running_suite
 
 from tests.browser.demo_page import DemoPage
@@ -46,13 +47,18 @@ async def demo(suite: RunningSuite) -> AsyncIterator[str]:
         stdout=asyncio.subprocess.PIPE,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
-    assert process.stdout
-    async with asyncio.timeout(20):
-        while (words := (await process.stdout.readline()).decode().split())[:1] != ["open"]:
-            assert not process.stdout.at_eof(), "the demo ended"
-    yield words[1]
-    process.send_signal(signal.SIGTERM)
-    rest, _ = await process.communicate()
+    try:
+        assert process.stdout
+        async with within(20):
+            while (words := (await process.stdout.readline()).decode().split())[:1] != ["open"]:
+                assert not process.stdout.at_eof(), "the demo ended"
+        yield words[1]
+        process.send_signal(signal.SIGTERM)
+        rest, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
     assert "forgotten this host" in rest.decode()
 
 

@@ -77,6 +77,13 @@ class Terminal:
         with self._fate:
             return int(self._fate.readline())
 
+    def leave(self) -> None:
+        """Kill what still runs on it."""
+        if not self._fate.closed:
+            with suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGKILL)
+            self.ended()
+
     def _read(self) -> bool:
         # On Linux the end of a terminal's last program is an error.
         with suppress(OSError):
@@ -89,5 +96,7 @@ class Terminal:
 def on_terminal(*words: object, width: int, environment: Mapping[str, str] | None = None) -> tuple[int, list[str]]:
     """Its exit code and the lines it shows."""
     terminal = Terminal(*words, width=width, environment=environment)
-    code = terminal.ended()
-    return code, terminal.shown.splitlines()
+    try:
+        return terminal.ended(), terminal.shown.splitlines()
+    finally:
+        terminal.leave()

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from nats.js.api import StreamConfig
 from sdk import HostAgent
 from testkit.eventually import eventually
+from testkit.patience import patient, within
 from testkit.tasks import end
 
 from libs.sdk.tests.aiortc_player import aiortc_player
@@ -28,24 +29,37 @@ from libs.sdk.tests.conftest import stand_in, webrtc_stays_here
 __all__ = ["stand_in", "webrtc_stays_here"]
 
 
-async def started(*arguments):
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "cli", "demo", *arguments),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
+@pytest.fixture
+async def started():
+    """Starts demos; what still runs of them when the test is over is killed."""
+    processes = []
+
+    async def start(*arguments):
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "cli", "demo", *arguments),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
 
 
 async def line_with(process, word):
-    async with asyncio.timeout(20):
+    async with within(20):
         while word not in (line := (await process.stdout.readline()).decode()):
             assert line, await process.stderr.read()
     return line.strip()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_it_prints_the_page_to_open_and_ends_cleanly(stand_in, number):
+async def test_it_prints_the_page_to_open_and_ends_cleanly(stand_in, number, started):
     process = await started("--url", stand_in.url, "--zone", "geffen")
     assert await line_with(process, "open ") == f"open        {stand_in.url}/demo/?zone=geffen"
     (host_id,) = stand_in.hosts
@@ -57,21 +71,21 @@ async def test_it_prints_the_page_to_open_and_ends_cleanly(stand_in, number):
     assert stand_in.hosts == {}
 
 
-async def test_it_says_what_to_do_when_nothing_runs_there(tmp_path):
+async def test_it_says_what_to_do_when_nothing_runs_there(tmp_path, started):
     process = await started("--data-dir", str(tmp_path))
     _, err = await process.communicate()
     assert process.returncode == 1
     assert err.decode().startswith(f"error: nothing runs on {tmp_path}; start it with `p2p up --data-dir {tmp_path}`")
 
 
-async def test_it_says_what_to_do_when_nobody_answers():
+async def test_it_says_what_to_do_when_nobody_answers(started):
     process = await started("--url", f"http://127.0.0.1:{free_port()}")
     _, err = await process.communicate()
     assert process.returncode == 1
     assert err.decode().strip().endswith("is the suite running? `p2p up` starts it")
 
 
-async def test_it_says_so_when_a_second_demo_takes_over(stand_in):
+async def test_it_says_so_when_a_second_demo_takes_over(stand_in, started):
     process = await started("--url", stand_in.url)
     await line_with(process, "stop ")
     (host_id,) = stand_in.hosts
@@ -81,24 +95,24 @@ async def test_it_says_so_when_a_second_demo_takes_over(stand_in):
     assert "is the program running twice?" in err.decode()
 
 
-async def test_it_says_so_when_there_can_be_no_npcs(stand_in):
+async def test_it_says_so_when_there_can_be_no_npcs(stand_in, started):
     process = await started("--url", stand_in.url)
     assert "--nats" in await line_with(process, "no NPCs")
     process.send_signal(signal.SIGTERM)
     await process.communicate()
 
 
-async def test_npcs_wander_in_the_zone_until_it_ends(stand_in, nats_url):
+async def test_npcs_wander_in_the_zone_until_it_ends(stand_in, nats_url, started):
     async with await nats.connect(nats_url) as client:
-        await client.jetstream().add_stream(StreamConfig(name=NPC.name, subjects=[*NPC.subjects]))
+        await client.jetstream(timeout=patient(5)).add_stream(StreamConfig(name=NPC.name, subjects=[*NPC.subjects]))
         told = await client.subscribe("p2p.npc.geffen.demo-cat")
         await client.flush()
         process = await started("--url", stand_in.url, "--nats", nats_url, "--zone", "geffen")
-        first, second = [json.loads((await told.next_msg(timeout=20)).data) for _ in range(2)]
+        first, second = [json.loads((await told.next_msg(timeout=patient(20))).data) for _ in range(2)]
         assert (first["x"], first["y"]) != (second["x"], second["y"])
         process.send_signal(signal.SIGTERM)
         await process.communicate()
-        while not (last := json.loads((await told.next_msg(timeout=5)).data)).get("removed"):
+        while not (last := json.loads((await told.next_msg(timeout=patient(5))).data)).get("removed"):
             assert last["name"] == "Mira"
 
 
@@ -106,15 +120,15 @@ async def test_who_is_poked_starts_at_once(nats_url):
     event = {"zone_id": "geffen", "npc_id": "demo-cat", "event": "poked", "session_id": "s", "host_id": "h"}
     said: asyncio.Queue[str] = asyncio.Queue()
     async with await nats.connect(nats_url) as client:
-        await client.jetstream().add_stream(StreamConfig(name=NPC.name, subjects=[*NPC.subjects]))
+        await client.jetstream(timeout=patient(5)).add_stream(StreamConfig(name=NPC.name, subjects=[*NPC.subjects]))
         told = await client.subscribe("p2p.npc.geffen.demo-cat")
         await client.flush()
         living = asyncio.create_task(live_in("geffen", Entrance(nats_url, None), said.put_nowait))
-        await told.next_msg(timeout=10)
+        await told.next_msg(timeout=patient(10))
 
         async def startled():
             await client.publish("p2p.npcevents.geffen.demo-cat", json.dumps(event).encode())
-            state = json.loads((await told.next_msg(timeout=5)).data)
+            state = json.loads((await told.next_msg(timeout=patient(5))).data)
             return state.get("urgent") and state["status"] == "startled"
 
         await eventually(startled)

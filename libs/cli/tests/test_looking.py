@@ -17,6 +17,7 @@ from contracts.hosts import Host
 from contracts.sessions import Session
 from contracts.zones import ZoneExplained
 from rich.cells import cell_len
+from testkit.patience import patient
 from testkit.suites import running_suite
 
 from libs.cli.tests.terminal import Terminal, on_terminal, p2p
@@ -25,6 +26,20 @@ pytestmark = pytest.mark.servers
 
 HOSTILE = "[red]Bold[/red] \u202e\x1b[31m😀"
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@pytest.fixture
+def opened():
+    """Opens terminals; what still runs on them when the test is over is killed."""
+    terminals = []
+
+    def open_one(*words, width):
+        terminals.append(Terminal(*words, width=width))
+        return terminals[-1]
+
+    yield open_one
+    for terminal in terminals:
+        terminal.leave()
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +52,7 @@ def suite():
 
 @pytest.fixture(scope="module")
 def gateway(suite):
-    with httpx.Client(base_url=f"{suite.gateways[0]}/api/v1") as client:
+    with httpx.Client(base_url=f"{suite.gateways[0]}/api/v1", timeout=patient(10)) as client:
         yield client
 
 
@@ -167,8 +182,8 @@ def test_in_a_pipe_nothing_is_cut_or_coloured_and_hostile_names_are_text(suite, 
     assert out.count("[red]Bold[/red] \\u202e\\u001b[31m😀") == 12
 
 
-def test_watching_takes_the_screen_and_gives_it_back_at_ctrl_c(suite, populated, gateway):
-    terminal = Terminal("hosts", "--watch", "--data-dir", suite.data_dir, width=80)
+def test_watching_takes_the_screen_and_gives_it_back_at_ctrl_c(suite, populated, gateway, opened):
+    terminal = opened("hosts", "--watch", "--data-dir", suite.data_dir, width=80)
     terminal.until("host-11")
     gateway.post("/hosts", json={"host_id": "newcomer", "player_id": "new", "player_name": "New"})
     terminal.until("newcomer")
@@ -179,8 +194,8 @@ def test_watching_takes_the_screen_and_gives_it_back_at_ctrl_c(suite, populated,
     assert "Traceback" not in terminal.shown
 
 
-async def test_watching_outlives_who_is_asked(suite, populated):
-    terminal = Terminal("zones", "--watch", "--data-dir", suite.data_dir, width=100)
+async def test_watching_outlives_who_is_asked(suite, populated, opened):
+    terminal = opened("zones", "--watch", "--data-dir", suite.data_dir, width=100)
     terminal.until("every 2 s")
     async with suite.outage("zone_manager-1"):
         terminal.until("no zone_manager answers")
@@ -193,16 +208,18 @@ async def test_watching_outlives_who_is_asked(suite, populated):
 def test_programs_watch_line_by_line(suite, populated):
     command = [sys.executable, "-P", "-m", "cli", "sessions", "--watch", "--json", "--data-dir", str(suite.data_dir)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watching:
-        assert watching.stdout is not None
-        looks = [json.loads(watching.stdout.readline()) for _ in range(2)]
-        watching.send_signal(2)
+        try:
+            assert watching.stdout is not None
+            looks = [json.loads(watching.stdout.readline()) for _ in range(2)]
+        finally:
+            watching.send_signal(2)
     assert watching.returncode == 0
     assert all(look["items"] for look in looks)
 
 
-def test_ctrl_c_while_nobody_answers_says_nothing():
+def test_ctrl_c_while_nobody_answers_says_nothing(opened):
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        terminal = Terminal("hosts", "--nats", f"nats://127.0.0.1:{silent.getsockname()[1]}", width=80)
+        terminal = opened("hosts", "--nats", f"nats://127.0.0.1:{silent.getsockname()[1]}", width=80)
         called, _ = silent.accept()
         with called:
             terminal.interrupt()
@@ -235,8 +252,8 @@ def test_events_of_before_are_left_out(suite, populated):
     assert p2p("events", "--since", future, "--data-dir", suite.data_dir) == (0, "", "")
 
 
-def test_following_shows_what_comes_until_ctrl_c(suite, populated, gateway):
-    terminal = Terminal("events", "--follow", "--of", "zones", "--data-dir", suite.data_dir, width=120)
+def test_following_shows_what_comes_until_ctrl_c(suite, populated, gateway, opened):
+    terminal = opened("events", "--follow", "--of", "zones", "--data-dir", suite.data_dir, width=120)
     gateway.post("/zones/payon/disable-p2p")
     terminal.until("p2p off")
     gateway.post("/zones/payon/enable-p2p")
@@ -275,8 +292,8 @@ def test_what_cannot_be_done_is_one_line(suite, populated, words, reason):
     assert reason in said.error
 
 
-def test_deleting_asks_a_person(suite, populated, gateway):
-    terminal = Terminal("hosts", "delete", "host-11", "--data-dir", suite.data_dir, width=80)
+def test_deleting_asks_a_person(suite, populated, gateway, opened):
+    terminal = opened("hosts", "delete", "host-11", "--data-dir", suite.data_dir, width=80)
     terminal.until("Forget host-11 and move its sessions? [y/N]")
     terminal.type("n\n")
     assert terminal.ended() == 1

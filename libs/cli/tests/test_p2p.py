@@ -13,6 +13,7 @@ import pytest
 from embedded.catalogue import SERVICES
 from embedded.ports import free_port
 from testkit.eventually import eventually
+from testkit.patience import patient
 
 pytestmark = pytest.mark.servers
 
@@ -47,7 +48,7 @@ class P2p:
             cwd=self.data_dir.parent,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=patient(60),
             check=False,
         )
 
@@ -164,10 +165,14 @@ def test_ctrl_c_stops_a_suite_in_the_foreground(environment, tmp_path, number):
         cwd=tmp_path,
     ) as up:
         lines = []
-        for line in up.stdout or ():
-            lines.append(line)
-            if "stop  " in line:
-                up.send_signal(number)
+        try:
+            for line in up.stdout or ():
+                lines.append(line)
+                if "stop  " in line:
+                    up.send_signal(number)
+        except BaseException:
+            up.terminate()
+            raise
     assert up.returncode == 0
     assert "signaling_gateway-1  | drained\n" in lines
     assert lines[-1].endswith("| stopped\n")

@@ -27,9 +27,11 @@ async def query(suite, statement):
 def hung():
     """A process that is deaf to SIGTERM, as a service that hangs."""
     with subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"]) as process:
-        process.send_signal(signal.SIGSTOP)
-        yield Pid.of(process.pid)
-        process.kill()
+        try:
+            process.send_signal(signal.SIGSTOP)
+            yield Pid.of(process.pid)
+        finally:
+            process.kill()
 
 
 async def test_the_gateway_opens_when_the_others_are_ready_and_all_drain_when_it_is_down(run, log):

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 from opentelemetry.exporter.otlp.proto.http import Compression
+from testkit.patience import patient
 
 from libs.traces.tests.exporting import exporting, leave_a_trace
 
@@ -23,12 +24,14 @@ def running(directory: Path, **more: str) -> Iterator[httpx.Client]:
         [sys.executable, "-P", "-m", "traces"], env=environment, stdout=subprocess.PIPE, text=True
     )
     with process:
-        assert process.stdout is not None
-        found = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())
-        assert found is not None
-        with httpx.Client(base_url=found[0]) as client:
-            yield client
-        process.terminate()
+        try:
+            assert process.stdout is not None
+            found = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())
+            assert found is not None
+            with httpx.Client(base_url=found[0], timeout=patient(10)) as client:
+                yield client
+        finally:
+            process.terminate()
     assert process.returncode == 0
 
 

@@ -4,6 +4,8 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import httpx
 import pytest
@@ -11,9 +13,25 @@ from chassis.bus import connect_bus
 from contracts.hosts import Host
 from contracts.subjects import Message
 from embedded.ports import free_port
+from testkit.clients import http_client
 from testkit.eventually import eventually
+from testkit.patience import within
 
 from services.signaling_gateway.tests.rest.owners import OWNERS, Owners, example
+
+
+@asynccontextmanager
+async def gateway(environment: dict[str, str], stderr: int | None = None) -> AsyncIterator[asyncio.subprocess.Process]:
+    """One as a process; killed in the end, if it has not ended."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "signaling_gateway", env=environment, stderr=stderr
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
 
 
 async def test_what_is_in_flight_is_answered(nats_url: str, redis_url: str, postgres_url: str):
@@ -25,7 +43,6 @@ async def test_what_is_in_flight_is_answered(nats_url: str, redis_url: str, post
         "POSTGRES_URL": postgres_url,
         "HTTP_PORT": str(port),
     }
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "signaling_gateway", env=environment)
     arrived, released = asyncio.Event(), asyncio.Event()
 
     async def wait(_question: Message) -> bytes:
@@ -33,7 +50,11 @@ async def test_what_is_in_flight_is_answered(nats_url: str, redis_url: str, post
         await released.wait()
         return example(Host)
 
-    async with connect_bus(nats_url, "owners") as bus, httpx.AsyncClient(base_url=url) as client:
+    async with (
+        gateway(environment) as process,
+        connect_bus(nats_url, "owners") as bus,
+        http_client(base_url=url) as client,
+    ):
         owners = Owners(bus, {"p2p.hosts.get": wait})
         async with owners.answering(*OWNERS):
             await eventually(lambda: answers(client), within=20)
@@ -47,7 +68,8 @@ async def test_what_is_in_flight_is_answered(nats_url: str, redis_url: str, post
             response = await begun
             assert response.status_code == 200
             assert response.content == example(Host)
-    assert await asyncio.wait_for(process.wait(), 10) == 0
+        async with within(10):
+            assert await process.wait() == 0
 
 
 async def answers(client: httpx.AsyncClient) -> bool:
@@ -58,7 +80,7 @@ async def answers(client: httpx.AsyncClient) -> bool:
 
 
 async def closed(url: str) -> bool:
-    async with httpx.AsyncClient() as newcomer:
+    async with http_client() as newcomer:
         try:
             await newcomer.get(f"{url}/health/live")
         except httpx.TransportError:
@@ -68,14 +90,8 @@ async def closed(url: str) -> bool:
 
 @pytest.mark.parametrize("variable", ["0.0.0.0"])
 async def test_an_address_for_strangers_is_refused_in_one_line(variable: str):
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "signaling_gateway",
-        env=os.environ | {"HTTP_HOST": variable},
-        stderr=asyncio.subprocess.PIPE,
-    )
-    _, told = await process.communicate()
+    async with gateway(os.environ | {"HTTP_HOST": variable}, stderr=asyncio.subprocess.PIPE) as process:
+        _, told = await process.communicate()
 
     assert process.returncode == 2
     assert told.decode().count("\n") == 1
