@@ -6,13 +6,17 @@ from pathlib import Path
 
 import aioice.ice
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
+from testkit.patience import patient
 from testkit.suites import RunningSuite, running_suite
 
 from libs.sdk.tests.stand_in import StandIn, running_stand_in
 from tests.browser.demo_page import DemoPage
 
 WEB = Path(__file__).parents[2] / "services" / "signaling_gateway" / "src" / "signaling_gateway" / "web"
+
+PATIENCE_MS = patient(20_000)
+"""How long a page is waited for, whatever for: another process, a lease, a return."""
 
 FLAGS = (
     "--disable-features=WebRtcHideLocalIpsWithMdns",  # a name in place of an address takes a second to resolve
@@ -53,7 +57,9 @@ async def browser() -> AsyncIterator[Browser]:
     chromium = shutil.which("chromium-headless-shell")
     assert chromium, "these tests drive Debian's Chromium: apt-get install chromium-headless-shell"
     async with async_playwright() as playwright:
-        launched = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        launched = await playwright.chromium.launch(executable_path=chromium, args=FLAGS, timeout=2 * PATIENCE_MS)
+        launched.on("context", lambda context: context.set_default_timeout(PATIENCE_MS))
+        expect.set_options()
         yield launched
         await launched.close()
 
@@ -63,6 +69,8 @@ async def page(browser: Browser) -> AsyncIterator[DemoPage]:
     """The demo page in a window of its own; an error in its script fails the test."""
     context = await browser.new_context()
     demo = DemoPage(await context.new_page())
-    yield demo
-    await context.close()
+    try:
+        yield demo
+    finally:
+        await context.close()
     assert demo.errors == []

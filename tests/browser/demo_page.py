@@ -6,13 +6,12 @@ from playwright.async_api import Locator, Page, expect
 
 
 class DemoPage:
-    """Waits for what a person would wait for, ten seconds at most."""
+    """Waits for what a person would wait for."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
         self.errors: list[str] = []
         page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.set_default_timeout(10_000)
 
     async def open(self, gateway: str, name: str = "anna", zone: str = "prontera") -> None:
         await self.page.goto(f"{gateway}/demo/?{urlencode({'zone': zone, 'name': name})}")
@@ -30,8 +29,8 @@ class DemoPage:
     async def sees(self, step: str, state: str, words: str = "") -> None:
         item = self.page.locator(f'[data-step="{step}"]')
         try:
-            await expect(item).to_have_attribute("data-state", state, timeout=10_000)
-            await expect(item).to_contain_text(words, timeout=10_000)
+            await expect(item).to_have_attribute("data-state", state)
+            await expect(item).to_contain_text(words)
         except AssertionError as error:
             error.add_note(f"the page says: {await self.page.locator('main').inner_text()}")
             raise
@@ -43,11 +42,11 @@ class DemoPage:
         return self.page.locator("#messages .mine", has_text=text)
 
     async def hears(self, text: str) -> None:
-        await expect(self.page.locator("#messages")).to_contain_text(text, timeout=10_000)
+        await expect(self.page.locator("#messages")).to_contain_text(text)
 
     async def fails(self, title: str, words: str) -> None:
         failure = self.page.locator("#failure")
-        await expect(failure).to_be_visible(timeout=10_000)
+        await expect(failure).to_be_visible()
         await expect(failure).to_contain_text(title)
         await expect(failure).to_contain_text(words)
 

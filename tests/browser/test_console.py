@@ -15,10 +15,11 @@ from embedded.ports import free_port
 from embedded.probes import http_ready
 from playwright.async_api import Browser, expect
 from sdk import AiServer
+from testkit.clients import http_client
 from testkit.eventually import eventually
 from testkit.suites import RunningSuite, running_suite
 
-from tests.browser.console_page import PATIENCE_MS, ConsolePage, console_in
+from tests.browser.console_page import ConsolePage, console_in
 
 MACHINE = {"player_id": "p", "player_name": "Ada", "cpu_cores": 8, "memory_mb": 16384, "network_speed_mbps": 1000}
 
@@ -44,8 +45,10 @@ def span_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with subprocess.Popen(
         [sys.executable, "-P", "-m", "traces"], env=environment, stdout=subprocess.DEVNULL
     ) as process:
-        yield f"http://127.0.0.1:{port}"
-        process.terminate()
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
 
 
 def spans_in(directories: pytest.TempPathFactory) -> Path:
@@ -70,7 +73,7 @@ async def console(browser: Browser) -> AsyncIterator[ConsolePage]:
 @pytest.fixture
 async def elsewhere(suite: RunningSuite) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the other gateway."""
-    async with httpx.AsyncClient(base_url=suite.gateways[1], timeout=10) as client:
+    async with http_client(base_url=suite.gateways[1]) as client:
         yield client
 
 
@@ -115,7 +118,7 @@ async def test_its_state_is_followed(suite, console, api):
     await api.post("/api/v1/hosts/follow-me/drain")
     await console.has_row("follow-me", "draining")
     await api.delete("/api/v1/hosts/follow-me")
-    await expect(console.row("follow-me")).to_have_count(0, timeout=PATIENCE_MS)
+    await expect(console.row("follow-me")).to_have_count(0)
 
 
 async def test_a_host_opens_with_the_parts_of_its_score(suite, console, api):
@@ -170,7 +173,7 @@ async def test_the_npcs_of_a_zone_are_on_its_map(suite, console, api):
         await console.sees("#npc-note", "1 NPCs")
         before = await console.find('circle[data-npc="cow"]').bounding_box()
         await server.publish("meadow", NpcState(npc_id="dog", name="<b>Dog</b>", x=60, y=4))
-        await expect(console.find('circle[data-npc="dog"] title')).to_have_text("<b>Dog</b>", timeout=PATIENCE_MS)
+        await expect(console.find('circle[data-npc="dog"] title')).to_have_text("<b>Dog</b>")
     assert before is not None
 
 
@@ -213,12 +216,12 @@ async def test_many_hosts_are_paged_and_found(suite, console, api):
     for number in range(55):
         await register(api, f"many-{number:02d}", region="many")
     await console.open(suite.gateways[0], "hosts?region=many")
-    await expect(console.find("#table tbody tr")).to_have_count(50, timeout=PATIENCE_MS)
+    await expect(console.find("#table tbody tr")).to_have_count(50)
     await console.page.click("#next")
-    await expect(console.find("#rows")).to_have_text("51 to 55", timeout=PATIENCE_MS)
-    await expect(console.find("#table tbody tr")).to_have_count(5, timeout=PATIENCE_MS)
+    await expect(console.find("#rows")).to_have_text("51 to 55")
+    await expect(console.find("#table tbody tr")).to_have_count(5)
     await console.page.click("#back")
-    await expect(console.find("#rows")).to_have_text("1 to 50", timeout=PATIENCE_MS)
+    await expect(console.find("#rows")).to_have_text("1 to 50")
     await console.page.fill("#filters .find", "many-54")
     await console.page.keyboard.press("Enter")
     await console.sees("#details-title", "many-54")

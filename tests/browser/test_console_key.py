@@ -2,13 +2,13 @@
 
 from collections.abc import AsyncIterator, Iterator
 
-import httpx
 import pytest
 from embedded.plan import Mode
 from playwright.async_api import Browser, expect
+from testkit.clients import http_client
 from testkit.suites import RunningSuite, running_suite
 
-from tests.browser.console_page import PATIENCE_MS, ConsolePage, console_in
+from tests.browser.console_page import ConsolePage, console_in
 from tests.journeys.test_enforced import key_of
 
 
@@ -60,11 +60,11 @@ async def test_it_is_a_shell_until_it_has_an_operators_key(suite, console):
 
 async def test_a_key_that_is_revoked_opens_nothing_any_more(suite, console):
     operator = await key_of(suite, "operator")
-    async with httpx.AsyncClient(base_url=suite.gateways[0], headers=operator) as api:
+    async with http_client(base_url=suite.gateways[0], headers=operator) as api:
         made = (await api.post("/api/v1/auth/keys", json={"role": "operator"})).json()
         await console.page.goto(suite.gateways[0])
         await enter(console, made["key"])
         await console.is_live()
         assert (await api.delete(f"/api/v1/auth/keys/{made['key_id']}")).status_code < 300
-    await expect(console.find("#key[open]")).to_be_visible(timeout=PATIENCE_MS)
+    await expect(console.find("#key[open]")).to_be_visible()
     await console.sees("#key-refused", "revoked")

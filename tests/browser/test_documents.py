@@ -45,6 +45,6 @@ async def test_a_web_client_as_written_has_a_channel_in_enforced_mode(
     page.on("pageerror", lambda error: errors.append(str(error)))
     await page.goto(clone.here("http://127.0.0.1:8080"))
     for words in ("channel open after", "host says", "NPCs"):
-        await expect(page.locator("#log"), "\n".join(errors)).to_contain_text(words, timeout=15_000)
+        await expect(page.locator("#log"), "\n".join(errors)).to_contain_text(words)
     await context.close()
     assert errors == []

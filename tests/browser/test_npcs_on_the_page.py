@@ -23,6 +23,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from playwright.async_api import expect
 from sdk import AiServer, HostAgent, OnClose, ai_server, feeding
 from testkit.eventually import eventually
+from testkit.patience import patient
 from testkit.suites import RunningSuite, running_suite
 from testkit.tasks import end
 
@@ -136,7 +137,7 @@ def traced(suite: RunningSuite, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
 
 async def test_npcs_of_an_ai_server_walk_on_the_map(suite, api, page):
     async with playing(suite, api, page, "market") as agent, walking(suite, "market"):
-        await expect(page.npc("guard")).to_be_visible(timeout=SOON_S * 1000)
+        await expect(page.npc("guard")).to_be_visible()
         await moves(page, "guard")
         await expect(page.page.locator("#sky")).to_contain_text("rain · dusk")
         assert {*agent.npcs("market")} == {"guard", "smith"}
@@ -151,14 +152,14 @@ async def test_plain_nats_is_an_ai_server_too(suite, api, page):
 
         await client.publish("p2p.npc.harbour.pier", b'{"npc_id": "pier", "x": 0, "y": 0}')
         await say(5)
-        await expect(page.npc("fisher")).to_be_visible(timeout=SOON_S * 1000)
+        await expect(page.npc("fisher")).to_be_visible()
         await say(20)
         await moves(page, "fisher")
 
 
 async def test_they_keep_walking_when_the_leading_scheduler_is_killed(suite, api, page):
     async with playing(suite, api, page, "tower"), walking(suite, "tower"):
-        await expect(page.npc("guard")).to_be_visible(timeout=SOON_S * 1000)
+        await expect(page.npc("guard")).to_be_visible()
         await suite.kill(await leading(suite))
         await moves(page, "guard")
         await moves(page, "guard")
@@ -168,7 +169,7 @@ async def leading(suite: RunningSuite) -> str:
     async with await nats.connect(suite.nats) as client:
 
         async def leader() -> Any:
-            return json.loads((await client.request(LIST_JOBS.subject, b"{}", timeout=5)).data)["leader"]
+            return json.loads((await client.request(LIST_JOBS.subject, b"{}", timeout=patient(5))).data)["leader"]
 
         name: str = await eventually(leader, within=SOON_S)
     return name
@@ -177,10 +178,10 @@ async def leading(suite: RunningSuite) -> str:
 async def test_an_urgent_change_is_one_trace_from_publish_to_page(suite, api, page, traced):
     async with playing(suite, api, page, "alley"), AiServer(suite.nats) as server:
         await server.publish("alley", NpcState(npc_id="thief", x=1, y=1))
-        await expect(page.npc("thief")).to_be_visible(timeout=SOON_S * 1000)
+        await expect(page.npc("thief")).to_be_visible()
         await server.publish("alley", NpcState(npc_id="thief", x=2, y=2, status="running", urgent=True))
         on_the_map = page.page.locator("#map[data-traceparent]")
-        await expect(on_the_map).to_be_visible(timeout=SOON_S * 1000)
+        await expect(on_the_map).to_be_visible()
         await expect(page.npc("thief")).to_contain_text("running")
         _, trace_id, last_span, _ = (await on_the_map.get_attribute("data-traceparent") or "").split("-")
 
@@ -199,7 +200,7 @@ async def test_an_urgent_change_is_one_trace_from_publish_to_page(suite, api, pa
 async def test_a_periodic_change_links_to_the_publishes_it_carries(suite, api, page, traced):
     async with playing(suite, api, page, "garden"), AiServer(suite.nats) as server:
         await server.publish("garden", NpcState(npc_id="rose", x=1, y=1), NpcState(npc_id="bee", x=2, y=2))
-        await expect(page.npc("bee")).to_be_visible(timeout=SOON_S * 1000)
+        await expect(page.npc("bee")).to_be_visible()
         await server.publish("garden", NpcState(npc_id="rose", x=3, y=1), NpcState(npc_id="bee", x=4, y=2))
 
         def linked():
@@ -215,19 +216,19 @@ async def test_who_is_clicked_on_the_map_reacts_at_once(suite, api, page):
     async with playing(suite, api, page, "village"):
         living = asyncio.create_task(live_in("village", Entrance(suite.nats, None), lambda _: None))
         cat = page.npc("demo-cat")
-        await expect(cat).to_be_visible(timeout=SOON_S * 1000)
+        await expect(cat).to_be_visible()
         await cat.click(force=True)  # it walks: nobody waits until it stands still
-        await expect(cat).to_contain_text("startled", timeout=SOON_S * 1000)
+        await expect(cat).to_contain_text("startled")
         await end(living)
 
 
 async def test_players_of_a_lost_host_are_on_the_central_server_until_one_is_back(suite, api, page):
     async with playing(suite, api, page, "refuge"), walking(suite, "refuge"):
-        await expect(page.npc("guard")).to_be_visible(timeout=SOON_S * 1000)
+        await expect(page.npc("guard")).to_be_visible()
         await api.delete("/api/v1/hosts/host-refuge")
-        await expect(page.page.locator("#fallback")).to_contain_text("central.example:6900", timeout=SOON_S * 1000)
+        await expect(page.page.locator("#fallback")).to_contain_text("central.example:6900")
         async with chatting_host(suite, "refuge", "second-refuge"):
-            await expect(page.page.locator("#fallback")).to_be_hidden(timeout=SOON_S * 1000)
+            await expect(page.page.locator("#fallback")).to_be_hidden()
             await page.sees("channel", "done")
             await expect(page.page.locator("#host")).to_have_text("second-refuge")
             await moves(page, "guard")

@@ -1,12 +1,12 @@
 """The SDK's example programs beside the whole suite, over NATS and REST alone."""
 
-import asyncio
 import json
 
-import httpx
 import nats
 import pytest
+from testkit.clients import http_client
 from testkit.eventually import eventually
+from testkit.patience import patient, within
 
 from libs.sdk.tests.aiortc_player import aiortc_player
 from libs.sdk.tests.test_examples import running
@@ -14,7 +14,7 @@ from libs.sdk.tests.test_examples import running
 
 @pytest.fixture
 async def api(suite):
-    async with httpx.AsyncClient(base_url=f"{suite.gateways[0]}/api/v1", timeout=10) as client:
+    async with http_client(base_url=f"{suite.gateways[0]}/api/v1") as client:
         yield client
 
 
@@ -46,7 +46,7 @@ async def test_what_an_ai_server_says_of_its_npcs_is_kept(suite):
     client = await nats.connect(suite.nats)
 
     async def kept(subject):
-        return json.loads((await client.jetstream().get_last_msg("NPC", subject)).data or b"")
+        return json.loads((await client.jetstream(timeout=patient(5)).get_last_msg("NPC", subject)).data or b"")
 
     async def walked():
         try:
@@ -70,6 +70,6 @@ async def test_a_zone_host_moves_its_players(suite, api, forgotten_after):
 
         await eventually(connected)
         (await finn.enter("geffen")).send(json.dumps({"x": 1, "y": 2}))
-        async with asyncio.timeout(10):
+        async with within(10):
             while json.loads(await finn.heard.get())["places"] != {"finn": [1, 2]}:
                 pass
