@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-import httpx
 import nats
 import pytest
 from nats.aio.client import Client
+from testkit.clients import http_client
 from testkit.eventually import eventually
+from testkit.patience import patient
 from testkit.suites import RunningSuite, running_suite
 
 from services.signaling_gateway.tests.signaling.client import Peer, dial
@@ -25,7 +26,7 @@ STEP_S = 0.05
 @pytest.fixture(scope="module")
 def suite() -> Iterator[RunningSuite]:
     """A suite with two schedulers, of which one waits for the other to fall silent for a second."""
-    with running_suite({"scheduler": 2}, {"SCHEDULER_LEASE_S": "1"}) as running:
+    with running_suite({"scheduler": 2}, {"SCHEDULER_LEASE_S": str(patient(1))}) as running:
         yield running
 
 
@@ -82,7 +83,7 @@ class Watcher:
 
 @asynccontextmanager
 async def watched(suite: RunningSuite, zone_id: str) -> AsyncIterator[tuple[Watcher, World]]:
-    async with httpx.AsyncClient(base_url=suite.gateways[0], timeout=10) as api:
+    async with http_client(base_url=suite.gateways[0]) as api:
         zone = {**ZONE, "zone_id": zone_id, "map_name": zone_id, "regions": [zone_id]}
         assert (await api.post("/api/v1/zones/", json=zone)).status_code == 201
         host = {**HOST, "host_id": f"host-{zone_id}", "region": zone_id}
@@ -104,7 +105,7 @@ async def watched(suite: RunningSuite, zone_id: str) -> AsyncIterator[tuple[Watc
 async def _leader(suite: RunningSuite) -> str:
     client: Client = await nats.connect(suite.nats)
     try:
-        answer = json.loads((await client.request("p2p.jobs.list", b"{}", timeout=5)).data)
+        answer = json.loads((await client.request("p2p.jobs.list", b"{}", timeout=patient(5))).data)
     finally:
         await client.close()
     leader: str | None = answer["leader"]

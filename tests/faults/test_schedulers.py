@@ -19,9 +19,10 @@ from embedded.catalogue import SERVICES
 from nats.aio.client import Client
 from nats.js.errors import KeyNotFoundError
 from testkit.eventually import eventually
+from testkit.patience import patient
 from testkit.suites import RunningSuite, running_suite
 
-EVERY = timedelta(seconds=1.1)
+EVERY = timedelta(seconds=patient(1.1))
 """Twice as long as a takeover: the lease (0.3 s), a look at it (25 ms), and a round of the calendar (0.2 s)."""
 
 DUE_TIMES = 200
@@ -35,7 +36,7 @@ WORKED_ON = (JobName.SESSION_HEALTH, JobName.SESSION_CLEANUP)
 """The jobs that session_manager does; the third is the leader's own."""
 
 QUICK = {
-    "SCHEDULER_LEASE_S": "0.3",
+    "SCHEDULER_LEASE_S": str(patient(0.3)),
     "SCHEDULER_SESSION_HEALTH_EVERY_S": str(EVERY.total_seconds()),
     "SCHEDULER_SESSION_CLEANUP_EVERY_S": str(EVERY.total_seconds()),
     "SCHEDULER_NPC_FEED_EVERY_S": str(EVERY.total_seconds()),
@@ -69,7 +70,7 @@ class Leader(NamedTuple):
 
 async def _leader(client: Client) -> Leader | None:
     """Read it where it is kept: a scheduler that is stopped answers nobody."""
-    keys = await client.jetstream().key_value("scheduler")
+    keys = await client.jetstream(timeout=patient(5)).key_value("scheduler")
     entry = await keys.get("lease")
     lease = json.loads(entry.value or b"{}")
     return Leader(lease["holder"], lease["term"] or int(entry.revision or 0)) if lease.get("holder") else None
@@ -79,7 +80,7 @@ async def _settled(client: Client) -> Leader:
     """Give the leader; not before it has ticked every job since it took over."""
     leader = await _leader(client)
     assert leader is not None, "nobody leads"
-    keys = await client.jetstream().key_value("scheduler")
+    keys = await client.jetstream(timeout=patient(5)).key_value("scheduler")
     for job in JobName:
         try:
             entry = await keys.get(f"ticked.{job}")
@@ -91,10 +92,14 @@ async def _settled(client: Client) -> Leader:
 
 async def _facts(client: Client, since: datetime) -> list[JobFact]:
     """What was told of all runs since, as the stream has it."""
-    subscription = await client.jetstream().subscribe("p2p.events.jobs.>", stream=EVENTS.name, ordered_consumer=True)
-    told = (await client.jetstream().stream_info(EVENTS.name)).state.messages
+    subscription = await client.jetstream(timeout=patient(5)).subscribe(
+        "p2p.events.jobs.>", stream=EVENTS.name, ordered_consumer=True
+    )
+    told = (await client.jetstream(timeout=patient(5)).stream_info(EVENTS.name)).state.messages
     try:
-        facts = [JobFact.model_validate_json((await subscription.next_msg(timeout=5)).data) for _ in range(told)]
+        facts = [
+            JobFact.model_validate_json((await subscription.next_msg(timeout=patient(5))).data) for _ in range(told)
+        ]
     finally:
         await subscription.unsubscribe()
     return [fact for fact in facts if fact.due_at >= since]
@@ -144,10 +149,11 @@ class Storm:
 
     async def _stop(self, leader: str) -> None:
         self._suite.send(leader, signal.SIGSTOP)
-        await asyncio.sleep(self._random.uniform(0.05, 2.5))
+        await asyncio.sleep(self._random.uniform(0.05, patient(2.5)))
         self._suite.send(leader, signal.SIGCONT)
 
 
+@pytest.mark.time_limit(150)
 async def test_each_of_200_due_times_takes_effect_once_whatever_happens_to_the_leader(
     suite: RunningSuite, client: Client
 ) -> None:
@@ -196,7 +202,7 @@ async def test_a_leader_that_wakes_up_has_no_effect(suite: RunningSuite, client:
     # What it was about to send when it was stopped, and the stream gets now: due times nobody else has told.
     forgotten = [JobDue(job=job, due_at=began - timedelta(milliseconds=1), fence=asleep.term) for job in WORKED_ON]
     for due in forgotten:
-        await client.jetstream().publish(JOB_DUE.of(job=due.job), due.model_dump_json().encode())
+        await client.jetstream(timeout=patient(5)).publish(JOB_DUE.of(job=due.job), due.model_dump_json().encode())
     await eventually(lambda: _enough(suite, woken), within=10, of="runs after it woke up")
 
     runs = await _runs(suite, began - EVERY)
@@ -218,7 +224,7 @@ async def test_a_job_whose_worker_was_killed_is_finished_by_the_next() -> None:
         async with database.transaction():
             # The work is done, and is about to be noted.
             await database.execute("LOCK job_runs IN SHARE ROW EXCLUSIVE MODE")
-            answer = await client.request(RUN_JOB.subject, b'{"job": "session-cleanup"}', timeout=5)
+            answer = await client.request(RUN_JOB.subject, b'{"job": "session-cleanup"}', timeout=patient(5))
             due = JobDue.model_validate_json(answer.data)
             await eventually(lambda: _waits_for_lock(database), of="the worker at its note")
             await suite.kill("session_manager-1")

@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import httpx
 import nats
 import pytest
 from nats.aio.msg import Msg
 from redis.asyncio import from_url
+from testkit.clients import http_client
 from testkit.eventually import eventually
+from testkit.patience import patient
 from testkit.portal import Portal
 from testkit.servers import TestServer
 from testkit.suites import RunningSuite, running_suite
@@ -56,7 +57,7 @@ def suite(service: FakeAiService, servers: Any) -> Iterator[RunningSuite]:
         "AI_SERVICE_URL": service.url,
         "AI_SERVICE_NPCS": json.dumps({"town": TOWN}),
         "AI_REDIS_URL": redis.url,
-        "SCHEDULER_LEASE_S": "1",
+        "SCHEDULER_LEASE_S": str(patient(1)),
         "SCHEDULER_NPC_FEED_EVERY_S": "0.5",
     }
     with running_suite({"scheduler": 2}, environment) as running:
@@ -88,7 +89,7 @@ async def listening(suite: RunningSuite) -> AsyncIterator[list[bytes]]:
 @asynccontextmanager
 async def playing(suite: RunningSuite, zone_id: str) -> AsyncIterator["Screen"]:
     """A player whose socket hears the zone's feed."""
-    async with httpx.AsyncClient(base_url=suite.gateways[0], timeout=10) as api:
+    async with http_client(base_url=suite.gateways[0]) as api:
         zone = {**ZONE, "zone_id": zone_id, "map_name": zone_id, "regions": [zone_id]}
         assert (await api.post("/api/v1/zones/", json=zone)).status_code == 201
         host = {**HOST, "host_id": f"host-{zone_id}", "region": zone_id}
@@ -129,7 +130,7 @@ class Screen:
 async def _leader(suite: RunningSuite) -> str:
     client = await nats.connect(suite.nats)
     try:
-        answer = json.loads((await client.request("p2p.jobs.list", b"{}", timeout=5)).data)
+        answer = json.loads((await client.request("p2p.jobs.list", b"{}", timeout=patient(5))).data)
     finally:
         await client.close()
     return str(answer["leader"])

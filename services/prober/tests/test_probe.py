@@ -14,6 +14,7 @@ from prober.errors import NotProbedError, NotReachedError
 from prober.exchange import Exchange
 from prober.measuring import Miss
 from prober.probe import WebRtc, stun_servers
+from testkit.patience import patient
 from testkit.servers import TestServer
 
 from services.prober.tests.hosts import echo, good_host, on_socket, says, says_sdp, strange_host
@@ -30,11 +31,11 @@ def way(bus: Bus) -> WebRtc:
 @pytest.fixture
 def impatient(monkeypatch):
     """The deadlines, short: what waits for them here waits in vain anyway."""
-    monkeypatch.setattr(exchange, "ANSWERED_WITHIN_S", 0.3)
-    monkeypatch.setattr(probe, "CONNECTED_WITHIN_S", 1.0)
+    monkeypatch.setattr(exchange, "ANSWERED_WITHIN_S", patient(0.3))
+    monkeypatch.setattr(probe, "CONNECTED_WITHIN_S", patient(1))
     monkeypatch.setattr(probe, "PING_EVERY_S", 0.01)
-    monkeypatch.setattr(probe, "LOST_AFTER_S", 0.3)
-    monkeypatch.setattr(probe, "UPLOADED_WITHIN_S", 0.5)
+    monkeypatch.setattr(probe, "LOST_AFTER_S", patient(0.3))
+    monkeypatch.setattr(probe, "UPLOADED_WITHIN_S", patient(0.5))
 
 
 async def missed(way, serve, bus, due=DUE):
@@ -47,7 +48,7 @@ async def missed(way, serve, bus, due=DUE):
 async def test_a_host_of_the_sdk_is_measured(way, bus):
     async with on_socket(bus, "host 1", good_host(bus)):
         found, upload = await way.measure(DUE)
-    assert 0 < found.round_trip_ms < 1000
+    assert 0 < found.round_trip_ms < patient(1000)
     assert found.jitter_ms is not None
     assert found.packet_loss_percent == 0
     assert upload is None
@@ -191,7 +192,7 @@ async def test_a_channel_closed_midway_is_a_miss(way, bus):
 @pytest.mark.parametrize("label", [PING_CHANNEL, UPLOAD_CHANNEL])
 @pytest.mark.parametrize(("size", "times"), [(64 * 1024, 1600), (20, 50_000)])
 async def test_a_host_that_floods_is_left_after_a_few_bytes(way, bus, monkeypatch, label, size, times):
-    monkeypatch.setattr(probe, "CONNECTED_WITHIN_S", 60)  # it shares this process, and keeps it busy
+    monkeypatch.setattr(probe, "CONNECTED_WITHIN_S", patient(60))  # it shares this process, and keeps it busy
     flooding: list[RTCDataChannel] = []
 
     def opened(_, channel):

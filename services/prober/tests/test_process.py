@@ -16,7 +16,9 @@ from contracts.probes import REPORT_PROBE, TAKE_PROBES, ProbeDue
 from embedded.ports import free_port
 from prober.settings import Settings
 from pydantic import ValidationError
+from testkit.clients import http_client
 from testkit.eventually import eventually
+from testkit.patience import patient
 
 from services.prober.tests.hosts import good_host, on_socket
 from services.prober.tests.test_rounds import Registry
@@ -36,7 +38,7 @@ async def prober(nats_url: str) -> AsyncIterator[tuple[httpx.AsyncClient, asynci
     }
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "prober", env=environment)
     try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        async with http_client(base_url=f"http://127.0.0.1:{port}") as client:
 
             async def ready() -> bool:
                 try:
@@ -80,7 +82,7 @@ async def test_a_prober_takes_who_is_due_measures_and_tells_and_ends_by_a_signal
 
 async def test_a_prober_answers_what_every_service_does_and_says_when_nats_is_away(nats_url, nats_server, bus):
     async with prober(nats_url) as (client, _):
-        answer = json.loads((await bus.request("$SRV.PING.prober", b"", timeout_s=5)).data)
+        answer = json.loads((await bus.request("$SRV.PING.prober", b"", timeout_s=patient(5))).data)
         assert (answer["name"], answer["id"]) == ("prober", "prober-7")
         await nats_server.stop()
 

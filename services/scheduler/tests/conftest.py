@@ -18,6 +18,7 @@ from contracts.jobs import JOB_DUE, LIST_JOBS, JobDue
 from contracts.streams import JOBS
 from contracts.subjects import Nothing
 from testkit.eventually import eventually
+from testkit.patience import patient
 
 
 @pytest.fixture
@@ -79,9 +80,11 @@ class Fleet:
 
     async def stop(self, instance: str) -> int:
         """Stop it the polite way, and give its exit code."""
-        process = self.processes.pop(instance)
+        process = self.processes[instance]
         process.terminate()
-        return await process.wait()
+        code = await process.wait()
+        del self.processes[instance]
+        return code
 
 
 @pytest.fixture
@@ -89,7 +92,7 @@ async def fleet(bus: Bus, nats_url: str, postgres_url: str) -> AsyncIterator[Fle
     quick = {
         "NATS_URL": nats_url,
         "POSTGRES_URL": postgres_url,
-        "SCHEDULER_LEASE_S": "0.9",
+        "SCHEDULER_LEASE_S": str(patient(0.9)),
         "SCHEDULER_SESSION_HEALTH_EVERY_S": "0.5",
         "SCHEDULER_SESSION_CLEANUP_EVERY_S": "0.7",
     }

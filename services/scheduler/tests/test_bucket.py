@@ -6,6 +6,7 @@ from chassis.refusals import UnavailableError
 from scheduler.bucket import ABSENT, Bucket, Entry, MovedError
 from scheduler.leadership import Keys
 from testkit.eventually import eventually
+from testkit.patience import patient
 from testkit.servers import TestServer
 
 from services.scheduler.tests.fakes import BucketInMemory
@@ -49,7 +50,7 @@ async def test_a_write_after_an_old_revision_changes_nothing(keys: Keys):
 async def test_a_key_deleted_by_hand_can_be_written_again(bus: Bus):
     keys = Bucket(bus)
     await keys.put("lease", b"mine", after=ABSENT)
-    await (await bus.client.jetstream().key_value("scheduler")).delete("lease")
+    await (await bus.client.jetstream(timeout=patient(5)).key_value("scheduler")).delete("lease")
     assert await keys.get("lease") is None
     revision = await keys.put("lease", b"mine", after=ABSENT)
     assert await keys.get("lease") == Entry(b"mine", revision)
@@ -58,7 +59,7 @@ async def test_a_key_deleted_by_hand_can_be_written_again(bus: Bus):
 async def test_a_bucket_deleted_by_hand_is_made_again(bus: Bus):
     keys = Bucket(bus)
     await keys.put("lease", b"mine", after=ABSENT)
-    await bus.client.jetstream().delete_key_value("scheduler")
+    await bus.client.jetstream(timeout=patient(5)).delete_key_value("scheduler")
     with pytest.raises(UnavailableError):
         await keys.put("lease", b"mine", after=ABSENT)
     revision = await keys.put("lease", b"mine", after=ABSENT)

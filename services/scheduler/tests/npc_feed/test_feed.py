@@ -12,6 +12,7 @@ from nats.aio.msg import Msg
 from scheduler.npc_feed.feed import Feed
 from scheduler.npc_feed.played import PlayedZone
 from testkit.eventually import eventually
+from testkit.patience import patient, within
 
 GUARD = b'{"npc_id": "guard", "x": 1, "agent_id": "agent-7"}'
 URGENT = b'{"npc_id": "guard", "x": 2, "urgent": true}'
@@ -54,7 +55,7 @@ async def heard(bus: Bus) -> AsyncIterator[list[NpcFeed]]:
 
 
 async def test_a_new_leader_begins_full_with_what_was_said_before_and_a_higher_number(bus: Bus, heard: list[NpcFeed]):
-    await bus.client.jetstream().publish("p2p.npc.prontera.guard", GUARD)
+    await bus.client.jetstream(timeout=patient(5)).publish("p2p.npc.prontera.guard", GUARD)
     await a_feed(bus, Leading(7)).round()
     await eventually(lambda: heard, of="the first leader's feed")
     known = len(heard)
@@ -84,7 +85,7 @@ async def test_whoever_wants_it_gets_everything(bus: Bus, heard: list[NpcFeed]):
 
 
 async def test_who_wants_it_before_it_is_recalled_gets_it_whole(bus: Bus, heard: list[NpcFeed]):
-    await bus.client.jetstream().publish("p2p.npc.prontera.guard", GUARD)
+    await bus.client.jetstream(timeout=patient(5)).publish("p2p.npc.prontera.guard", GUARD)
     feed = a_feed(bus, Leading(7))
     beginning = asyncio.create_task(feed.round())
     while not beginning.done():
@@ -116,7 +117,7 @@ async def test_nonsense_goes_to_the_dead_letters(bus: Bus, heard: list[NpcFeed])
     subscription = await bus.subscribe("p2p.dlq.npc", letters.put)
     await a_feed(bus, Leading(7)).round()
     await bus.publish("p2p.npc.prontera.guard", b'{"npc_id": "another"}')
-    async with asyncio.timeout(5):
+    async with within(5):
         letter = await letters.get()
     assert letter.headers is not None
     assert "subject" in letter.headers["p2p-reason"]
