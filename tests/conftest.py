@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+from testkit.clients import http_client
 from testkit.eventually import eventually
 from testkit.suites import RunningSuite
 
@@ -14,7 +15,7 @@ PATIENCE_S = 10.0
 
 @pytest.fixture
 async def api(suite: RunningSuite) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=suite.gateways[0], timeout=PATIENCE_S) as client:
+    async with http_client(base_url=suite.gateways[0]) as client:
         yield client
 
 

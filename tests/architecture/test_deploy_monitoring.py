@@ -19,6 +19,7 @@ from prometheus_client import REGISTRY
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 from testkit.eventually import eventually
+from testkit.patience import patient
 from testkit.suites import RunningSuite
 
 ROOT = Path(__file__).parents[2]
@@ -96,14 +97,15 @@ def _asked(expression: Any, grouped: frozenset[str] = frozenset()) -> Iterator[A
 @pytest.fixture(scope="module")
 def scraped(suite: RunningSuite) -> dict[str, str]:
     """The text of each process's metrics, by its name, while a session is played whose players measured it."""
-    with httpx.Client(base_url=f"{suite.gateways[0]}/api/v1") as api:
+    with httpx.Client(base_url=f"{suite.gateways[0]}/api/v1", timeout=patient(10)) as api:
         assert api.post("/hosts/register", json=HOST).status_code == HTTPStatus.CREATED
         session = api.post("/sessions", json={"zone_id": "prontera", "host_id": HOST["host_id"]}).json()["session_id"]
         assert api.patch(f"/sessions/{session}/metrics", json={"avg_latency_ms": 20}).status_code == HTTPStatus.OK
         told = lambda: "p2p_session_latency_ms_avg" in api.get("/monitoring/metrics").text  # noqa: E731
         asyncio.run(eventually(told, of="the mean latency of sessions"))
     return {
-        instance: httpx.get(f"{suite.http(instance)}/metrics", headers=OPENMETRICS).text for instance in suite.instances
+        instance: httpx.get(f"{suite.http(instance)}/metrics", headers=OPENMETRICS, timeout=patient(10)).text
+        for instance in suite.instances
     }
 
 

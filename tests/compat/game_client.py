@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from testkit.patience import within
+
 LOSES_EVENTS_BEFORE_S = 0.1
 """An upgrade that is answered sooner finds it not listening yet: it never learns that it is connected."""
 
@@ -46,7 +48,7 @@ async def post(gateway: str, path: str, body: dict[str, Any], token: str | None 
         f"Content-Type: application/json\r\nContent-Type: application/json\r\n{bearer}"
         f"Connection: close\r\nContent-Length: {len(content)}\r\n\r\n{content}".encode()
     )
-    async with asyncio.timeout(HEARS_WITHIN_S):
+    async with within(HEARS_WITHIN_S):
         head, _, rest = (await reader.read()).partition(b"\r\n\r\n")
     writer.close()
     return HttpAnswer(int(head.split()[1]), json.loads(rest))
@@ -69,7 +71,7 @@ class GameClient:
 
     async def hear(self) -> dict[str, Any]:
         """The next frame, which must be one that it bears: of a type it knows, and of strings alone."""
-        async with asyncio.timeout(HEARS_WITHIN_S):
+        async with within(HEARS_WITHIN_S):
             head, payload = await self._message()
         assert head == FIN_TEXT, f"it was closed: {payload!r}"
         frame: dict[str, Any] = json.loads(payload)
@@ -81,7 +83,7 @@ class GameClient:
 
     async def closed(self) -> tuple[int, str]:
         """With which code and for which reason it is closed, which is the next thing that happens to it."""
-        async with asyncio.timeout(HEARS_WITHIN_S):
+        async with within(HEARS_WITHIN_S):
             head, payload = await self._message()
         assert head == CLOSE, f"it was sent {payload!r}"
         return int.from_bytes(payload[:2], "big"), payload[2:].decode()
@@ -135,7 +137,7 @@ async def game_client(gateway: str, authority: Path, peer_id: str) -> AsyncItera
             "Upgrade: websocket\r\nConnection: Upgrade\r\n"
             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
         )
-        async with asyncio.timeout(HEARS_WITHIN_S):
+        async with within(HEARS_WITHIN_S):
             head = await reader.readuntil(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 101 "), head
         assert b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in head

@@ -4,7 +4,6 @@ It asks and says only what they have, checked before it is sent, and takes nothi
 frame with a field that no schema names fails.
 """
 
-import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -14,7 +13,9 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 import jsonschema_rs
-from websockets.asyncio.client import ClientConnection, connect
+from testkit.clients import connect
+from testkit.patience import within
+from websockets.asyncio.client import ClientConnection
 
 PATIENCE_S = 10
 
@@ -121,7 +122,7 @@ class Peer:
 
     async def hear(self, kind: str) -> Json:
         """The next frame, which must be of this kind and as the document has it."""
-        async with asyncio.timeout(PATIENCE_S):
+        async with within(PATIENCE_S):
             frame: Json = json.loads(await self._socket.recv())
         assert frame["type"] == kind, frame
         self._document.check(self._heard[kind]["payload"], frame)

@@ -14,7 +14,9 @@ from aioice.turn import create_turn_endpoint
 from embedded.ports import free_port
 from signaling_gateway.app import service
 from signaling_gateway.settings import Settings
+from testkit.clients import http_client
 from testkit.eventually import eventually
+from testkit.patience import within
 from testkit.servers import TestServers
 
 SECRET = "k3Zq9vXw2LmPpR7tYb4NcD8sFh1JgA6uE0iOQ5Wx"
@@ -82,7 +84,7 @@ async def gateway(servers: TestServers, port: int, secret: str, life_s: int = 36
         turn_secret=secret,
         turn_credentials_s=life_s,
     )
-    async with service(settings), httpx.AsyncClient(base_url=f"http://127.0.0.1:{settings.http_port}") as client:
+    async with service(settings), http_client(base_url=f"http://127.0.0.1:{settings.http_port}") as client:
         yield client
     servers.drop_database(database)
 
@@ -125,7 +127,7 @@ async def relays(port: int, server: dict[str, Any]) -> bool:
             loop = asyncio.get_running_loop()
             other, peer = await loop.create_datagram_endpoint(Received, local_addr=("127.0.0.1", 0))
             transport.sendto(b"there", other.get_extra_info("sockname"))
-            async with asyncio.timeout(10):
+            async with within(10):
                 data, came_from = await peer.datagrams.get()
                 assert (data, came_from) == (b"there", transport.get_extra_info("sockname"))
                 other.sendto(b"and back", came_from)

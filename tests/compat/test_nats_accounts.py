@@ -1,6 +1,5 @@
 """In enforced mode everybody is somebody on NATS: the suite works under its accounts, and others do what they may."""
 
-import asyncio
 import json
 import stat
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -23,7 +22,9 @@ from nats.errors import Error as NatsError
 from nats.errors import TimeoutError as NatsTimeoutError
 from redis.exceptions import AuthenticationError
 from sdk import AiServer, GameServer
+from testkit.clients import http_client
 from testkit.eventually import eventually
+from testkit.patience import patient, within
 from testkit.suites import RunningSuite, running_suite
 
 from libs.cli.tests import terminal
@@ -124,7 +125,7 @@ async def operator(suite: RunningSuite, enter: Enter) -> Client:
 
 async def _metric(suite: RunningSuite, instance: str, name: str) -> float:
     """Of one process, summed over its labels."""
-    async with httpx.AsyncClient(base_url=suite.http(instance)) as client:
+    async with http_client(base_url=suite.http(instance)) as client:
         lines = (await client.get("/metrics")).text.splitlines()
     return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
 
@@ -161,7 +162,7 @@ async def test_all_of_the_suite_works_under_its_accounts_and_nobody_is_refused_a
         assert (await ann.hear_until("answer"))["sdp"] == "v=0 too"
         await ann.say("ice-result", to="host-harbour", state="connected", candidate_type="host", elapsed_ms=20)
         assert (await game.ask(GET_SESSION, NameSession(session=session_id))).current_players == 2
-        async with asyncio.timeout(10):
+        async with within(10):
             while "bea" not in (await anext(facts)).fact.players_joined:
                 pass
 
@@ -170,7 +171,7 @@ async def test_all_of_the_suite_works_under_its_accounts_and_nobody_is_refused_a
         while not (await ann.hear_until("npc-state"))["npcs"]:
             pass
         await host.say("npc-event", zone_id="harbour", npc_id="fisher", event="greeted", data={"by": "ann"})
-        async with asyncio.timeout(5):
+        async with within(5):
             assert (await anext(npc_events)).event == "greeted"
 
         await game.heartbeat("host-harbour", Heartbeat(latency_ms=17))
@@ -190,9 +191,11 @@ async def test_all_of_the_suite_works_under_its_accounts_and_nobody_is_refused_a
 
 async def _until_led(operator: Client) -> None:
     async def led() -> Any:
-        jobs = json.loads((await operator.request("p2p.jobs.list", b"{}", timeout=5)).data)
+        jobs = json.loads((await operator.request("p2p.jobs.list", b"{}", timeout=patient(5))).data)
         assert jobs["leader"]
-        due = json.loads((await operator.request("p2p.jobs.run", b'{"job": "session-cleanup"}', timeout=5)).data)
+        due = json.loads(
+            (await operator.request("p2p.jobs.run", b'{"job": "session-cleanup"}', timeout=patient(5))).data
+        )
         assert due["job"] == "session-cleanup"
         return due
 
@@ -203,10 +206,10 @@ async def test_the_operator_sees_the_services_and_what_is_asked_of_them(operator
     services = await operator.subscribe(inbox := operator.new_inbox())
     await operator.publish("$SRV.INFO", b"", reply=inbox)
     names: set[str] = set()
-    async with asyncio.timeout(5):
+    async with within(5):
         while len(names) < 5:
-            names.add(json.loads((await services.next_msg()).data)["name"])
-    assert (await operator.jetstream().stream_info("EVENTS")).config.name == "EVENTS"
+            names.add(json.loads((await services.next_msg(timeout=patient(5))).data)["name"])
+    assert (await operator.jetstream(timeout=patient(5)).stream_info("EVENTS")).config.name == "EVENTS"
 
 
 @pytest.mark.parametrize(
@@ -267,14 +270,18 @@ async def test_a_game_server_can_t_answer_for_a_process_nor_listen_in(subject: s
 
 
 async def test_a_reader_of_facts_can_t_take_a_service_s_consumer(enter: Enter, issue: Issue, operator: Client) -> None:
-    before = (await operator.jetstream().consumer_info("EVENTS", "zone_manager-sessions")).config
+    before = (await operator.jetstream(timeout=patient(5)).consumer_info("EVENTS", "zone_manager-sessions")).config
     game = await enter(issue("game-4", "game"))
     for named in ({"durable_name": "zone_manager-sessions"}, {"name": "zone_manager-sessions"}):
         config = {**named, "filter_subject": "p2p.events.jobs.>", "ack_policy": "explicit"}
         wish = json.dumps({"stream_name": "EVENTS", "config": config, "action": ""}).encode()
-        answer = json.loads((await game.request("$JS.API.CONSUMER.CREATE.EVENTS.game-4-0", wish, timeout=5)).data)
+        answer = json.loads(
+            (await game.request("$JS.API.CONSUMER.CREATE.EVENTS.game-4-0", wish, timeout=patient(5))).data
+        )
         assert "error" in answer or answer["name"] == "game-4-0"
-    assert (await operator.jetstream().consumer_info("EVENTS", "zone_manager-sessions")).config == before
+    assert (
+        await operator.jetstream(timeout=patient(5)).consumer_info("EVENTS", "zone_manager-sessions")
+    ).config == before
 
 
 async def test_no_answer_is_led_to_where_facts_are_told(enter: Enter, issue: Issue, operator: Client) -> None:
@@ -282,14 +289,14 @@ async def test_no_answer_is_led_to_where_facts_are_told(enter: Enter, issue: Iss
     await operator.flush()
     game = await enter(issue("game-5", "game"))
     await game.publish("p2p.hosts.get", b'{"host_id": "led-astray"}', reply="p2p.events.hosts.led-astray.offline")
-    await game.request("p2p.hosts.get", b'{"host_id": "answered"}', timeout=5)
+    await game.request("p2p.hosts.get", b'{"host_id": "answered"}', timeout=patient(5))
     assert not await _heard(heard, b"led-astray")
 
 
 async def test_an_ai_server_speaks_of_its_own_zones_alone(enter: Enter, issue: Issue, operator: Client) -> None:
     ai = await enter(issue("ai-2", "ai", "prontera", "1@tower"))
     for subject in ("p2p.npc.prontera.cat", "p2p.npc.1%40tower.cat", "p2p.environment.prontera"):
-        assert json.loads((await ai.request(subject, b'{"npc_id": "cat"}', timeout=5)).data)["stream"] == "NPC"
+        assert json.loads((await ai.request(subject, b'{"npc_id": "cat"}', timeout=patient(5))).data)["stream"] == "NPC"
     for subject in ("p2p.npc.geffen.cat", "p2p.environment.geffen", "p2p.heartbeat.h", "p2p.hosts.list"):
         await ai.publish(subject, b"{}")
         await ai.refusal(subject)

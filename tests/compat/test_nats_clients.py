@@ -1,6 +1,5 @@
 """Any NATS client may listen, beat and look: plain nats-py, none of our code, no header."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -11,6 +10,7 @@ import nats
 import pytest
 from nats.aio.client import Client
 from testkit.eventually import eventually
+from testkit.patience import patient, within
 from testkit.suites import RunningSuite
 
 SERVICES = {"host_registry", "zone_manager", "session_manager", "signaling_gateway", "scheduler", "prober"}
@@ -31,7 +31,7 @@ async def test_a_subscriber_sees_the_facts_of_what_rest_answered(api: httpx.Asyn
     heard = await client.subscribe("p2p.events.hosts.>")
     await client.flush()
     await api.post("/api/v1/hosts/register", json=_host("1@tower.x"))
-    fact = await heard.next_msg(timeout=5)
+    fact = await heard.next_msg(timeout=patient(5))
     assert fact.subject == "p2p.events.hosts.1%40tower%2Ex.registered"
     body = json.loads(fact.data)
     assert body["host_id"] == "1@tower.x"
@@ -53,9 +53,9 @@ async def test_a_request_of_plain_nats_is_answered_and_a_bad_one_refused_in_word
     api: httpx.AsyncClient, client: Client
 ) -> None:
     await api.post("/api/v1/hosts/register", json=_host("asked-for"))
-    answer = await client.request("p2p.hosts.get", b'{"host_id":"asked-for"}', timeout=5)
+    answer = await client.request("p2p.hosts.get", b'{"host_id":"asked-for"}', timeout=patient(5))
     assert json.loads(answer.data)["host_id"] == "asked-for"
-    refused = await client.request("p2p.hosts.get", b'{"host_id":"nobody"}', timeout=5)
+    refused = await client.request("p2p.hosts.get", b'{"host_id":"nobody"}', timeout=patient(5))
     assert refused.headers is not None
     assert refused.headers["Nats-Service-Error-Code"] == "404"
     assert json.loads(refused.data)["code"] == "host_not_found"
@@ -63,9 +63,9 @@ async def test_a_request_of_plain_nats_is_answered_and_a_bad_one_refused_in_word
 
 @pytest.mark.parametrize("garbage", [b"", b"[]", b"null", b"{", b"\xff\xfe", b'{"host_id":7}', b"x" * 100_000])
 async def test_garbage_is_refused_and_the_next_request_is_answered(client: Client, garbage: bytes) -> None:
-    refused = await client.request("p2p.sessions.create", garbage, timeout=5)
+    refused = await client.request("p2p.sessions.create", garbage, timeout=patient(5))
     assert json.loads(refused.data)["code"] == "invalid"
-    counted = await client.request("p2p.sessions.count", b"{}", timeout=5)
+    counted = await client.request("p2p.sessions.count", b"{}", timeout=patient(5))
     assert "total" in json.loads(counted.data)
 
 
@@ -86,9 +86,9 @@ async def test_an_illegal_name_in_a_request_is_refused_and_the_next_one_is_answe
     client: Client, subject: str
 ) -> None:
     for name in ILLEGAL:
-        refused = await client.request(subject, _naming(subject, name), timeout=5)
+        refused = await client.request(subject, _naming(subject, name), timeout=patient(5))
         assert json.loads(refused.data)["code"] == "invalid", name
-    counted = await client.request("p2p.sessions.count", b"{}", timeout=5)
+    counted = await client.request("p2p.sessions.count", b"{}", timeout=patient(5))
     assert "total" in json.loads(counted.data)
 
 
@@ -103,16 +103,16 @@ async def test_a_name_that_looks_like_a_subject_is_a_name_in_requests_beats_and_
     await client.flush()
     for name in ESCAPING:
         assert (await api.post("/api/v1/hosts/register", json=_host(name))).status_code == 201
-        fact = await heard.next_msg(timeout=5)
+        fact = await heard.next_msg(timeout=patient(5))
         assert json.loads(fact.data)["host_id"] == name
-        answer = await client.request("p2p.hosts.get", _naming("p2p.hosts.get", name), timeout=5)
+        answer = await client.request("p2p.hosts.get", _naming("p2p.hosts.get", name), timeout=patient(5))
         assert json.loads(answer.data)["host_id"] == name
         [_, _, _, token, _] = fact.subject.split(".")
         await client.publish(f"p2p.heartbeat.{token}", b'{"latency_ms": 12}')
     for name in ESCAPING:
 
         async def beaten(name: str = name) -> bool:
-            found = await client.request("p2p.hosts.get", _naming("p2p.hosts.get", name), timeout=5)
+            found = await client.request("p2p.hosts.get", _naming("p2p.hosts.get", name), timeout=patient(5))
             return bool(json.loads(found.data)["latency_ms"] == 12)
 
         await eventually(beaten)
@@ -124,7 +124,7 @@ async def test_every_service_answers_ping_and_names_its_requests(client: Client)
     answers = await client.subscribe(inbox)
     names: set[str] = set()
     await client.publish("$SRV.PING", b"", reply=inbox)
-    async with asyncio.timeout(5):
+    async with within(5):
         while names < SERVICES:
-            names.add(json.loads((await answers.next_msg()).data)["name"])
+            names.add(json.loads((await answers.next_msg(timeout=patient(5))).data)["name"])
     assert names == SERVICES

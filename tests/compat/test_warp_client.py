@@ -13,12 +13,12 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 from embedded.plan import Mode
+from testkit.clients import connect, http_client
 from testkit.eventually import eventually
 from testkit.suites import RunningSuite, running_suite
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 
 from tests.compat.game_client import GameClient, game_client, post
-from tests.conftest import PATIENCE_S
 from tests.journeys.test_enforced import key_of, token
 
 HOST = {"player_id": "p", "player_name": "n", "network_speed_mbps": 1000, "cpu_cores": 8, "memory_mb": 16384}
@@ -50,7 +50,7 @@ async def server(suite: RunningSuite, mode: Mode) -> dict[str, str]:
 @pytest.fixture
 async def api(suite: RunningSuite, server: dict[str, str]) -> AsyncIterator[httpx.AsyncClient]:
     """The game's server, which has a key."""
-    async with httpx.AsyncClient(base_url=suite.gateways[0], timeout=PATIENCE_S, headers=server) as client:
+    async with http_client(base_url=suite.gateways[0], headers=server) as client:
         yield client
 
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
-import httpx
 import pytest
 from embedded.plan import Mode
+from testkit.clients import http_client
 from testkit.eventually import eventually
 from testkit.suites import RunningSuite, running_suite
 
@@ -65,5 +65,5 @@ async def test_its_refresh_with_nothing_renews_no_token_and_a_server_s_players_a
     for shown in (None, "a.b.c"):
         assert (await post(here, "/api/v1/auth/refresh", {}, token=shown)).status == 401
     players = await token(here, await key_of(suite, "server"), player_id=str(next(_NUMBERS)))
-    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {players}"}) as client:
+    async with http_client(headers={"Authorization": f"Bearer {players}"}) as client:
         assert (await client.get(f"{there}/api/v1/zones")).status_code == 200

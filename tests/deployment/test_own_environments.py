@@ -16,6 +16,7 @@ from contracts.hosts import RegisterHost
 from contracts.jobs import LIST_JOBS
 from contracts.subjects import Nothing
 from sdk import HostAgent, OnClose
+from testkit.clients import http_client
 from testkit.eventually import eventually
 from testkit.servers import TestServers
 from testkit.spans import receiving_spans
@@ -75,7 +76,7 @@ async def played(fleet: Fleet) -> Played:
     )
     with pytest.MonkeyPatch.context() as patching:
         patching.setattr(aioice.ice, "get_host_addresses", lambda use_ipv4, use_ipv6: ["127.0.0.1"])
-        async with agent, httpx.AsyncClient(base_url=f"{gateway}/api/v1", timeout=10) as api:
+        async with agent, http_client(base_url=f"{gateway}/api/v1") as api:
             zone = {"zone_id": "zone", "zone_name": "Z", "zone_display_name": "Z", "map_name": "z"}
             assert (await api.post("/zones", json={**zone, "min_host_quality_score": 0})).status_code == 201
             made = await api.post("/sessions", json={"zone_id": "zone"})

@@ -17,6 +17,7 @@ from contracts.hosts import BEAT_HOST, REGISTER_HOST
 from contracts.streams import DEAD_LETTERS, EVENTS
 from embedded.catalogue import GATEWAY
 from testkit.eventually import eventually
+from testkit.patience import patient
 from testkit.servers import TestServers
 
 from services.signaling_gateway.tests.signaling.client import dial, joined, leaving
@@ -124,7 +125,7 @@ def both(fleet: Fleet, service: str) -> tuple[Member, Member]:
 
 async def answered(bus: Bus, member: Member) -> int:
     """How many hosts' words it has answered."""
-    reply = await bus.request(f"$SRV.STATS.{member.service}.{member.name}", b"", timeout_s=5)
+    reply = await bus.request(f"$SRV.STATS.{member.service}.{member.name}", b"", timeout_s=patient(5))
     endpoints = json.loads(reply.data)["endpoints"]
     return sum(endpoint["num_requests"] for endpoint in endpoints if endpoint["subject"] in ASKED)
 
@@ -132,7 +133,7 @@ async def answered(bus: Bus, member: Member) -> int:
 async def nothing_is_amiss(fleet: Fleet) -> None:
     """Every fact was heard by all who are to hear it, and none was put among the dead letters."""
     async with connect_bus(fleet.servers.nats.url, "test") as bus:
-        streams = bus.client.jsm()
+        streams = bus.client.jsm(timeout=patient(5))
 
         async def all_heard() -> bool:
             consumers = await streams.consumers_info(EVENTS.name)

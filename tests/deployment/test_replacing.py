@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 
 import aioice.ice
-import httpx
 import pytest
 import pytest_asyncio
 from chassis.bus import connect_bus
@@ -13,6 +12,7 @@ from contracts.probes import REPORT_PROBE, ReportProbe
 from embedded.catalogue import GATEWAY
 from nats.aio.msg import Msg
 from sdk import HostAgent, OnClose
+from testkit.clients import http_client
 from testkit.eventually import eventually
 from testkit.servers import TestServers
 
@@ -86,7 +86,7 @@ async def test_callers_turn_to_another_gateway_and_sockets_are_told_to_come_back
         await traffic.goes_on()
         anna, berta = [await joined(old.http, name, traffic.session) for name in ("anna", "berta")]
         new = await fleet.start(GATEWAY)
-        async with leaving(anna, berta), httpx.AsyncClient(base_url=f"{new.http}/api/v1") as api:
+        async with leaving(anna, berta), http_client(base_url=f"{new.http}/api/v1") as api:
             await traffic.goes_on()
             await fleet.stop(old)
             assert [await told_to_come_back(peer) for peer in (anna, berta)] == [RESTARTING, RESTARTING]

@@ -17,13 +17,15 @@ from chassis.refusals import ServiceError
 from chassis.requests import call
 from contracts.jobs import LIST_JOBS
 from contracts.subjects import Nothing
+from testkit.clients import http_client
 from testkit.eventually import eventually
+from testkit.patience import patient
 from testkit.tasks import end
 
 from services.signaling_gateway.tests.signaling.client import Peer, joined, leaving
 from tests.deployment.fleet import Fleet
 
-ANSWERED_WITHIN = timedelta(seconds=10)
+ANSWERED_WITHIN = timedelta(seconds=patient(10))
 """Longer than the 4 s within which every answer comes, on a machine that does much else."""
 
 WAITS_S = 0.02
@@ -159,7 +161,7 @@ class Traffic:
 async def flowing(fleet: Fleet, name: str) -> AsyncIterator[Traffic]:
     """Traffic around a host and zone of this name, until the block ends."""
     async with AsyncExitStack() as stack:
-        http = await stack.enter_async_context(httpx.AsyncClient(timeout=ANSWERED_WITHIN.total_seconds()))
+        http = await stack.enter_async_context(http_client())
         bus = await stack.enter_async_context(connect_bus(fleet.servers.nats.url, "traffic"))
         traffic = Traffic(Caller(http, fleet), bus, name)
         await traffic.begin()

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 import psutil
 import pytest
+from testkit.clients import http_client
 from testkit.eventually import eventually
 from testkit.suites import RunningSuite
 
@@ -136,7 +137,7 @@ async def test_a_gateway_out_of_file_descriptors_turns_the_new_away_and_serves_t
         resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
 
     async def serves_the_new() -> bool:
-        async with httpx.AsyncClient(base_url=suite.gateways[0]) as fresh:
+        async with http_client(base_url=suite.gateways[0]) as fresh:
             return (await fresh.get("/health/live")).status_code == 200
 
     await eventually(serves_the_new)

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from testkit.clients import http_client
 from testkit.eventually import eventually
 from testkit.suites import RunningSuite, running_suite
 
@@ -130,7 +131,7 @@ async def test_with_postgresql_away_the_suite_says_so_and_recovers_by_itself(
         for service in ("host_registry-1", "session_manager-1", "zone_manager-1"):
 
             async def unready(name: str = service) -> bool:
-                async with httpx.AsyncClient(base_url=suite.http(name)) as client:
+                async with http_client(base_url=suite.http(name)) as client:
                     answer = await client.get("/health/ready")
                 return answer.status_code == 503 and "postgres" in answer.json()["away"]
 

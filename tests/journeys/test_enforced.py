@@ -9,9 +9,9 @@ import httpx
 import pytest
 from embedded.plan import Mode
 from redis.asyncio import Redis
+from testkit.clients import connect, http_client
 from testkit.eventually import eventually
 from testkit.suites import RunningSuite, running_suite
-from websockets.asyncio.client import connect
 
 from libs.cli.tests import terminal
 from services.signaling_gateway.tests.signaling.client import Peer, dial, leaving
@@ -37,7 +37,7 @@ async def key_of(suite: RunningSuite, role: str) -> dict[str, str]:
     [key] = (await p2p(suite, "keys", "create", "--role", role, "--name", f"a {role}")).splitlines()
     assert key.startswith(f"p2p_{role}_")
     headers = {"X-API-Key": key}
-    async with httpx.AsyncClient() as client:
+    async with http_client() as client:
         for gateway in suite.gateways:
             await eventually(lambda gateway=gateway: _knows(client, gateway, headers))  # type: ignore[misc]
     return headers
@@ -48,7 +48,7 @@ async def _knows(client: httpx.AsyncClient, gateway: str, headers: dict[str, str
 
 
 async def token(gateway: str, headers: dict[str, str], **wish: Any) -> str:
-    async with httpx.AsyncClient(base_url=gateway) as client:
+    async with http_client(base_url=gateway) as client:
         response = await client.post("/api/v1/auth/token", json=wish, headers=headers)
         assert response.status_code == 200, response.text
         made: str = response.json()["token"]
@@ -63,7 +63,7 @@ async def test_a_game_is_played_by_who_may_and_ended_for_who_is_kicked(suite: Ru
     here, there = suite.gateways
     server = await key_of(suite, "server")
     operator = await key_of(suite, "operator")
-    async with httpx.AsyncClient(base_url=here) as client:
+    async with http_client(base_url=here) as client:
         assert (await client.post("/api/v1/hosts", json=HOST)).status_code == 401
         host_token = await token(here, server, player_id="owner-1", role="host", host_id="host-1")
         as_host = {"Authorization": f"Bearer {host_token}"}
@@ -128,7 +128,7 @@ async def test_keys_are_listed_and_revoked(suite: RunningSuite) -> None:
 
     await p2p(suite, "keys", "revoke", newest["key_id"])
 
-    async with httpx.AsyncClient() as client:
+    async with http_client() as client:
         for gateway in suite.gateways:
             await eventually(lambda gateway=gateway: _forgot(client, gateway, headers))  # type: ignore[misc]
 
@@ -143,7 +143,7 @@ async def test_no_secret_is_in_any_log_or_span(suite: RunningSuite) -> None:
     trace_id = "ab" * 16
     traced = {"traceparent": f"00-{trace_id}-{'cd' * 8}-01"}
     url = f"{gateway.replace('http', 'ws', 1)}/api/v1/signaling/ws?token={shown}&session_id=session-{'0' * 16}"
-    async with connect(url, additional_headers=traced), httpx.AsyncClient(base_url=gateway, headers=traced) as client:
+    async with connect(url, additional_headers=traced), http_client(base_url=gateway, headers=traced) as client:
         refused = await client.get(f"/api/v1/hosts?token={shown}", headers={"Authorization": f"Bearer {shown}x"})
         broken = await client.post("/api/v1/auth/token", content=f'{{"api_key":"{server["X-API-Key"]}"', headers=server)
         assert (refused.status_code, broken.status_code) == (401, 422)

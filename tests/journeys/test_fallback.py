@@ -12,11 +12,12 @@ import pytest
 from nats.aio.client import Client
 from nats.aio.subscription import Subscription
 from testkit.eventually import eventually
+from testkit.patience import patient
 from testkit.suites import RunningSuite, running_suite
 
 from services.signaling_gateway.tests.signaling.client import Peer, dial
 
-TOLD_WITHIN = timedelta(seconds=1)
+TOLD_WITHIN = timedelta(seconds=patient(1))
 """From the decision to the players' sockets."""
 
 RETURN_AFTER = timedelta(seconds=2)
@@ -60,7 +61,7 @@ async def _register(api: httpx.AsyncClient, host_id: str, region: str) -> None:
 
 async def _fact(heard: Subscription, what: str) -> dict[str, Any]:
     while True:
-        message = await heard.next_msg(timeout=15)
+        message = await heard.next_msg(timeout=patient(15))
         if message.subject.endswith(f".{what}"):
             fact: dict[str, Any] = json.loads(message.data)
             return fact
@@ -158,7 +159,7 @@ async def test_a_host_that_is_back_is_trusted_only_after_a_while(
         await dora.hear_until("session-fallback")
         assert (await api.post("/api/v1/hosts/fickle/heartbeat", json={})).json()["status"] == "online"
         assert (await dora.hear_until("host-migrated"))["epoch"] == 2
-    back = json.loads((await online.next_msg(timeout=10)).data)
+    back = json.loads((await online.next_msg(timeout=patient(10))).data)
     returned = await _fact(migrated, "migrated")
     assert returned["session_id"] == joined["session_id"]
     waited = datetime.fromisoformat(returned["occurred_at"]) - datetime.fromisoformat(back["occurred_at"])

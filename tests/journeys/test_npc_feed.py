@@ -10,6 +10,7 @@ import nats
 import pytest
 from nats.aio.client import Client
 from nats.aio.subscription import Subscription
+from testkit.patience import patient, within
 from testkit.suites import RunningSuite, running_suite
 
 from services.signaling_gateway.tests.signaling.client import Peer, dial
@@ -65,7 +66,7 @@ async def _until_silent(feed: Subscription) -> None:
     """Until nothing came for several of the feed's intervals."""
     try:
         while True:
-            await feed.next_msg(timeout=3)
+            await feed.next_msg(timeout=patient(3))
     except nats.errors.TimeoutError:
         return
 
@@ -96,8 +97,8 @@ async def test_who_comes_later_is_told_everything_first(
 ) -> None:
     await _playing(api, "later")
     # Said before anybody plays there: the stream keeps it.
-    await bus.jetstream().publish("p2p.npc.later.smith", b'{"npc_id": "smith", "x": 1, "y": 1}')
-    await bus.jetstream().publish("p2p.environment.later", b'{"weather": "snow", "moon": "full"}')
+    await bus.jetstream(timeout=patient(5)).publish("p2p.npc.later.smith", b'{"npc_id": "smith", "x": 1, "y": 1}')
+    await bus.jetstream(timeout=patient(5)).publish("p2p.environment.later", b'{"weather": "snow", "moon": "full"}')
     async with await dial(suite.gateways[0], "bea") as bea:
         await _enter(bea, "later")
         await bea.say("subscribe", feed="later")
@@ -124,8 +125,8 @@ async def test_private_fields_appear_nowhere_downstream(
         frame = await _until(dan, "guard")
         heard = [json.dumps(frame)]
         while '"guard"' not in heard[-1]:
-            heard.append((await on_nats.next_msg(timeout=5)).data.decode())
-        heard.append((await on_nats.next_msg(timeout=5)).data.decode())
+            heard.append((await on_nats.next_msg(timeout=patient(5))).data.decode())
+        heard.append((await on_nats.next_msg(timeout=patient(5))).data.decode())
         for secret in ("information_items", "doppelganger", "personality", "openness", "agent_id", "agent-of", "memor"):
             assert not [text for text in heard if secret in text], secret
 
@@ -143,7 +144,7 @@ async def test_what_a_host_tells_of_an_npc_reaches_the_ai_world_and_players_may_
         await eva.say("npc-event", **event)
         assert (await eva.hear_until("error"))["code"] == "forbidden"
         await host.say("npc-event", **event)
-        message = await events.next_msg(timeout=5)
+        message = await events.next_msg(timeout=patient(5))
         assert message.subject == "p2p.npcevents.forge.the%2Esmith"
         assert json.loads(message.data) == {**event, "session_id": session_id, "host_id": "host-forge"}
 
@@ -170,7 +171,7 @@ async def test_what_cannot_be_used_goes_to_the_dead_letters_and_harms_nobody(
         await bus.publish("p2p.npc.rough.imp", b'{"npc_id": "imp", "map": "geffen", "x": 1, "y": 1}')
         await bus.publish("p2p.npc.rough.imp", b'{"npc_id": "imp", "x": 7, "y": 8}')
         assert (await _until(gil, "imp"))["npcs"] == [{"npc_id": "imp", "x": 7.0, "y": 8.0}]
-        reasons = [(await letters.next_msg(timeout=5)).headers for _ in range(3)]
+        reasons = [(await letters.next_msg(timeout=patient(5))).headers for _ in range(3)]
         assert all(reasons)
 
 
@@ -181,7 +182,7 @@ async def test_a_session_in_progress_is_fed_until_it_ends(
     feed = await bus.subscribe("p2p.feed.ending")
     async with await dial(suite.gateways[0], "hal") as hal:
         session_id = await _enter(hal, "ending")
-        await feed.next_msg(timeout=10)
+        await feed.next_msg(timeout=patient(10))
         assert (await api.post(f"/api/v1/sessions/{session_id}/end")).status_code == 200
-        async with asyncio.timeout(30):
+        async with within(30):
             await _until_silent(feed)

@@ -1,6 +1,5 @@
 """What is published is what is there: contracts, both documents of a running gateway, and what its suite answers to."""
 
-import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Iterable
@@ -12,8 +11,10 @@ import pytest
 from contracts import catalogue, frames, warp
 from nats.aio.client import Client
 from signaling_gateway.access.permissions import FRAMES, ROUTES
+from testkit.clients import connect
+from testkit.patience import patient, within
 from testkit.suites import RunningSuite
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 
 PATIENCE_S = 10
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -47,9 +48,9 @@ async def described(suite: RunningSuite, client: Client) -> list[Json]:
     answers = await client.subscribe(inbox := client.new_inbox())
     await client.publish("$SRV.INFO", b"", reply=inbox)
     found: dict[str, Json] = {}
-    async with asyncio.timeout(PATIENCE_S):
+    async with within(PATIENCE_S):
         while found.keys() < set(suite.instances):
-            about = json.loads((await answers.next_msg(timeout=PATIENCE_S)).data)
+            about = json.loads((await answers.next_msg(timeout=patient(PATIENCE_S))).data)
             found[about["id"]] = about
     return list(found.values())
 
@@ -87,7 +88,7 @@ async def test_contracts_and_the_document_have_the_same_other_subjects(asyncapi:
 
 async def test_every_subject_of_the_document_is_answered(asyncapi: Json, client: Client) -> None:
     for subject in _requests(asyncapi):
-        refused = await client.request(subject, b"[]", timeout=PATIENCE_S)
+        refused = await client.request(subject, b"[]", timeout=patient(PATIENCE_S))
         assert json.loads(refused.data)["code"] == "invalid", subject
 
 
@@ -136,7 +137,7 @@ async def _answer_to(socket: ClientConnection, **frame: Any) -> list[Json]:
     await socket.send(json.dumps(frame))
     await socket.send(json.dumps({"type": "ping", "id": frame["type"]}))
     heard: list[Json] = []
-    async with asyncio.timeout(PATIENCE_S):
+    async with within(PATIENCE_S):
         while not heard or heard[-1] != {"type": "pong", "id": frame["type"]}:
             heard.append(json.loads(await socket.recv()))
     return heard
@@ -171,7 +172,7 @@ async def test_the_game_clients_socket_understands_its_frames_and_hears_none_but
     async with connect(suite.gateways[0].replace("http", "ws", 1) + channel["address"]) as socket:
         for frame in sorted(understood, key=lambda kind: kind != "create_session"):  # its first says the dialect
             await socket.send(json.dumps({"type": frame, "peer_id": "150009", "zone": "no-such-zone"}))
-            async with asyncio.timeout(PATIENCE_S):
+            async with within(PATIENCE_S):
                 heard = json.loads(await socket.recv())
             assert _understood([heard], frame)
             assert heard["type"] in told

@@ -8,9 +8,9 @@ import httpx
 import nats
 from nats.aio.client import Client
 from prometheus_client.parser import text_string_to_metric_families
+from testkit.clients import connect
 from testkit.eventually import eventually
 from testkit.suites import RunningSuite
-from websockets.asyncio.client import connect
 
 MORE = 15
 """Rounds, each with a host, a zone, a session and players of its own: one more series for each would be seen."""

@@ -12,6 +12,7 @@ import pytest
 from opentelemetry.semconv._incubating.attributes import db_attributes, messaging_attributes, rpc_attributes
 from opentelemetry.semconv.attributes import error_attributes, http_attributes, network_attributes, url_attributes
 from testkit.eventually import eventually
+from testkit.patience import patient
 from testkit.spans import Span
 from testkit.suites import RunningSuite
 
@@ -44,7 +45,7 @@ def p2p(tmp_path_factory: pytest.TempPathFactory) -> Iterator[P2p]:
 def session_id(p2p: P2p) -> str:
     """Of a session that one player's entering has brought about."""
     gateway = json.loads(p2p("status", "--json").out)["gateways"][0]
-    with httpx.Client(base_url=gateway, timeout=10) as api:
+    with httpx.Client(base_url=gateway, timeout=patient(10)) as api:
         assert api.post("/api/v1/hosts/register", json={**HOST, "host_id": "host-1"}).status_code == 201
         entered = api.post("/api/v1/sessions/join", json={"zone_id": "prontera", "peer_id": "ann"})
     assert entered.status_code == 200, entered.text

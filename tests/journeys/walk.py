@@ -28,6 +28,7 @@ from typing import Self
 
 from embedded.ports import free_ports
 from testkit.eventually import eventually
+from testkit.patience import patient
 
 ROOT = Path(__file__).parents[2]
 NOT_CLONED = {".git", ".venv", ".data"}
@@ -158,7 +159,7 @@ class Terminal:
         try:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGINT)  # as a terminal does: to all that runs in it
-            self._process.wait(PATIENCE_S)
+            self._process.wait(patient(PATIENCE_S))
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)

@@ -14,6 +14,7 @@ from chassis.refusals import UnavailableError
 from contracts.streams import DEAD_LETTERS, EVENTS
 from faststream.specification import AsyncAPI
 from testkit.eventually import eventually
+from testkit.patience import patient
 
 from libs.chassis.tests.messages import MOVED, Moved, moved
 
@@ -34,7 +35,7 @@ async def announce(bus: Bus, host: str, revision: int) -> None:
 
 
 async def dead_letters(bus: Bus):
-    streams = bus.client.jsm()
+    streams = bus.client.jsm(timeout=patient(5))
     state = (await streams.stream_info(DEAD_LETTERS.name)).state
     stored = [await streams.get_msg(DEAD_LETTERS.name, seq) for seq in range(1, state.last_seq + 1)]
     return [(msg.subject, (msg.headers or {})["p2p-reason"], msg.data) for msg in stored]
@@ -83,10 +84,10 @@ async def test_facts_that_come_one_after_another_are_handled_together_where_they
         await together.wait()  # passes when three are being handled at once
 
     async def all_are_done() -> bool:
-        about = await bus.client.jsm().consumer_info(EVENTS.name, "listener-moves")
+        about = await bus.client.jsm(timeout=patient(5)).consumer_info(EVENTS.name, "listener-moves")
         return about.num_pending == about.num_ack_pending == 0 and about.delivered.consumer_seq == 3
 
-    async with consuming(bus, handler, gather=timedelta(seconds=0.5)):
+    async with consuming(bus, handler, gather=timedelta(seconds=patient(0.5))):
         for host in "abc":
             await announce(bus, host, 1)
         await eventually(all_are_done)
@@ -191,7 +192,7 @@ async def test_a_consumer_that_vanished_is_made_again_and_goes_on_where_it_was(b
     async with consuming(bus, heard):
         await announce(bus, "a", 1)
         await eventually(lambda: heard.number == 1)
-        await bus.client.jsm().delete_consumer(EVENTS.name, "listener-moves")
+        await bus.client.jsm(timeout=patient(5)).delete_consumer(EVENTS.name, "listener-moves")
         await announce(bus, "a", 2)
         await eventually(lambda: heard.number == 2)
     assert heard.revisions == {"a": [1, 2]}
@@ -201,7 +202,7 @@ async def test_a_consumer_of_what_is_new_that_vanished_before_anything_came_hear
     heard = Heard()
     await announce(bus, "before", 1)
     async with consuming(bus, heard, durable=False):
-        streams = bus.client.jsm()
+        streams = bus.client.jsm(timeout=patient(5))
 
         async def asked() -> bool:
             return bool((await streams.consumer_info(EVENTS.name, "listener-moves-one")).num_waiting)
@@ -218,10 +219,12 @@ async def test_a_stream_that_vanished_is_declared_again(bus):
     async with consuming(bus, heard):
         await announce(bus, "a", 1)
         await eventually(lambda: heard.number == 1)
-        await bus.client.jsm().delete_stream(EVENTS.name)
+        await bus.client.jsm(timeout=patient(5)).delete_stream(EVENTS.name)
 
         async def there_again() -> bool:
-            return EVENTS.name in [stream.config.name for stream in await bus.client.jsm().streams_info()]
+            return EVENTS.name in [
+                stream.config.name for stream in await bus.client.jsm(timeout=patient(5)).streams_info()
+            ]
 
         await eventually(there_again)
         await announce(bus, "a", 1)

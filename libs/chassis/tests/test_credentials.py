@@ -15,6 +15,7 @@ from contracts.zones import GET_ZONE
 from structlog.testing import capture_logs
 from testkit.eventually import eventually
 from testkit.nats_accounts import guarded_nats
+from testkit.patience import patient
 
 pytestmark = pytest.mark.servers
 
@@ -89,9 +90,9 @@ async def test_an_answer_goes_nowhere_but_to_an_inbox(bus, reply):
     responder.answer(GET_HOST, noting)  # type: ignore[arg-type]
     async with responder:
         await bus.publish(GET_HOST.subject, b'{"host_id": "trick"}', reply=reply)
-        await bus.request(GET_HOST.subject, b'{"host_id": "question"}', timeout_s=2)
+        await bus.request(GET_HOST.subject, b'{"host_id": "question"}', timeout_s=patient(2))
     assert asked == ["question"]
-    assert (await bus.client.jetstream().stream_info(EVENTS.name)).state.messages == 0
+    assert (await bus.client.jetstream(timeout=patient(5)).stream_info(EVENTS.name)).state.messages == 0
 
 
 async def _ignore(_msg):

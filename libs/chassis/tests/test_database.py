@@ -9,6 +9,7 @@ import pytest
 from chassis.database import open_database
 from chassis.refusals import UnavailableError
 from testkit.eventually import eventually
+from testkit.patience import patient
 
 
 @pytest.fixture
@@ -171,7 +172,7 @@ async def test_connections_stay_as_many_as_allowed_through_errors_and_cancellati
 
         async def use(number: int) -> None:
             with suppress(asyncpg.PostgresError, TimeoutError):
-                async with asyncio.timeout(0.002 if number % 3 == 0 else 5):
+                async with asyncio.timeout(0.002 if number % 3 == 0 else patient(5)):
                     await shared.fetchval("use", "SELECT 1 / ($1::int % 2) FROM pg_sleep(0.001)", number)
 
         await asyncio.gather(*(use(number) for number in range(100)))

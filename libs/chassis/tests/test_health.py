@@ -2,10 +2,10 @@
 
 import asyncio
 
-import httpx
 import pytest
 from chassis.health import serve_health
 from chassis.http import PortTakenError, serve_http
+from testkit.clients import http_client
 from testkit.eventually import eventually
 
 
@@ -18,7 +18,7 @@ async def health():
 async def test_it_lives_before_it_is_ready_and_counts(unused_tcp_port):
     async with (
         serve_health("127.0.0.1", unused_tcp_port) as health,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{unused_tcp_port}") as client,
+        http_client(base_url=f"http://127.0.0.1:{unused_tcp_port}") as client,
     ):
         assert (await client.get("/health/live")).status_code == 200
         assert (await client.get("/health/ready")).status_code == 503

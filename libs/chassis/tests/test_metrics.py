@@ -14,6 +14,7 @@ from chassis.responder import Responder
 from chassis.tracing import root
 from contracts.streams import EVENTS
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from testkit.clients import http_client
 from testkit.eventually import eventually
 
 from libs.chassis.tests.messages import DOUBLE, MOVED, Double, Doubled, Moved, moved
@@ -27,7 +28,7 @@ async def scraped(unused_tcp_port):
     async with serve_health("127.0.0.1", unused_tcp_port):
 
         async def scrape(accept: str) -> httpx.Response:
-            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{unused_tcp_port}") as client:
+            async with http_client(base_url=f"http://127.0.0.1:{unused_tcp_port}") as client:
                 return await client.get("/metrics", headers={"accept": accept})
 
         yield scrape

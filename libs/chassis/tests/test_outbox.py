@@ -9,6 +9,7 @@ from chassis.database import Database, open_database
 from chassis.outbox import OUTBOX_COLUMNS, OutboxRelay, outbox_row, tell
 from contracts.streams import EVENTS
 from testkit.eventually import eventually
+from testkit.patience import patient
 
 from libs.chassis.tests.messages import MOVED, moved
 
@@ -20,7 +21,7 @@ async def announce(database: Database, host: str, revision: int) -> None:
 
 async def published(bus: Bus) -> list[tuple[str, int]]:
     """What the stream holds, in its order."""
-    streams = bus.client.jsm()
+    streams = bus.client.jsm(timeout=patient(5))
     state = (await streams.stream_info(EVENTS.name)).state
     stored = [await streams.get_msg(EVENTS.name, seq) for seq in range(state.first_seq, state.last_seq + 1)]
     return [(str(msg.subject).split(".")[3], json.loads(msg.data or b"")["revision"]) for msg in stored]

@@ -1,6 +1,5 @@
 """The life of a real process, ended by real signals."""
 
-import asyncio
 import json
 import os
 import re
@@ -11,6 +10,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 
 import pytest
+from testkit.patience import within
 
 PROGRAM = """
 import asyncio, gc, structlog
@@ -132,7 +132,7 @@ async def test_a_receiver_of_traces_that_is_away_holds_up_no_end(unused_tcp_port
     async with process(OTLP_ENDPOINT=f"http://127.0.0.1:{unused_tcp_port}") as program:
         await said(program, "service.started")
         program.terminate()
-        async with asyncio.timeout(5):
+        async with within(5):
             assert await program.wait() == 0
 
 

@@ -13,8 +13,11 @@ from chassis.requests import DEADLINE, Asked, Caller, call, call_raw
 from chassis.responder import Responder
 from contracts.refusals import Code, Refusal
 from testkit.eventually import eventually
+from testkit.patience import patient, within
 
 from libs.chassis.tests.messages import DOUBLE, OTHER, Double, Doubled, FullError
+
+PATIENT = timedelta(seconds=patient(5))
 
 
 @asynccontextmanager
@@ -29,9 +32,9 @@ async def double(question: Double) -> Doubled:
     return Doubled(number=2 * question.number)
 
 
-async def refused(bus: Bus, question: bytes = b'{"number":1}') -> Refusal:
+async def refused(bus: Bus, question: bytes = b'{"number":1}', deadline: timedelta = PATIENT) -> Refusal:
     with pytest.raises(RefusedError) as caught:
-        await call_raw(bus, DOUBLE, question)
+        await call_raw(bus, DOUBLE, question, deadline=deadline)
     return caught.value.refusal
 
 
@@ -63,7 +66,7 @@ async def test_a_refusal_carries_the_headers_of_natss_services(bus):
         raise FullError("No seat is left.")
 
     async with answering(bus, handler):
-        reply = await bus.client.request(DOUBLE.subject, b'{"number":1}')
+        reply = await bus.client.request(DOUBLE.subject, b'{"number":1}', timeout=patient(5))
         assert reply.headers == {"Nats-Service-Error": "session_full", "Nats-Service-Error-Code": "409"}
 
 
@@ -91,9 +94,8 @@ async def test_a_handlers_defect_is_internal_at_once_and_tells_nothing_of_the_in
         raise KeyError("password=hunter2")
 
     async with answering(bus, handler):
-        began_at = time.monotonic()
-        refusal = await refused(bus)
-        assert time.monotonic() - began_at < 1
+        async with within(5):
+            refusal = await refused(bus, deadline=timedelta(hours=1))
         assert refusal == Refusal(code=Code.INTERNAL, detail="Something went wrong on our side.")
 
 
@@ -106,10 +108,9 @@ async def test_an_answer_larger_than_nats_carries_is_internal(bus):
 
 
 async def test_a_request_nobody_answers_is_unavailable_at_once(bus):
-    began_at = time.monotonic()
-    with pytest.raises(UnavailableError):
-        await call(bus, DOUBLE, Double(number=1))
-    assert time.monotonic() - began_at < 0.5
+    async with within(5):
+        with pytest.raises(UnavailableError):
+            await call(bus, DOUBLE, Double(number=1), deadline=timedelta(hours=1))
 
 
 async def test_no_answer_in_time_is_a_deadline_exceeded(bus):
@@ -132,7 +133,7 @@ async def test_a_request_whose_deadline_has_passed_is_dropped(bus):
         return Doubled(number=0)
 
     async with answering(bus, handler):
-        for number, seconds in ((1, -0.001), (2, 5)):
+        for number, seconds in ((1, -0.001), (2, patient(5))):
             headers = {DEADLINE: str(int((time.time() + seconds) * 1000))}
             await bus.client.publish(DOUBLE.subject, Double(number=number).model_dump_json().encode(), headers=headers)
         await eventually(lambda: asked)
@@ -151,8 +152,8 @@ async def test_what_a_handler_asks_does_not_outlive_what_it_was_asked(bus):
         return Doubled(number=0)
 
     async with answering(bus, handler), answering(bus, other, rpc=OTHER):
-        await call(bus, DOUBLE, Double(number=1), deadline=timedelta(seconds=2))
-    assert 0 < remaining[0] <= 2
+        await call(bus, DOUBLE, Double(number=1), deadline=PATIENT)
+    assert 0 < remaining[0] <= PATIENT.total_seconds()
 
 
 async def test_a_handler_is_told_the_caller_and_the_key(bus):
@@ -196,7 +197,7 @@ async def test_each_request_is_answered_by_one_instance(bus):
         return handle
 
     async with answering(bus, handler("one")), answering(bus, handler("two"), instance="two"):
-        await asyncio.gather(*(call(bus, DOUBLE, Double(number=1), deadline=timedelta(seconds=30)) for _ in range(200)))
+        await asyncio.gather(*(call(bus, DOUBLE, Double(number=1), deadline=6 * PATIENT) for _ in range(200)))
     assert sum(answered.values()) == 200
     assert all(answered.values())
 
@@ -205,9 +206,9 @@ async def test_each_request_is_answered_by_one_instance(bus):
 async def test_the_services_api_of_nats_is_answered(bus, address):
     async with answering(bus, double):
         await call(bus, DOUBLE, Double(number=1))
-        ping = json.loads((await bus.client.request(f"$SRV.PING{address}")).data)
-        stats = json.loads((await bus.client.request(f"$SRV.STATS{address}")).data)
-        about = json.loads((await bus.client.request(f"$SRV.INFO{address}")).data)
+        ping = json.loads((await bus.client.request(f"$SRV.PING{address}", timeout=patient(5))).data)
+        stats = json.loads((await bus.client.request(f"$SRV.STATS{address}", timeout=patient(5))).data)
+        about = json.loads((await bus.client.request(f"$SRV.INFO{address}", timeout=patient(5))).data)
     assert (ping["name"], ping["id"], ping["version"]) == ("doubler", "one", "1.2.3")
     assert ping["type"] == "io.nats.micro.v1.ping_response"
     assert stats["endpoints"][0]["num_requests"] == 1

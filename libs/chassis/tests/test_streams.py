@@ -5,10 +5,11 @@ import asyncio
 from chassis.bus import connect_bus
 from chassis.streams import declare_streams
 from contracts.streams import ALL, EVENTS
+from testkit.patience import patient
 
 
 async def names(bus) -> set[str | None]:
-    return {stream.config.name for stream in await bus.client.jsm().streams_info()}
+    return {stream.config.name for stream in await bus.client.jsm(timeout=patient(5)).streams_info()}
 
 
 async def test_all_streams_are_there_after_many_declared_them_at_once(nats_url):
@@ -18,10 +19,10 @@ async def test_all_streams_are_there_after_many_declared_them_at_once(nats_url):
 
 
 async def test_settings_that_changed_are_brought_up_to_date_and_messages_kept(bus):
-    streams = bus.client.jsm()
+    streams = bus.client.jsm(timeout=patient(5))
     present = (await streams.stream_info(EVENTS.name)).config
     await streams.update_stream(present.evolve(max_age=3600, subjects=["p2p.events.hosts.>"]))
-    await bus.client.jetstream().publish("p2p.events.hosts.a.moved", b"{}")
+    await bus.client.jetstream(timeout=patient(5)).publish("p2p.events.hosts.a.moved", b"{}")
     await declare_streams(bus)
     after = await streams.stream_info(EVENTS.name)
     assert after.config.max_age == 7 * 24 * 3600
@@ -30,7 +31,7 @@ async def test_settings_that_changed_are_brought_up_to_date_and_messages_kept(bu
 
 
 async def test_what_an_operator_set_beside_ours_is_left_alone(bus):
-    streams = bus.client.jsm()
+    streams = bus.client.jsm(timeout=patient(5))
     present = (await streams.stream_info(EVENTS.name)).config
     await streams.update_stream(present.evolve(max_bytes=10_000_000, max_age=3600))
     await declare_streams(bus)

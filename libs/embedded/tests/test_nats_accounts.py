@@ -13,6 +13,7 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from testkit.eventually import eventually
 from testkit.nats_accounts import guarded_nats
+from testkit.patience import patient
 
 
 @pytest.fixture
@@ -95,7 +96,7 @@ async def test_who_answers_may_answer_whoever_asks_and_nobody_else(accounts, con
 
     await registry.subscribe("p2p.hosts.get", cb=answer)
     await registry.flush()
-    assert (await game.request("p2p.hosts.get", b"{}", timeout=5)).data == b"here"
+    assert (await game.request("p2p.hosts.get", b"{}", timeout=patient(5))).data == b"here"
     assert "permissions violation" in (await publish(registry, "_INBOX_game-1.made-up"))[0]
 
 

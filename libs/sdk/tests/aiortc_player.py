@@ -7,6 +7,7 @@ from typing import Any
 
 import aiohttp
 from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
+from testkit.patience import within
 from yarl import URL
 
 Json = dict[str, Any]
@@ -31,7 +32,7 @@ class AiortcPlayer:
     async def ask(self, frame: Json, answer: str) -> Json:
         """Send a frame and read on until one of that type comes."""
         await self.send(frame)
-        async with asyncio.timeout(10):
+        async with within(10):
             while True:
                 heard: Json = await self._socket.receive_json()
                 if heard["type"] == answer:
@@ -55,7 +56,7 @@ class AiortcPlayer:
         to = {"to": self.joined["host_peer_id"], "session_id": self.joined["session_id"]}
         self.answer = await self.ask({"type": "offer", "sdp": offer, **to, **more}, "answer")
         await self.peer.setRemoteDescription(RTCSessionDescription(**self.answer["sdp"]))
-        async with asyncio.timeout(10):
+        async with within(10):
             await opened.wait()
         return channel
 
@@ -65,7 +66,7 @@ class AiortcPlayer:
         opened = asyncio.Event()
         channel.on("open", opened.set)
         channel.on("message", self.npcs.put_nowait)
-        async with asyncio.timeout(10):
+        async with within(10):
             await opened.wait()
         return channel
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
 from contracts.probes import PING_CHANNEL, UPLOAD_CHANNEL
+from testkit.patience import within
 
 from libs.sdk.tests.stand_in import StandIn
 
@@ -55,7 +56,7 @@ class AiortcProber:
         await self.offer()
         await self._stand_in.until(lambda: self.answers)
         await self.peer.setRemoteDescription(RTCSessionDescription(**self.answers[0]))
-        async with asyncio.timeout(10):
+        async with within(10):
             for event in opened:
                 await event.wait()
 
@@ -63,7 +64,7 @@ class AiortcProber:
         channel.send(json.dumps(fields))
 
     async def hear(self) -> str | bytes:
-        async with asyncio.timeout(10):
+        async with within(10):
             return await self.heard.get()
 
     async def echoed(self, number: int) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import WSMsgType, web
+from testkit.patience import within
 
 Json = dict[str, Any]
 
@@ -88,7 +89,7 @@ class StandIn:
 
     async def until(self, condition: Any) -> None:
         """Wait until something here has changed so that the condition holds."""
-        async with asyncio.timeout(10), self._changed:
+        async with within(10), self._changed:
             await self._changed.wait_for(condition)
 
     async def assign(self, session_id: str, zone_id: str, host_id: str) -> SessionState:

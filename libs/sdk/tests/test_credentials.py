@@ -1,6 +1,5 @@
 """A program of somebody else enters NATS with its credentials file, or is told what is wrong with it."""
 
-import asyncio
 from datetime import timedelta
 
 import pytest
@@ -11,6 +10,7 @@ from nats.js.api import StreamConfig
 from sdk import AiServer, CredentialsError, GameServer
 from sdk.nats_link import nats_link
 from testkit.nats_accounts import guarded_nats
+from testkit.patience import patient, within
 
 pytestmark = pytest.mark.servers
 
@@ -24,7 +24,7 @@ async def nats(tmp_path):
 async def test_a_game_server_beats_and_an_ai_server_s_word_is_stored(nats, monkeypatch):
     async with nats_link(nats.url, "operator", nats.issue("operator", "operator")) as operator:
         stream = StreamConfig(name=NPC.name, subjects=[*NPC.subjects])
-        await operator.client.jetstream().add_stream(stream)
+        await operator.client.jetstream(timeout=patient(5)).add_stream(stream)
         async with operator.hearing("p2p.heartbeat.central") as beats:
             async with GameServer(nats.url, credentials=nats.issue("game-1", "game")) as game:
                 await game.heartbeat("central", Heartbeat(latency_ms=2))
@@ -32,7 +32,7 @@ async def test_a_game_server_beats_and_an_ai_server_s_word_is_stored(nats, monke
         monkeypatch.setenv("NATS_CREDS", str(nats.issue("ai-1", "ai")))
         async with AiServer(nats.url) as ai:
             await ai.publish("prontera", NpcState(npc_id="guard"))
-        assert (await operator.client.jetstream().stream_info(NPC.name)).state.messages == 1
+        assert (await operator.client.jetstream(timeout=patient(5)).stream_info(NPC.name)).state.messages == 1
 
 
 async def test_a_file_that_is_no_good_is_told_with_what_to_do(nats, tmp_path):
@@ -48,5 +48,5 @@ async def test_a_file_that_is_no_good_is_told_with_what_to_do(nats, tmp_path):
 
 
 async def _enter(url, credentials):
-    async with asyncio.timeout(5), GameServer(url, credentials=credentials):
+    async with within(5), GameServer(url, credentials=credentials):
         pass

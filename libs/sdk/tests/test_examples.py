@@ -11,6 +11,7 @@ import pytest
 from contracts.streams import EVENTS, NPC
 from nats.js.api import StreamConfig
 from testkit.eventually import eventually
+from testkit.patience import patient, within
 from testkit.tasks import end
 
 from libs.sdk.tests.aiortc_player import aiortc_player
@@ -34,7 +35,9 @@ async def running(example, url):
 async def client(nats_url):
     connection = await nats.connect(nats_url)
     for stream in (EVENTS, NPC):
-        await connection.jetstream().add_stream(StreamConfig(name=stream.name, subjects=[*stream.subjects]))
+        await connection.jetstream(timeout=patient(5)).add_stream(
+            StreamConfig(name=stream.name, subjects=[*stream.subjects])
+        )
     yield connection
     await connection.close()
 
@@ -56,7 +59,7 @@ async def test_the_zone_host_tells_everybody_where_everybody_is(stand_in):
         (await anna.enter("prontera")).send(json.dumps({"x": 1, "y": 2}))
         (await ben.enter("prontera")).send(json.dumps({"x": 3, "y": 4}))
         both = {"anna": [1, 2], "ben": [3, 4]}
-        async with asyncio.timeout(10):
+        async with within(10):
             while json.loads(await anna.heard.get())["places"] != both:
                 pass
 
@@ -69,7 +72,7 @@ async def test_the_game_server_registers_and_beats(client, nats_url, capsys):
     beats = await client.subscribe("p2p.heartbeat.central-1")
     await client.flush()
     async with running("game_server", nats_url):
-        assert json.loads((await beats.next_msg(timeout=10)).data)["latency_ms"] == 2
+        assert json.loads((await beats.next_msg(timeout=patient(10))).data)["latency_ms"] == 2
         assert "registered with score 99" in capsys.readouterr().out
 
 
@@ -80,10 +83,10 @@ async def test_the_ai_server_walks_and_becomes_alert(client, nats_url):
 
     async def alert():
         await client.publish("p2p.npcevents.prontera.guard", json.dumps(event).encode())
-        return json.loads((await states.next_msg(timeout=10)).data).get("status") == "alert"
+        return json.loads((await states.next_msg(timeout=patient(10))).data).get("status") == "alert"
 
     async with running("ai_server", nats_url):
-        assert json.loads((await states.next_msg(timeout=10)).data)["x"] == 156
+        assert json.loads((await states.next_msg(timeout=patient(10))).data)["x"] == 156
         await eventually(alert)
 
 

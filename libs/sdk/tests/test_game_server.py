@@ -17,6 +17,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from sdk import AiServer, GameServer, RefusedError, UnreachableError, ai_server
+from testkit.patience import patient, within
 
 NOW = "2026-01-01T00:00:00Z"
 
@@ -53,7 +54,7 @@ async def client(nats_url):
     """Plain NATS, as any other program would use it; the coordinator's streams are there."""
     connection = await nats.connect(nats_url, max_reconnect_attempts=-1, reconnect_time_wait=0.1)
     for stream in (EVENTS, NPC):
-        await connection.jetstream().add_stream(
+        await connection.jetstream(timeout=patient(5)).add_stream(
             StreamConfig(name=stream.name, subjects=[*stream.subjects], max_msgs_per_subject=stream.max_per_subject)
         )
     yield connection
@@ -63,7 +64,7 @@ async def client(nats_url):
 async def announce(client, revision, **more):
     fact = {"event_id": f"event-{revision}", "occurred_at": NOW, "revision": revision, "zone_id": "1@tower"}
     subject = ZONE_CHANGED.of(zone_id="1@tower")
-    await client.jetstream().publish(subject, json.dumps(fact | {"zone": ZONE}).encode(), **more)
+    await client.jetstream(timeout=patient(5)).publish(subject, json.dumps(fact | {"zone": ZONE}).encode(), **more)
 
 
 async def test_a_heartbeat_carries_what_was_measured_and_nothing_else(client, nats_url):
@@ -71,7 +72,7 @@ async def test_a_heartbeat_carries_what_was_measured_and_nothing_else(client, na
     await client.flush()
     async with GameServer(nats_url) as server:
         await server.heartbeat("host.1", Heartbeat(latency_ms=12.5))
-    beat = await beats.next_msg()
+    beat = await beats.next_msg(timeout=patient(5))
     assert (beat.subject, json.loads(beat.data)) == ("p2p.heartbeat.host%2E1", {"latency_ms": 12.5})
 
 
@@ -95,7 +96,7 @@ async def test_facts_of_before_are_not_heard_unless_asked_for(client, nats_url):
 
 async def test_a_fact_that_cannot_be_read_is_passed_over(client, nats_url):
     async with GameServer(nats_url) as server, server.zones() as events:
-        await client.jetstream().publish(ZONE_CHANGED.of(zone_id="x"), b"[]")
+        await client.jetstream(timeout=patient(5)).publish(ZONE_CHANGED.of(zone_id="x"), b"[]")
         await announce(client, 7)
         assert (await anext(events)).fact.revision == 7
 
@@ -107,7 +108,7 @@ async def test_no_fact_is_missing_and_none_comes_twice_when_nats_restarts(client
         await nats_server.restart()
         for revision in (2, 3):
             await announce(client, revision)
-        async with asyncio.timeout(20):
+        async with within(20):
             assert [(await anext(events)).fact.revision for _ in range(2)] == [2, 3]
 
 
@@ -160,7 +161,7 @@ async def test_a_publish_is_a_span_and_carries_its_trace(client, nats_url, monke
         await server.publish("prontera", NpcState(npc_id="smith"), NpcState(npc_id="guard"))
     spans = {(span.attributes or {})["p2p.npc_id"]: span.context for span in exporter.get_finished_spans()}
     for npc_id, context in spans.items():
-        message = await client.jetstream().get_last_msg("NPC", f"p2p.npc.prontera.{npc_id}")
+        message = await client.jetstream(timeout=patient(5)).get_last_msg("NPC", f"p2p.npc.prontera.{npc_id}")
         told = message.headers["traceparent"].split("-")[1:3]
         assert told == [trace.format_trace_id(context.trace_id), trace.format_span_id(context.span_id)]
     assert {*spans} == {"smith", "guard"}
@@ -186,7 +187,7 @@ async def test_a_publish_during_an_outage_is_stored_once_when_nats_is_back(clien
         publishing = asyncio.create_task(server.publish("prontera", NpcState(npc_id="smith", x=1)))
         await nats_server.start()
         await publishing
-    state = (await client.jetstream().stream_info("NPC")).state
+    state = (await client.jetstream(timeout=patient(5)).stream_info("NPC")).state
     assert (state.messages, state.last_seq) == (1, 1)
 
 
@@ -201,4 +202,4 @@ async def test_npc_events_of_a_zone_are_heard(client, nats_url):
 
 
 async def stored(client, subject):
-    return json.loads((await client.jetstream().get_last_msg("NPC", subject)).data)
+    return json.loads((await client.jetstream(timeout=patient(5)).get_last_msg("NPC", subject)).data)

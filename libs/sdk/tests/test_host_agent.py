@@ -9,6 +9,7 @@ from aiortc import RTCIceTransport
 from contracts.hosts import Heartbeat, RegisterHost
 from sdk import HostAgent, OnClose, PlayerConnected, PlayerGone, SignalingLost
 from testkit.eventually import eventually
+from testkit.patience import patient, within
 
 from libs.sdk.tests.aiortc_player import aiortc_player
 
@@ -92,7 +93,7 @@ async def test_round_trips_are_measured_on_the_players_connection(stand_in):
     async with agent_for(stand_in) as agent, aiortc_player(stand_in.url, "anna") as anna:
         await anna.enter("prontera")
         round_trip = await eventually(lambda: agent.channels()[0].round_trip)
-        assert timedelta(0) < round_trip < timedelta(seconds=1)
+        assert timedelta(0) < round_trip < timedelta(seconds=patient(1))
 
 
 async def test_beats_say_what_was_measured_and_the_callback_has_the_last_word(stand_in):
@@ -168,7 +169,7 @@ async def test_a_host_ends_though_a_players_connection_is_being_closed(stand_in,
         hosting.cancel()
         await stand_in.until(lambda: "host-1" not in stand_in.sockets)
         may_close.set()
-        done, _ = await asyncio.wait([hosting], timeout=5)
+        done, _ = await asyncio.wait([hosting], timeout=patient(5))
         assert done
 
 
@@ -225,7 +226,7 @@ async def test_closing_may_unregister(stand_in):
 
 
 async def next_of(kind, events):
-    async with asyncio.timeout(10):
+    async with within(10):
         while not isinstance(event := await events.get(), kind):
             pass
     return event

@@ -1,6 +1,5 @@
 """A host agent that is probed, over real WebRTC, by probers good and bad."""
 
-import asyncio
 import logging
 from contextlib import AsyncExitStack
 
@@ -10,6 +9,7 @@ from contracts.probes import MAX_UPLOAD_BYTES
 from sdk import HostAgent
 from sdk.probe import AT_ONCE, MAX_CANDIDATES, MAX_CHANNELS, MAX_PINGS
 from testkit.eventually import eventually
+from testkit.patience import within
 
 from libs.sdk.tests.aiortc_player import aiortc_player
 from libs.sdk.tests.aiortc_prober import aiortc_prober
@@ -155,5 +155,5 @@ async def test_a_probe_ends_with_the_agent(stand_in):
     async with aiortc_prober(stand_in, "host-1") as prober:
         async with agent_for(stand_in):
             await prober.connect()
-        async with asyncio.timeout(10):
+        async with within(10):
             await prober.ended.wait()

@@ -10,6 +10,7 @@ from contracts.hosts import HostStatus
 from host_registry.score import Quality, points, score
 from host_registry.store.beats import Beat, BeatStore, Move
 from hypothesis import HealthCheck, example, given, settings
+from testkit.patience import patient
 from testkit.thoroughness import examples
 
 from services.host_registry.tests.fakes import Announced
@@ -158,7 +159,7 @@ async def test_the_database_scores_as_the_rule_does(world: World) -> None:
     @given(qualities)
     @example(Quality(5e-324, 5e-324, 0, 1, None, None, 5e-324))  # dividing the tiniest figures would be an underflow
     def agree(quality: Quality) -> None:
-        stored = asyncio.run_coroutine_threadsafe(scored(world.database, quality), loop).result(timeout=30)
+        stored = asyncio.run_coroutine_threadsafe(scored(world.database, quality), loop).result(timeout=patient(30))
         assert stored == score(points(quality))
 
     await asyncio.to_thread(agree)

@@ -47,6 +47,7 @@ from host_registry.app import service
 from host_registry.settings import Settings
 from nats.aio.msg import Msg
 from testkit.eventually import eventually
+from testkit.patience import patient
 from testkit.servers import TestServer
 
 from services.host_registry.tests.telling import open_socket, presence, tell
@@ -54,7 +55,7 @@ from services.host_registry.tests.world import session_fact
 
 pytestmark = pytest.mark.usefixtures("host_registry")
 
-PATIENT = timedelta(seconds=30)
+PATIENT = timedelta(seconds=patient(30))
 """Many at once on a busy machine: none is refused for lateness."""
 
 HOST = RegisterHost(

@@ -8,6 +8,7 @@ from chassis.refusals import ServiceError
 from chassis.requests import call
 from contracts.sessions import CREATE_SESSION, GET_SESSION, SESSION_CREATED, CreateSession, NameSession
 from testkit.eventually import eventually
+from testkit.patience import patient
 
 PARALLEL = 4
 
@@ -53,7 +54,9 @@ async def test_what_was_acknowledged_around_a_restart_is_there_and_told_once(bus
     wanted = {SESSION_CREATED.of(session_id=session_id) for session_id in traffic.acknowledged}
 
     async def told():
-        stream = await bus.client.jsm().stream_info("EVENTS", subjects_filter=SESSION_CREATED.wildcard)
+        stream = await bus.client.jsm(timeout=patient(5)).stream_info(
+            "EVENTS", subjects_filter=SESSION_CREATED.wildcard
+        )
         times = stream.state.subjects or {}
         return wanted <= times.keys() and set(times.values()) == {1}
 

@@ -39,11 +39,12 @@ from contracts.sessions import (
 )
 from contracts.subjects import Nothing
 from testkit.eventually import eventually
+from testkit.patience import patient
 
 from services.session_manager.tests.facts import NOON, a_host_fact, a_presence
 from services.session_manager.tests.suite import heard
 
-PATIENT = timedelta(seconds=30)
+PATIENT = timedelta(seconds=patient(30))
 """Many at once on a busy machine: none is refused for lateness."""
 
 
@@ -159,7 +160,9 @@ async def test_a_host_that_was_deleted_and_registers_anew_keeps_what_it_gets_the
         return await status(session) is SessionStatus.FALLBACK
 
     async def registration_is_taken():
-        consumer = await bus.client.jetstream().consumer_info("EVENTS", "session_manager-host-registered")
+        consumer = await bus.client.jetstream(timeout=patient(5)).consumer_info(
+            "EVENTS", "session_manager-host-registered"
+        )
         return consumer.ack_floor is not None and consumer.ack_floor.consumer_seq == 1
 
     before, elsewhere = await played_on("host-9", "a"), await played_on("host-8", "b")
@@ -183,7 +186,7 @@ async def test_a_gateway_s_word_is_heard(bus):
     await publish(bus, subject, fact.model_dump_json().encode(), message_id=fact.event_id)
 
     async def heard_of():
-        consumer = await bus.client.jsm().consumer_info("EVENTS", "session_manager-peer-entered")
+        consumer = await bus.client.jsm(timeout=patient(5)).consumer_info("EVENTS", "session_manager-peer-entered")
         return consumer.ack_floor is not None and consumer.ack_floor.consumer_seq == 1
 
     await eventually(heard_of)
@@ -207,4 +210,4 @@ async def test_a_tick_takes_effect_and_is_announced_once_however_often_it_is_tol
 
 
 async def _nothing_waits(bus):
-    return (await bus.client.jsm().stream_info("JOBS")).state.messages == 0
+    return (await bus.client.jsm(timeout=patient(5)).stream_info("JOBS")).state.messages == 0

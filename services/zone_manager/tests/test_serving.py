@@ -41,6 +41,7 @@ from contracts.zones import (
     ZoneStatus,
 )
 from testkit.eventually import eventually
+from testkit.patience import patient
 from testkit.servers import TestServer
 from zone_manager.app import service
 from zone_manager.settings import Settings
@@ -49,7 +50,7 @@ from services.zone_manager.tests.conftest import tell_sessions
 from services.zone_manager.tests.examples import candidate, put_zone, session_fact
 from services.zone_manager.tests.fakes import RegistryInMemory
 
-PATIENT = timedelta(seconds=30)
+PATIENT = timedelta(seconds=patient(30))
 """Many at once on a busy machine: none is refused for lateness."""
 
 TOWNS = ["prontera", "geffen", "morocc", "payon", "alberta", "aldebaran", "izlude"]
@@ -84,7 +85,7 @@ async def facts(bus: Bus, zone_manager: None) -> AsyncIterator[list[ZoneFact]]:
 
 @pytest.mark.usefixtures("zone_manager")
 async def test_it_serves_exactly_what_its_contract_publishes(bus: Bus):
-    described = json.loads((await bus.request("$SRV.INFO.zone_manager", b"", timeout_s=5)).data)
+    described = json.loads((await bus.request("$SRV.INFO.zone_manager", b"", timeout_s=patient(5))).data)
     published = [rpc.subject for rpc in vars(zones).values() if isinstance(rpc, Rpc)]
     assert sorted(endpoint["subject"] for endpoint in described["endpoints"]) == sorted(published)
 

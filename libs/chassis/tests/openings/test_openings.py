@@ -13,8 +13,9 @@ from chassis.certificate import Certificate
 from chassis.http import serve_http
 from embedded.certificates import Certificates, keep_certificates
 from starlette.types import Receive, Scope, Send
+from testkit.clients import connect
 from testkit.eventually import eventually
-from websockets.asyncio.client import connect
+from testkit.patience import patient, within
 
 GET = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
 HELLO = bytes((openings.HANDSHAKE, 3, 1, 2, 0))
@@ -55,7 +56,7 @@ def trusting(certificates) -> ssl.SSLContext:
 @pytest.fixture
 def impatient(monkeypatch):
     for patience in ("FIRST_BYTE_WITHIN_S", "HANDSHAKE_WITHIN_S", "HEAD_WITHIN_S"):
-        monkeypatch.setattr(openings, patience, 0.2)
+        monkeypatch.setattr(openings, patience, patient(0.2))
 
 
 @asynccontextmanager
@@ -88,7 +89,7 @@ async def answer(port: int, context: ssl.SSLContext | None = None, request: byte
 
 async def rest(reader: asyncio.StreamReader) -> bytes:
     """What still comes until the other side ends the connection, which it does."""
-    async with asyncio.timeout(5):
+    async with within(5):
         try:
             return await reader.read()
         except ConnectionResetError:
@@ -251,9 +252,10 @@ async def test_others_are_served_beside_many_that_say_nothing(tls, trusting):
         assert await answer(port, trusting) == b"https"
 
 
-async def test_a_stop_waits_for_nobody_who_has_not_begun(tls, trusting):
+async def test_a_stop_waits_for_nobody_who_has_not_begun(tls, trusting, monkeypatch):
+    monkeypatch.setattr("chassis.http.STOP_WITHIN_S", 3600)  # as long it waits for those it serves
     async with contextlib.AsyncExitStack() as clients:
-        async with asyncio.timeout(4), serving(tls) as port:  # less than uvicorn waits for those it serves
+        async with within(10), serving(tls) as port:
             silent, _ = await clients.enter_async_context(dialled(port))
             half, writer = await clients.enter_async_context(dialled(port))
             writer.write(HELLO)

@@ -16,7 +16,8 @@ from embedded.certificates import Certificates, keep_certificates
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.types import Receive, Scope, Send
-from websockets.asyncio.client import connect
+from testkit.clients import connect
+from testkit.patience import within
 
 GET = b"GET / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
 LOOPBACK = [ip_network("127.0.0.0/8")]
@@ -123,7 +124,7 @@ async def answer(port: int, *said: bytes) -> str:
         for piece in said:
             writer.write(piece)
             await writer.drain()
-        async with asyncio.timeout(5):
+        async with within(5):
             return (await reader.read()).decode("latin-1")
     except ConnectionResetError:
         return ""

@@ -25,6 +25,7 @@ from signaling_gateway.app import service
 from signaling_gateway.http.gate import Gate, sessions_of
 from signaling_gateway.limits.turnstile import open_turnstile
 from signaling_gateway.settings import Settings
+from testkit.clients import http_client
 from testkit.eventually import eventually
 from testkit.servers import TestServers
 
@@ -98,7 +99,7 @@ def enforced(servers: TestServers, database: str, **changes: Any) -> Settings:
 
 
 def _client(settings: Settings) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=f"http://127.0.0.1:{settings.http_port}")
+    return http_client(base_url=f"http://127.0.0.1:{settings.http_port}")
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ from contracts.streams import AUDIT
 from signaling_gateway.access.errors import BAD_TOKEN
 from signaling_gateway.access.tokens import ACCESS, REFRESH
 from testkit.eventually import eventually
+from testkit.patience import patient
 
 from services.signaling_gateway.tests.access.conftest import SECRET, World, bearer
 from services.signaling_gateway.tests.access.test_sockets import GAME, opened, refused, token
@@ -37,11 +38,11 @@ def _no_hosts(world: World) -> None:
 
 async def _on_record(world: World, action: AuditAction, target: str) -> AuditFact | None:
     """Find the first record of it."""
-    jetstream = world.bus.client.jetstream()
+    jetstream = world.bus.client.jetstream(timeout=patient(5))
     records = await jetstream.subscribe("p2p.events.audit.>", stream=AUDIT.name, ordered_consumer=True)
     try:
         for _ in range((await jetstream.stream_info(AUDIT.name)).state.messages):
-            fact = AuditFact.model_validate_json((await records.next_msg(timeout=5)).data)
+            fact = AuditFact.model_validate_json((await records.next_msg(timeout=patient(5))).data)
             if (fact.action, fact.target) == (action, target):
                 return fact
     finally:

@@ -13,6 +13,7 @@ from contracts.streams import AUDIT
 from signaling_gateway.access.errors import BAD_TOKEN
 from signaling_gateway.access.identity import Identity
 from testkit.eventually import eventually
+from testkit.patience import patient, within
 from testkit.servers import TestServers
 
 from services.signaling_gateway.tests.access.conftest import KEY_IN_SETTINGS, SECRET, World, as_key, bearer
@@ -80,7 +81,7 @@ async def _as_the_client_does(world: World, path: str, wish: dict[str, str], tok
         "Content-Type: application/json\r\nContent-Type: application/json\r\nConnection: close\r\n"
         f"{authorization}Content-Length: {len(body)}\r\n\r\n{body}".encode()
     )
-    async with asyncio.timeout(5):
+    async with within(5):
         head, _, answer = (await reader.read()).partition(b"\r\n\r\n")
     writer.close()
     assert head.startswith(b"HTTP/1.1 200"), head + answer
@@ -267,12 +268,12 @@ async def test_what_was_done_and_refused_is_on_record_and_no_secret_with_it(
 
 
 async def _audited(world: World) -> list[AuditFact]:
-    jetstream = world.bus.client.jetstream()
+    jetstream = world.bus.client.jetstream(timeout=patient(5))
     records = await jetstream.subscribe("p2p.events.audit.>", stream=AUDIT.name, ordered_consumer=True)
     found: list[AuditFact] = []
     try:
         for _ in range((await jetstream.stream_info(AUDIT.name)).state.messages):
-            message = await records.next_msg(timeout=5)
+            message = await records.next_msg(timeout=patient(5))
             found.append(AuditFact.model_validate_json(message.data))
     finally:
         await records.unsubscribe()

@@ -5,7 +5,7 @@ from urllib.parse import quote, urlencode
 import httpx
 import pytest
 from contracts.hosts import PeerHost
-from websockets.asyncio.client import connect
+from testkit.clients import connect
 
 from services.signaling_gateway.tests.access.conftest import KEY_IN_SETTINGS, World
 from services.signaling_gateway.tests.access.test_sockets import GAME, opened, refused, token

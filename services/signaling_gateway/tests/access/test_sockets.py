@@ -13,7 +13,7 @@ from signaling_gateway.access.errors import BAD_TOKEN
 from signaling_gateway.access.permissions import FRAMES, WithoutPermissionError, frames_of
 from signaling_gateway.codec import KINDS
 from signaling_gateway.warp import USER_AGENT
-from websockets.asyncio.client import connect
+from testkit.clients import connect
 
 from services.signaling_gateway.tests.access.conftest import World, as_key, bearer
 from services.signaling_gateway.tests.rest.owners import example

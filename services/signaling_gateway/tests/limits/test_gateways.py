@@ -15,9 +15,10 @@ import pytest_asyncio
 from chassis.bus import connect_bus
 from contracts.hosts import FIND_PEER_HOST, PeerHost
 from signaling_gateway.app import service
+from testkit.clients import connect, http_client
 from testkit.eventually import eventually
+from testkit.patience import patient, within
 from testkit.servers import TestServers
-from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from services.signaling_gateway.tests.access.conftest import KEY_IN_SETTINGS, as_key, bearer, enforced
@@ -26,7 +27,7 @@ from services.signaling_gateway.tests.signaling.client import Peer, dial, leavin
 
 SERVER = as_key(KEY_IN_SETTINGS)
 HOSTS = "/api/v1/hosts"
-PATIENT = 5.0
+PATIENT = patient(5)
 """For tests of what is shared: how long requests wait for Redis while this machine does much else."""
 
 
@@ -62,8 +63,7 @@ async def gateways(servers: TestServers, database: str, number: int = 1, **chang
 @asynccontextmanager
 async def clients(urls: list[str], **options: Any) -> AsyncIterator[list[httpx.AsyncClient]]:
     async with AsyncExitStack() as stack:
-        patient = {"timeout": 30} | options
-        yield [await stack.enter_async_context(httpx.AsyncClient(base_url=url, **patient)) for url in urls]
+        yield [await stack.enter_async_context(http_client(base_url=url, **options)) for url in urls]
 
 
 async def token(client: httpx.AsyncClient, peer_id: str, **wish: str) -> str:
@@ -160,7 +160,7 @@ async def test_a_body_that_is_not_wanted_is_not_read(servers, database):
         port = int(at[0].rpartition(":")[2])
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"POST /api/v1/hosts HTTP/1.1\r\nHost: here\r\nContent-Length: 1000\r\n\r\n")
-        async with asyncio.timeout(10):
+        async with within(10):
             assert b" 429 " in await reader.readline()
         writer.close()
 
@@ -233,7 +233,7 @@ async def test_a_redis_that_hangs_keeps_nobody_waiting(servers, database, redis_
     async with gateways(servers, database, limits_wait_s=0.005) as urls, clients(urls) as (here,):
         tokens = [bearer(await token(here, f"player-{number}")) for number in range(20)]
         with stopped(redis_server.pid):
-            async with asyncio.timeout(30):  # if each of them waited for Redis' own second at the end of its credit
+            async with within(30):  # if each of them waited for Redis' own second at the end of its credit
                 answers = [await ask(URLS[:40], here, headers=shown) for shown in tokens]
             assert "for this gateway alone" in (await notes(here))[0]
         assert all(asked.statuses == {200: 40} for asked in answers)
@@ -294,7 +294,7 @@ async def _answered(peer: Peer) -> bool:
     mark = os.urandom(4).hex()
     await peer.say("ping", id=mark)
     try:
-        async with asyncio.timeout(0.5):
+        async with within(0.5):
             while (await peer.hear()).get("id") != mark:
                 pass
     except TimeoutError:

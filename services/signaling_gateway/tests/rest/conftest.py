@@ -9,6 +9,7 @@ from chassis.bus import connect_bus
 from embedded.ports import free_port
 from signaling_gateway.app import service
 from signaling_gateway.settings import Settings
+from testkit.clients import http_client
 from testkit.servers import TestServers
 
 from services.signaling_gateway.tests.databases import gateway_database
@@ -46,5 +47,5 @@ async def gateway_url(servers: TestServers) -> AsyncIterator[str]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def client(gateway_url: str) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=gateway_url) as client:
+    async with http_client(base_url=gateway_url) as client:
         yield client

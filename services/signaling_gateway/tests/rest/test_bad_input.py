@@ -9,6 +9,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from testkit.patience import within
 from testkit.thoroughness import examples
 
 from services.signaling_gateway.tests.rest.owners import Owners
@@ -196,7 +197,7 @@ async def answered(url: str, request: bytes) -> bytes:
     """All that comes back, until the connection ends."""
     reader, writer = await asyncio.open_connection(urlsplit(url).hostname, urlsplit(url).port)
     writer.write(request)
-    async with asyncio.timeout(10):
+    async with within(10):
         answer = await reader.read()
     writer.close()
     return answer

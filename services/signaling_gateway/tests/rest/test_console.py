@@ -17,7 +17,9 @@ from signaling_gateway.app import service
 from signaling_gateway.console.lists import Listing
 from signaling_gateway.console.source import MOST_UNREAD, Viewer
 from signaling_gateway.settings import Settings
+from testkit.clients import http_client
 from testkit.eventually import eventually
+from testkit.patience import within
 from testkit.servers import TestServers
 
 from services.signaling_gateway.tests.databases import gateway_database
@@ -36,7 +38,7 @@ Events = AsyncIterator[tuple[str, Any]]
 async def watching(gateway_url: str, **query: str) -> AsyncIterator[Events]:
     """A console of its own connection; gives its events as they come."""
     async with (
-        httpx.AsyncClient(base_url=gateway_url, timeout=10) as client,
+        http_client(base_url=gateway_url) as client,
         client.stream("GET", CONSOLE, params=query, headers=STREAM) as answer,
     ):
         assert answer.headers["content-type"] == "text/event-stream"
@@ -54,7 +56,7 @@ async def _events(answer: httpx.Response) -> Events:
 
 
 async def the_next(events: Events, wanted: str) -> Any:
-    async with asyncio.timeout(10):
+    async with within(10):
         async for name, data in events:
             if name == wanted:
                 return data
@@ -165,5 +167,5 @@ async def test_a_store_of_spans_that_is_away_is_said_to_be(servers: TestServers)
         http_port=free_port(),
         traces_url=f"http://127.0.0.1:{free_port()}",
     )
-    async with service(settings), httpx.AsyncClient(base_url=f"http://127.0.0.1:{settings.http_port}") as client:
+    async with service(settings), http_client(base_url=f"http://127.0.0.1:{settings.http_port}") as client:
         assert proper(await client.get(f"/api/v1/traces/{'a' * 32}"), 503, "unavailable")

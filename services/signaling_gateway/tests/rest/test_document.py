@@ -26,6 +26,7 @@ from signaling_gateway.app import service
 from signaling_gateway.http.application import application
 from signaling_gateway.limits.rates import UNCOUNTED
 from signaling_gateway.settings import Settings
+from testkit.patience import patient
 from testkit.portal import Portal
 from testkit.servers import TestServers
 from testkit.thoroughness import examples
@@ -83,7 +84,7 @@ def serving(servers: TestServers, **changes: Any) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def document(url: str) -> Any:
-    return httpx.get(f"{url}/openapi.json").json()
+    return httpx.get(f"{url}/openapi.json", timeout=patient(10)).json()
 
 
 def test_it_has_the_canonical_paths_and_no_others(document: Any):
@@ -207,7 +208,9 @@ def test_its_examples_are_accepted(url: str, document: Any):
         for method, operation in item.items():
             body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
             for example in body.get("examples", {}).values():
-                response = httpx.request(method, url + re.sub(r"\{\w+\}", "x", path), json=example["value"])
+                response = httpx.request(
+                    method, url + re.sub(r"\{\w+\}", "x", path), json=example["value"], timeout=patient(10)
+                )
                 assert response.status_code != 422, (method, path, response.text)
                 shown += 1
     assert shown >= 8
@@ -233,13 +236,13 @@ def test_every_code_is_in_it(document: Any):
 
 
 def test_the_page_of_the_document_needs_nothing_from_elsewhere(url: str):
-    page = httpx.get(f"{url}/docs")
+    page = httpx.get(f"{url}/docs", timeout=patient(10))
     files = re.findall(r'(?:href|src)="([^"]+)"', page.text)
 
     assert files
     for file in files:
         assert file.startswith("/")
-        assert httpx.get(f"{url}{file}").status_code == 200
+        assert httpx.get(f"{url}{file}", timeout=patient(10)).status_code == 200
     assert "//cdn" not in page.text
 
 

@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from signaling_gateway.app import service
 from signaling_gateway.http.monitoring import LOOK_EVERY
 from signaling_gateway.settings import Settings
+from testkit.clients import http_client
 from testkit.eventually import eventually
 from testkit.servers import TestServers
 
@@ -51,7 +52,7 @@ async def fresh(nats_url: str, redis_url: str, postgres_url: str):
     async with (
         connect_bus(nats_url, "owners") as bus,
         service(settings),
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{settings.http_port}") as client,
+        http_client(base_url=f"http://127.0.0.1:{settings.http_port}") as client,
     ):
         yield client, Owners(bus)
 

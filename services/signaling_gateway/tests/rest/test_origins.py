@@ -8,6 +8,7 @@ import pytest_asyncio
 from embedded.ports import free_port
 from signaling_gateway.app import service
 from signaling_gateway.settings import Settings
+from testkit.clients import http_client
 
 PAGE = "https://game.example"
 
@@ -21,7 +22,7 @@ async def client(nats_url: str, redis_url: str, postgres_url: str) -> AsyncItera
         http_port=free_port(),
         cors_origins=(PAGE,),
     )
-    async with service(settings), httpx.AsyncClient(base_url=f"http://127.0.0.1:{settings.http_port}") as client:
+    async with service(settings), http_client(base_url=f"http://127.0.0.1:{settings.http_port}") as client:
         yield client
 
 

@@ -9,6 +9,7 @@ import pytest
 from chassis.refusals import HTTP_STATUS
 from contracts.refusals import Code
 from contracts.subjects import Message
+from testkit.patience import patient
 
 from services.signaling_gateway.tests.rest.owners import Owners
 from services.signaling_gateway.tests.rest.routes import CALLS, Call
@@ -131,7 +132,7 @@ async def test_an_owner_that_does_not_answer_is_a_504_within_four_seconds(client
 
     response = await client.get("/api/v1/hosts/h")
 
-    assert time.monotonic() - began_at < 4
+    assert time.monotonic() - began_at < patient(4)  # what clients are promised: they may give up then
     assert proper(response, 504, "deadline_exceeded")
     assert response.headers["retry-after"] == "1"
     released.set()

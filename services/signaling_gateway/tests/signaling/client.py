@@ -9,7 +9,9 @@ from urllib.parse import urlencode
 
 import websockets
 from signaling_gateway.warp import USER_AGENT
-from websockets.asyncio.client import ClientConnection, connect
+from testkit.clients import connect
+from testkit.patience import within
+from websockets.asyncio.client import ClientConnection
 
 HEARS_WITHIN_S = 15.0
 """Frames take milliseconds; a machine that does much else takes longer."""
@@ -30,7 +32,7 @@ class Peer:
 
     async def hear(self, kind: str | None = None) -> dict[str, Any]:
         """The next frame, which must be of this kind if one is given."""
-        async with asyncio.timeout(HEARS_WITHIN_S):
+        async with within(HEARS_WITHIN_S):
             frame: dict[str, Any] = json.loads(await self.socket.recv())
         assert kind in {None, frame["type"]}, f"{self.name} wanted {kind} and heard {frame}"
         return frame
@@ -51,7 +53,7 @@ class Peer:
     async def close_code(self) -> int | None:
         """The code that the other side closed with, past all frames."""
         try:
-            async with asyncio.timeout(HEARS_WITHIN_S * 2):
+            async with within(HEARS_WITHIN_S * 2):
                 while True:
                     await self.socket.recv()
         except websockets.ConnectionClosed as closed:

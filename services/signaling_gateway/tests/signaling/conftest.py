@@ -7,6 +7,7 @@ import httpx
 import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
+from testkit.clients import http_client
 from testkit.servers import TestServers
 
 from services.signaling_gateway.tests.signaling.gateways import gateway
@@ -37,7 +38,7 @@ def name() -> Callable[[str], str]:
 @pytest.fixture
 def client_of() -> Callable[[str], httpx.AsyncClient]:
     """Speak HTTP to a gateway."""
-    return lambda url: httpx.AsyncClient(base_url=url)
+    return lambda url: http_client(base_url=url)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

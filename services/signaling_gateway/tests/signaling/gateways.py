@@ -11,6 +11,7 @@ import httpx
 from embedded.ports import free_port
 from signaling_gateway.app import service
 from signaling_gateway.settings import Settings
+from testkit.clients import http_client
 from testkit.eventually import eventually
 from testkit.servers import TestServers
 
@@ -49,7 +50,7 @@ async def process(servers: TestServers, **variables: str) -> AsyncIterator[tuple
     running = await asyncio.create_subprocess_exec(sys.executable, "-m", "signaling_gateway", env=environment)
     url = f"http://127.0.0.1:{port}"
     try:
-        async with httpx.AsyncClient(base_url=url) as client:
+        async with http_client(base_url=url) as client:
 
             async def ready() -> bool:
                 try:

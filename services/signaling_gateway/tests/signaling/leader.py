@@ -9,6 +9,7 @@ from chassis.bus import Bus, connect_bus
 from chassis.refusals import DeadlineExceededError, UnavailableError
 from contracts.npcs import FEED_WANTED, NPC_EVENT, NPC_FEED, NpcEvent
 from nats.aio.msg import Msg
+from testkit.patience import patient
 
 SOON_S = 0.2
 """That nobody listens NATS says at once."""
@@ -51,7 +52,7 @@ class Leader:
     async def is_heard(self, zone_id: str) -> bool:
         """Whether anybody is subscribed to the zone, as NATS sees it."""
         try:
-            await self._bus.request(NPC_FEED.of(zone_id=zone_id), b"", timeout_s=SOON_S)
+            await self._bus.request(NPC_FEED.of(zone_id=zone_id), b"", timeout_s=patient(SOON_S))
         except UnavailableError:
             return False
         except DeadlineExceededError:

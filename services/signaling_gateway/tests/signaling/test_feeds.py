@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, cast
 
-import httpx
 import orjson
 import pytest
 import pytest_asyncio
@@ -13,6 +12,7 @@ from signaling_gateway.connections import Connection
 from signaling_gateway.conversation import Place, Standing
 from signaling_gateway.feeds import Feeds
 from signaling_gateway.wire import Wire
+from testkit.clients import http_client
 from testkit.eventually import eventually
 from testkit.servers import TestServers
 
@@ -165,7 +165,7 @@ async def _is_let_go(leader: Leader, zone: str) -> bool:
 
 
 async def test_a_gateway_counts_the_zones_it_follows(servers, leader, session, zone, name):
-    async with process(servers) as (alone, _), httpx.AsyncClient(base_url=alone) as client:
+    async with process(servers) as (alone, _), http_client(base_url=alone) as client:
         ann = await joined(alone, name("ann"), session)
 
         async def follows(zones: int) -> bool:

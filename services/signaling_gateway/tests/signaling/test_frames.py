@@ -3,10 +3,9 @@
 import contextlib
 import json
 
-import httpx
 import pytest
 import websockets
-from websockets.asyncio.client import connect
+from testkit.clients import connect, http_client
 
 from services.signaling_gateway.tests.signaling.client import dial, joined, leaving
 
@@ -77,7 +76,7 @@ async def test_both_paths_and_a_trailing_slash_open_the_same_socket(here, name):
 
 async def test_a_token_is_checked_though_none_is_needed(here, name):
     url = f"{here.replace('http', 'ws', 1)}/api/v1/signaling/ws?peer_id={name('ann')}"
-    async with httpx.AsyncClient(base_url=here) as client:
+    async with http_client(base_url=here) as client:
         made = await client.post("/api/v1/auth/token", json={"player_id": name("ann")})
         others = await client.post("/api/v1/auth/token", json={"player_id": name("bob")})
     async with connect(f"{url}&token={made.json()['token']}") as socket:

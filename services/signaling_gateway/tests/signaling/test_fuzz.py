@@ -19,12 +19,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from signaling_gateway.access.revocations import Kick as HeldKick
 from signaling_gateway.warp import USER_AGENT
+from testkit.clients import connect, http_client
 from testkit.eventually import eventually
+from testkit.patience import within
 from testkit.portal import Portal
 from testkit.servers import TestServers
 from testkit.thoroughness import examples
 from websockets import ConnectionClosed
-from websockets.asyncio.client import connect
 
 from services.signaling_gateway.tests.signaling import fuzzing
 from services.signaling_gateway.tests.signaling.client import Peer
@@ -215,7 +216,7 @@ class Clients(RuleBasedStateMachine):
             await socket.say("ping", id=marker)
             await socket.say(marker)
             heard = []
-            async with asyncio.timeout(5):
+            async with within(5):
                 while (frame := await socket.hear()).get("message") != f"Unknown message type: {marker}":
                     heard.append(frame)
         except ConnectionClosed as closed:
@@ -252,7 +253,7 @@ def world(request: pytest.FixtureRequest, servers: TestServers) -> Iterator[Worl
         portal.holding(connect_bus(servers.nats.url, "fuzzer")) as bus,
         portal.holding(owning(servers.nats.url)) as owners,
         portal.holding(gateway(servers, **changes)) as url,
-        portal.holding(httpx.AsyncClient(base_url=url, headers={"X-API-Key": KEY})) as client,
+        portal.holding(http_client(base_url=url, headers={"X-API-Key": KEY})) as client,
     ):
         yield World(portal, url, client, bus, owners)
     portal.close()

@@ -1,11 +1,11 @@
 """Redis, NATS or another gateway goes away: sockets live, errors are clear, and everything comes back by itself."""
 
-import asyncio
 import os
 from collections.abc import AsyncIterator
 
 import pytest
 from testkit.eventually import eventually
+from testkit.patience import within
 
 from services.signaling_gateway.tests.signaling.client import Peer, dial, joined, leaving
 from services.signaling_gateway.tests.signaling.gateways import gateway, process
@@ -29,7 +29,7 @@ async def reaches(sender: Peer, receiver: Peer) -> bool:
         if frame["type"] == "error":
             return False
     try:
-        async with asyncio.timeout(5):
+        async with within(5):
             while (await receiver.hear()).get("sdp") != mark:
                 pass
     except TimeoutError:
@@ -60,7 +60,7 @@ async def test_a_killed_gateways_peers_are_missed_and_welcome_elsewhere(servers,
 
 
 async def missed(peer: Peer, other: str) -> bool:
-    async with asyncio.timeout(HEALS_WITHIN_S):
+    async with within(HEALS_WITHIN_S):
         frame = await peer.hear_until("peer-left")
     return frame["peer_id"] == other
 
@@ -102,7 +102,7 @@ async def test_the_newer_of_two_sockets_opened_without_redis_wins_when_it_is_bac
     newer = await joined(there, "ann", "lobby")
     async with leaving(newer):
         await redis_server.start()
-        async with asyncio.timeout(HEALS_WITHIN_S):
+        async with within(HEALS_WITHIN_S):
             while (code := await closing(older)) is None:
                 pass
         assert code == 4001
@@ -155,7 +155,7 @@ async def test_facts_and_seats_go_on_after_nats_was_away(servers, nats_server, r
             await bob.close()
             await eventually(lambda: owners.announced("disconnected", "bob"), within=HEALS_WITHIN_S)
             await owners.seat(session, "carl")
-            async with asyncio.timeout(HEALS_WITHIN_S):
+            async with within(HEALS_WITHIN_S):
                 assert (await ann.hear_until("peer-joined"))["peer_id"] == "carl"
 
 

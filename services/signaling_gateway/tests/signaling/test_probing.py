@@ -9,6 +9,7 @@ import pytest_asyncio
 from contracts.frames import ProbeOffer
 from contracts.probes import PROBE_ANSWER, PROBE_OFFER
 from nats.aio.client import Client
+from testkit.patience import patient
 from testkit.servers import TestServers
 
 from services.signaling_gateway.tests.signaling.client import dial, leaving
@@ -58,7 +59,7 @@ async def test_an_offer_reaches_the_host_on_whichever_gateway_and_its_answer_the
         told = await host.hear("probe-offer")
         assert (told["probe_id"], told["sdp"]) == (name("probe"), SDP)
         await host.say("probe-answer", probe_id=name("probe"), sdp={"type": "answer", "sdp": "v=0"})
-        answer = json.loads((await heard.next_msg(timeout=5)).data)
+        answer = json.loads((await heard.next_msg(timeout=patient(5))).data)
         assert (answer["probe_id"], answer["sdp"]) == (name("probe"), {"type": "answer", "sdp": "v=0"})
         await host.hears_nothing_more()
 
@@ -74,7 +75,7 @@ async def test_a_player_is_offered_no_probe_and_may_answer_none(here, prober, ho
         assert (error["type"], error["code"], error["in_reply_to"]) == ("error", "forbidden", "probe-answer")
         await player.hears_nothing_more()
         await host.say("probe-answer", probe_id=name("probe"), sdp="the host's")
-        assert json.loads((await heard.next_msg(timeout=5)).data)["sdp"] == "the host's"
+        assert json.loads((await heard.next_msg(timeout=patient(5))).data)["sdp"] == "the host's"
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,9 @@ from embedded.ports import free_port
 from signaling_gateway import wire
 from signaling_gateway.wire import MAX_BUFFERED_BYTES, UVICORN_OPTIONS, WIRE, Wire
 from starlette.types import Receive, Scope, Send
+from testkit.clients import connect
 from testkit.eventually import eventually
-from websockets.asyncio.client import connect
+from testkit.patience import patient
 from websockets.exceptions import ConnectionClosed
 
 HANDSHAKE = (
@@ -114,7 +115,7 @@ async def test_who_answers_no_ping_is_gone_after_two(impatient):
 
 async def test_who_answers_pings_stays():
     async with (
-        serving(ws_ping_interval=0.02, ws_ping_timeout=2) as (application, port),
+        serving(ws_ping_interval=0.02, ws_ping_timeout=patient(2)) as (application, port),
         connect(f"ws://127.0.0.1:{port}") as client,
     ):
         await eventually(lambda: application.wires)
