@@ -6,7 +6,6 @@ import signal
 from itertools import count
 
 from embedded import ports
-from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["testkit.fixtures", "testkit.time_limit"]
 
@@ -17,10 +16,6 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 if worker := os.environ.get("PYTEST_XDIST_WORKER"):
     number, workers = int(worker.removeprefix("gw")), int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
     ports.FREE_RANGE = ports.FREE_RANGE[number::workers]
-
-# Hypothesis's own deadlines, of an example and of making it, are a fast machine's.
-settings.register_profile("patient", settings(deadline=None, suppress_health_check=[HealthCheck.too_slow]))
-settings.load_profile("patient")
 
 LASTING_EVERY = 100
 """So many tests leave some ten thousand objects that are there to the end."""

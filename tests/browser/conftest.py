@@ -59,7 +59,7 @@ async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         launched = await playwright.chromium.launch(executable_path=chromium, args=FLAGS, timeout=2 * PATIENCE_MS)
         launched.on("context", lambda context: context.set_default_timeout(PATIENCE_MS))
-        expect.set_options()
+        expect.set_options(timeout=PATIENCE_MS)
         yield launched
         await launched.close()
 

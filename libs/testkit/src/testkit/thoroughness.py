@@ -5,7 +5,7 @@ A failed example is printed with the line that brings it back (`@reproduce_failu
 
 import os
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 SOAK = float(os.environ.get("SOAK", "1"))
 
@@ -16,4 +16,11 @@ def examples(number: int) -> int:
 
 
 PROFILE = "p2p"
-settings.register_profile(PROFILE, max_examples=examples(50), print_blob=True)
+settings.register_profile(
+    PROFILE,
+    max_examples=examples(50),
+    print_blob=True,
+    # Its own deadlines, of an example and of making it, are a fast machine's.
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
