@@ -2,14 +2,19 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import asyncpg
 import httpx
 import nats
 import pytest
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
+from redis.asyncio import from_url
+from testkit.eventually import eventually
 from testkit.patience import patient, within
 from testkit.suites import RunningSuite, running_suite
 
@@ -24,6 +29,9 @@ SECRETS = {
     "agent_id": "agent-of-the-guard",
     "memories": ["secret memory"],
 }
+
+TRACE_ID = "5ec7e75ec7e75ec7e75ec7e75ec7e75e"
+A_TRACE = {"traceparent": f"00-{TRACE_ID}-00f067aa0ba902b7-01"}
 
 
 @pytest.fixture(scope="module")
@@ -115,20 +123,83 @@ async def test_private_fields_appear_nowhere_downstream(
     suite: RunningSuite, api: httpx.AsyncClient, bus: Client
 ) -> None:
     await _playing(api, "private")
-    on_nats = await bus.subscribe("p2p.feed.private")
-    async with await dial(suite.gateways[0], "dan") as dan:
+    heard: list[str] = []
+
+    async def hear(msg: Msg) -> None:
+        if not msg.subject.startswith("p2p.npc."):  # what the AI server itself said
+            heard.append(f"{msg.subject} {msg.headers} {msg.data!r}")
+
+    for subjects in ("p2p.>", "$KV.>"):
+        await bus.subscribe(subjects, cb=hear)
+    here, there = suite.gateways
+    async with await dial(here, "host-private") as host, await dial(there, "dan") as dan:
         await _enter(dan, "private")
-        await dan.say("subscribe", feed="private")
-        told = {"npc_id": "guard", "name": "Guard", "x": 1, "y": 2, "urgent": True, **SECRETS}
-        await dan.hear_until("npc-state")
-        await bus.publish("p2p.npc.private.guard", json.dumps(told).encode())
-        frame = await _until(dan, "guard")
-        heard = [json.dumps(frame)]
-        while '"guard"' not in heard[-1]:
-            heard.append((await on_nats.next_msg(timeout=patient(5))).data.decode())
-        heard.append((await on_nats.next_msg(timeout=patient(5))).data.decode())
-        for secret in ("information_items", "doppelganger", "personality", "openness", "agent_id", "agent-of", "memor"):
-            assert not [text for text in heard if secret in text], secret
+        await host.hear_until("session-assigned")
+        for peer in (host, dan):
+            await peer.say("subscribe", feed="private")
+            await peer.hear_until("npc-state")
+        guard = {"npc_id": "guard", "name": "Guard", "x": 1, "y": 2, **SECRETS}
+        unusable = {"npc_id": "another", **SECRETS}, {**guard, "map": "geffen"}, {**guard, "x": SECRETS}, [SECRETS]
+        for body in (*map(json.dumps, unusable), json.dumps(guard)[:-1]):
+            await bus.publish("p2p.npc.private.guard", body.encode(), headers=A_TRACE)
+        await bus.publish("p2p.npc.private.guard", json.dumps({**guard, "urgent": True}).encode(), headers=A_TRACE)
+        heard += [json.dumps(frame) for frame in await asyncio.gather(_until(host, "guard"), _until(dan, "guard"))]
+        await eventually(lambda: len([text for text in heard if text.startswith("p2p.dlq.npc ")]) == 5, of="letters")
+        await eventually(lambda: suite.spans.spans_of(TRACE_ID), of="its spans")
+        outputs = {
+            "NATS and sockets": heard,
+            "REST": [text async for text in _everything_of(api, {"zone_id": "private", "host_id": "host-private"})],
+            "the console": [await _console_with(api, npcs="private")],
+            "metrics": [(await api.get(f"{suite.http(instance)}/metrics")).text for instance in suite.instances],
+            "logs": list(suite.log),
+            "spans": [repr(span) for span in suite.spans.spans],
+            "databases": [row async for row in _rows(suite)],
+            "Redis": [value async for value in _values(suite)],
+        }
+    for what, texts in outputs.items():
+        assert texts, what
+        for secret in (*SECRETS, "doppelganger", "openness", "agent-of", "secret memory"):
+            assert not [text for text in texts if secret in text], (what, secret)
+    for what in ("NATS and sockets", "the console"):
+        assert any("Guard" in text for text in outputs[what]), "there was something to find secrets in"
+
+
+async def _everything_of(api: httpx.AsyncClient, named: dict[str, str]) -> AsyncIterator[str]:
+    """The answer of every GET route that needs no more names than these."""
+    for path, methods in (await api.get("/openapi.json")).json()["paths"].items():
+        wanted = set(re.findall(r"{(\w+)}", path))
+        if "get" in methods and wanted <= named.keys() and not path.endswith("/console"):
+            yield (await api.get(path.format_map(named))).text
+
+
+async def _console_with(api: httpx.AsyncClient, **watched: str) -> str:
+    """What the console page is told until the NPCs are among it."""
+    told = ""
+    stream = {"Accept": "text/event-stream"}
+    async with within(15), api.stream("GET", "/api/v1/console", params=watched, headers=stream) as answer:
+        async for line in answer.aiter_lines():
+            told += line
+            if "Guard" in line:
+                break
+    return told
+
+
+async def _rows(suite: RunningSuite) -> AsyncIterator[str]:
+    """Everything in the databases of the suite, as text."""
+    for service in {instance.rpartition("-")[0] for instance in suite.instances} - {"prober"}:
+        connection = await asyncpg.connect(suite.postgres(service))
+        tables = await connection.fetch("SELECT relid::regclass::text AS name FROM pg_stat_user_tables")
+        for table in tables:
+            for row in await connection.fetch(f"SELECT kept::text FROM {table['name']} AS kept"):
+                yield row[0]
+        await connection.close()
+
+
+async def _values(suite: RunningSuite) -> AsyncIterator[str]:
+    """Everything in Redis."""
+    async with from_url(suite.redis) as redis:
+        async for key in redis.scan_iter():
+            yield f"{key!r} {await redis.dump(key)!r}"
 
 
 async def test_what_a_host_tells_of_an_npc_reaches_the_ai_world_and_players_may_not(

@@ -1,8 +1,10 @@
 """What messages of the feed tell of a zone."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
+import orjson
 import pytest
 from contracts.npcs import Environment, NpcFeed, NpcState
 from hypothesis import given
@@ -40,9 +42,10 @@ def test_what_players_may_not_know_is_not_told():
         ({"npc_id": "another"}, "those of the subject"),
         ({"npc_id": "guard", "zone_id": "geffen"}, "those of the subject"),
         ({"npc_id": "guard", "map": "geffen"}, "on map geffen"),
+        ({"npc_id": "guard", "level": 10**400}, "level must be"),
     ],
 )
-def test_a_word_that_contradicts_its_subject_is_unusable(state: dict[str, str], reason: str):
+def test_a_word_that_contradicts_its_subject_or_cannot_be_passed_on_is_unusable(state: dict[str, str], reason: str):
     with pytest.raises(UnusableStateError, match=reason):
         zone().check("guard", NpcState.model_validate(state))
 
@@ -87,6 +90,61 @@ def test_what_is_too_much_for_one_message_goes_on_in_the_next_numbers():
     assert [m.seq for m in (first, *others)] == list(range(1, len(others) + 2))
     assert sum(len(m.npcs) for m in (first, *others)) == 1000
     assert MESSAGE_BYTES < 64 * 1024
+
+
+def test_the_departure_of_thousands_goes_on_in_the_next_numbers_too():
+    composition = zone()
+    for n in range(1000):
+        composition.hear(NpcState(npc_id=f"npc-{n}-{'é' * 100}"), 0.0)
+    told(composition, full=True)
+    composition.forget_unheard(1.0)
+    composition.hear(NpcState(npc_id="guard"), 2.0)
+    messages = told(composition)
+    assert len(messages) > 1
+    assert sum(len(message.removed) for message in messages) == 1000
+    assert [npc.npc_id for message in messages for npc in message.npcs] == ["guard"]
+
+
+def nested(levels: int) -> Environment:
+    return Environment.model_validate_json('{"moons": ' + "[" * levels + "]" * levels + "}")
+
+
+@pytest.mark.parametrize(
+    ("environment", "reason"),
+    [
+        (Environment.model_validate({"moons": "m" * 8 * 1024}), "8192 bytes"),
+        (Environment.model_validate({f"moon-{n}": "new" for n in range(1000)}), "8192 bytes"),
+        (nested(100), "32 levels"),
+    ],
+)
+def test_an_environment_that_no_message_could_carry_is_unusable(environment: Environment, reason: str):
+    composition = zone()
+    composition.hear_environment(Environment(weather="rain"), 0.0)
+    with pytest.raises(UnusableStateError, match=reason):
+        composition.hear_environment(environment, 1.0)
+    (message,) = told(composition)
+    assert message.environment == Environment(weather="rain"), "what is known stays"
+
+
+def test_whatever_is_told_can_be_read_by_all_on_the_way():
+    composition = zone()
+    for state in ({"level": 2**53, "x": 1e308, "name": "\U0001f600" * 255}, {"level": -(2**53), "y": -1e-300}):
+        said = NpcState.model_validate({"npc_id": f"npc-{state['level']}", **state})
+        composition.check(said.npc_id, said)
+        composition.hear(said, 0.0)
+    composition.hear_environment(nested(31), 0.0)
+    for message in composition.compose(lambda: 1, 0.0, NOON, full=True, stale=False):
+        assert orjson.loads(message.body)["npcs"]
+        assert json.loads(message.body)["npcs"]
+        assert NpcFeed.model_validate_json(message.body).npcs
+
+
+def test_everything_is_told_again_after_a_while():
+    composition = zone()
+    assert composition.wants_full(0.0, 60.0)
+    told(composition, full=True)
+    assert not composition.wants_full(59.9, 60.0)
+    assert composition.wants_full(60.0, 60.0)
 
 
 def test_a_zone_the_ai_world_never_spoke_of_is_not_stale():

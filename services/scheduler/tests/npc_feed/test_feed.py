@@ -1,6 +1,7 @@
 """The feed on real NATS: what AI servers publish reaches whoever hears a zone's feed."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -9,6 +10,7 @@ from chassis.bus import Bus
 from chassis.clock import SystemClock
 from contracts.npcs import NpcFeed
 from nats.aio.msg import Msg
+from prometheus_client import REGISTRY
 from scheduler.npc_feed.feed import Feed
 from scheduler.npc_feed.played import PlayedZone
 from testkit.eventually import eventually
@@ -110,6 +112,98 @@ async def test_a_leader_deposed_since_tells_nothing(bus: Bus, heard: list[NpcFee
     await feed.round()
     await bus.settle()
     assert len(heard) == known
+
+
+def counted(name: str) -> float:
+    return REGISTRY.get_sample_value(name) or 0.0
+
+
+def told_of(heard: list[NpcFeed]) -> dict[str, float | None]:
+    return {npc.npc_id: npc.x for message in heard for npc in message.npcs}
+
+
+async def test_of_npcs_that_move_every_moment_the_newest_word_wins_and_the_rest_is_counted(
+    bus: Bus, heard: list[NpcFeed]
+):
+    feed = a_feed(bus, Leading(7))
+    await feed.round()
+    overtaken = counted("p2p_npc_words_overtaken_total")
+    for x in range(3000):
+        for npc_id in ("guard", "smith"):
+            await bus.publish(f"p2p.npc.prontera.{npc_id}", b'{"npc_id": "%s", "x": %d}' % (npc_id.encode(), x))
+    await bus.publish("p2p.npc.prontera.guard", b'{"npc_id": "guard", "x": -1, "urgent": true}')
+    await eventually(lambda: told_of(heard) == {"guard": -1, "smith": 2999}, of="where they are now")
+    assert counted("p2p_npc_words_overtaken_total") - overtaken > 3000
+
+
+async def test_a_flood_of_urgent_words_is_told_together_and_its_last_word_is_told(bus: Bus, heard: list[NpcFeed]):
+    feed = a_feed(bus, Leading(7))
+    await feed.round()
+    for x in range(3000):
+        await bus.publish("p2p.npc.prontera.guard", b'{"npc_id": "guard", "x": %d, "urgent": true}' % x)
+    await eventually(lambda: told_of(heard) == {"guard": 2999}, of="its last word")
+    assert len(heard) < 300
+
+
+async def test_what_is_said_of_the_world_in_a_flood_is_told_as_it_was_said_last(bus: Bus, heard: list[NpcFeed]):
+    feed = a_feed(bus, Leading(7))
+    await feed.round()
+    overtaken = counted("p2p_npc_words_overtaken_total")
+    for number in range(1000):
+        await bus.publish("p2p.environment.prontera", b'{"weather": "rain", "drops": %d}' % number)
+    await bus.publish("p2p.npc.prontera.guard", URGENT)
+    await bus.settle()
+
+    async def the_last() -> bool:
+        await feed.wanted(Msg(bus.client, subject="p2p.feed.prontera.wanted"))
+        last = heard[-1].environment if heard else None
+        return last is not None and last.model_extra == {"drops": 999}
+
+    await eventually(the_last, of="the last drop")
+    assert counted("p2p_npc_words_overtaken_total") - overtaken > 500
+
+
+async def test_ten_megabytes_are_refused_and_one_is_no_word(bus: Bus, nats_url: str, heard: list[NpcFeed]):
+    await a_feed(bus, Leading(7)).round()
+    letters: asyncio.Queue[Msg] = asyncio.Queue()
+    subscription = await bus.subscribe("p2p.dlq.npc", letters.put)
+    host, _, port = nats_url.rpartition("/")[2].partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"CONNECT {}\r\nPUB p2p.npc.prontera.guard 10000000\r\n")
+    async with within(5):
+        said = await reader.read()  # to its end: the server hangs up
+    writer.close()
+    assert b"Maximum Payload Violation" in said
+    await bus.publish("p2p.npc.prontera.guard", b'{"npc_id": "guard", "memories": "%s"}' % (b"m" * 900_000))
+    async with within(5):
+        letter = await letters.get()
+    assert letter.headers is not None
+    assert letter.headers["p2p-reason"].startswith("it has 9000")
+    assert json.loads(letter.data) == {"npc_id": "guard"}
+    await bus.publish("p2p.npc.prontera.guard", URGENT)
+    await eventually(lambda: told_of(heard) == {"guard": 2}, of="the feed, which goes on")
+    await subscription.unsubscribe()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"npc_id": "another", "agent_id": "agent-7", "information_items": ["mat"], "status": {"secret": 1}}',
+        b'{"npc_id": "another", "agent_id": "agent-7"',
+        b'["agent-7"]',
+    ],
+)
+async def test_what_cannot_be_used_is_kept_without_its_secrets(bus: Bus, heard: list[NpcFeed], body: bytes):
+    letters: asyncio.Queue[Msg] = asyncio.Queue()
+    subscription = await bus.subscribe("p2p.dlq.npc", letters.put)
+    await a_feed(bus, Leading(7)).round()
+    await bus.publish("p2p.npc.prontera.guard", body)
+    async with within(5):
+        letter = await letters.get()
+    assert letter.data in {b'{"npc_id":"another"}', b""}
+    for secret in ("agent-7", "mat", "secret"):
+        assert secret not in str(letter.headers)
+    await subscription.unsubscribe()
 
 
 async def test_nonsense_goes_to_the_dead_letters(bus: Bus, heard: list[NpcFeed]):

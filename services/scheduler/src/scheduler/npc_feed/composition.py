@@ -4,7 +4,7 @@ No I/O; `now` is seconds of a clock that only goes forward.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
@@ -13,6 +13,15 @@ from contracts.npcs import Environment, NpcRecord, NpcState
 
 MESSAGE_BYTES = 48 * 1024
 """What is more goes on in the next number: data channels carry 64 KiB, and the environment is in it too."""
+
+ENVIRONMENT_BYTES = 8 * 1024
+"""Weather, time of day and the like of one zone; what is more would not fit the message beside the NPCs."""
+
+ENVIRONMENT_DEPTH = 32
+"""JSON readers on the way give up at some hundred levels, and would take no message that has it."""
+
+MOST_LEVEL = 2**53
+"""What JavaScript counts to; of hundreds of digits some readers on the way make nothing, nor of the whole message."""
 
 MOST_NPCS = 10_000
 """Of one zone: some 2 MB, which a socket takes in a second; a world that names more has a mistake in its names."""
@@ -61,13 +70,20 @@ class ZoneComposition:
         return len(self._npcs)
 
     def check(self, npc_id: str, state: NpcState) -> None:
-        """UnusableStateError where the message contradicts its subject, names another's NPC, or is one too many."""
+        """UnusableStateError where it contradicts its subject, is another's NPC, one too many, or unfit to be told."""
         if state.npc_id != npc_id or state.zone_id not in {None, self.zone_id}:
             raise UnusableStateError("zone_id and npc_id must be those of the subject")
         if state.map is not None and self.map_name is not None and _map(state.map) != _map(self.map_name):
             raise UnusableStateError(f"the NPC is on map {state.map}, and zone {self.zone_id} is {self.map_name}")
+        if state.level is not None and abs(state.level) > MOST_LEVEL:
+            raise UnusableStateError(f"level must be a number up to {MOST_LEVEL}")
         if state.npc_id not in self._npcs and not state.removed and len(self._npcs) >= MOST_NPCS:
             raise UnusableStateError(f"zone {self.zone_id} has {MOST_NPCS} NPCs already")
+
+    def heard_lately(self, npc_id: str, since: float) -> bool:
+        """Whether there was a word on the NPC since then."""
+        known = self._npcs.get(npc_id)
+        return known is not None and known.heard_at > since
 
     def hear(self, state: NpcState, now: float) -> None:
         """Take a word in as it comes; an older one than is known changes nothing."""
@@ -83,10 +99,12 @@ class ZoneComposition:
             self._take(state, now)
 
     def hear_environment(self, environment: Environment, now: float) -> None:
-        self._heard_at = now
+        """UnusableStateError where it is too much to be passed on."""
         self._set_environment(environment)
+        self._heard_at = now
 
     def recall_environment(self, environment: Environment) -> None:
+        """The same, said before."""
         if self._environment is None or not self._environment_changed:
             self._set_environment(environment)
 
@@ -128,7 +146,7 @@ class ZoneComposition:
         self._environment_changed = False
         if full:
             self._full_at = now
-        parts = list(_parts(self._npcs[npc_id].record for npc_id in ids)) or [[]]
+        parts = list(_parts(removed, (self._npcs[npc_id].record for npc_id in ids))) or [_Part()]
         for index, part in enumerate(parts):
             first = index == 0
             head: dict[str, object] = {
@@ -137,15 +155,15 @@ class ZoneComposition:
                 "seq": number(),
                 "ts": at,
                 "full": full and first,
-                "removed": removed if first else [],
+                "removed": part.removed,
                 "stale": stale,
             }
             if first and environment is not None:
                 head["environment"] = orjson.Fragment(environment)
             if traceparent is not None:
                 head["traceparent"] = traceparent
-            head["npcs"] = orjson.Fragment(b"[" + b",".join(part) + b"]")
-            yield Told(orjson.dumps(head), full and first, len(part))
+            head["npcs"] = orjson.Fragment(b"[" + b",".join(part.records) + b"]")
+            yield Told(orjson.dumps(head), full and first, len(part.records))
 
     def _take(self, state: NpcState, now: float) -> None:
         known = self._npcs.get(state.npc_id)
@@ -167,6 +185,10 @@ class ZoneComposition:
 
     def _set_environment(self, environment: Environment) -> None:
         encoded = environment.model_dump_json(exclude_none=True).encode()
+        if len(encoded) > ENVIRONMENT_BYTES:
+            raise UnusableStateError(f"an environment is {ENVIRONMENT_BYTES} bytes as JSON at most")
+        if not _is_flat(environment.model_dump(), ENVIRONMENT_DEPTH):
+            raise UnusableStateError(f"an environment is {ENVIRONMENT_DEPTH} levels deep at most")
         if encoded != self._environment:
             self._environment = encoded
             self._environment_changed = True
@@ -177,14 +199,40 @@ def _map(name: str) -> str:
     return name.removesuffix(".gat")
 
 
-def _parts(records: Iterable[bytes]) -> Iterator[list[bytes]]:
-    part: list[bytes] = []
-    size = 0
-    for record in records:
-        if part and size + len(record) > MESSAGE_BYTES:
+@dataclass
+class _Part:
+    """What one message tells."""
+
+    removed: list[str] = field(default_factory=list)
+    records: list[bytes] = field(default_factory=list)
+
+
+def _parts(removed: Iterable[str], records: Iterable[bytes]) -> Iterator[_Part]:
+    part, size = _Part(), 0
+    for npc_id in removed:
+        length = len(orjson.dumps(npc_id)) + 1
+        if size and size + length > MESSAGE_BYTES:
             yield part
-            part, size = [], 0
-        part.append(record)
-        size += len(record) + 1
-    if part:
+            part, size = _Part(), 0
+        part.removed.append(npc_id)
+        size += length
+    for record in records:
+        length = len(record) + 1
+        if size and size + length > MESSAGE_BYTES:
+            yield part
+            part, size = _Part(), 0
+        part.records.append(record)
+        size += length
+    if size:
         yield part
+
+
+def _is_flat(value: object, levels: int) -> bool:
+    """Whether it is no deeper than that."""
+    match value:
+        case dict():
+            return levels > 0 and all(_is_flat(each, levels - 1) for each in value.values())
+        case list() | tuple():
+            return levels > 0 and all(_is_flat(each, levels - 1) for each in value)
+        case _:
+            return True

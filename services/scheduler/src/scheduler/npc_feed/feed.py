@@ -7,8 +7,6 @@ out as it comes, and what comes close behind it together; the rest when the zone
 import asyncio
 import time
 from collections import Counter
-from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
 from typing import Protocol
@@ -18,37 +16,31 @@ from chassis import tracing
 from chassis.bus import Bus
 from chassis.clock import Clock
 from chassis.refusals import UnavailableError
-from contracts.npcs import ENVIRONMENT, FEED_WANTED, NPC_FEED, NPC_STATE, Environment, NpcState
+from contracts.npcs import FEED_WANTED, NPC_FEED
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from opentelemetry.trace import Span
 from prometheus_client import Counter as Metric
 from prometheus_client import Gauge
-from pydantic import ValidationError
 
 from scheduler.calendar import Tick
 from scheduler.npc_feed.cadence import first_number, turn
-from scheduler.npc_feed.composition import UnusableStateError, ZoneComposition
+from scheduler.npc_feed.composition import ZoneComposition
 from scheduler.npc_feed.following import Following
+from scheduler.npc_feed.hearing import Hearing
 from scheduler.npc_feed.letters import Letters
 from scheduler.npc_feed.played import PlayedZone
+from scheduler.npc_feed.zone import URGENT_TOGETHER_S, Zone
 
 log = structlog.stdlib.get_logger()
 
 LOOK_EVERY_S = 1.0
 """How soon a zone is followed after its first session began; one small statement."""
 
-URGENT_TOGETHER_S = 0.05
-"""Urgent words of one zone that come this close behind one that was told are told together: a flood is twenty messages
-a second, and none waits longer than half of the 100 ms that an urgent change may take."""
-
 FULL_ON_WISH_EVERY_S = 1.0
 """Whoever comes later waits this long at most; a crowd that comes at once costs one message."""
 
 STALE_AFTER_TURNS = 2
-
-LINKS = 32
-"""Publishes that a delta's span links to; more tell nobody anything."""
 
 TURNS_AT_ONCE = 16
 """Zones composed before others have the loop: some 3 ms."""
@@ -69,27 +61,6 @@ class Played(Protocol):
     """Which zones have a live session."""
 
     async def now(self) -> dict[str, PlayedZone]: ...
-
-
-@dataclass
-class Zone:
-    """A zone that is told."""
-
-    composition: ZoneComposition
-    interval: float
-    number: "count[int]"
-    turn: int | None = None
-    urgent_at: float = float("-inf")
-    wished_at: float = float("-inf")
-    waiting: asyncio.Handle | None = None
-    waiting_until: float = 0.0
-    """On the loop's clock; uvloop's handle of a wait that it takes for none does not tell."""
-    telling: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Numbers leave in their order."""
-    traces: list[str] = field(default_factory=list)
-    """Of the publishes that the next message carries, where they are recorded."""
-    urgent_trace: str | None = None
-    """In which the next message goes out: that of the first urgent word it carries."""
 
 
 class Feed:
@@ -114,8 +85,8 @@ class Feed:
         self._full_every = full_every.total_seconds()
         self._forgotten_after = forgotten_after.total_seconds()
         self._following = Following(bus)
-        self._letters = Letters(bus, clock)
         self._zones: dict[str, Zone] = {}
+        self._hearing = Hearing(self._zones, Letters(bus, clock), self._hurry)
         self._numbers: dict[str, count[int]] = {}
         self._term: int | None = None
         self._looked_at = float("-inf")
@@ -172,6 +143,7 @@ class Feed:
         for zone in self._zones.values():
             if zone.waiting is not None:
                 zone.waiting.cancel()
+            zone.put_off.clear()
         self._zones.clear()
         self._numbers.clear()
         self._term = term
@@ -198,7 +170,7 @@ class Feed:
                 self._zones[zone_id].interval = zone.interval_s or self._every
                 self._zones[zone_id].composition.map_name = zone.map_name
             self._unrecalled |= {zone.zone_id for zone in new}
-            await self._following.follow([zone.zone_id for zone in new], self._heard)
+            await self._following.follow([zone.zone_id for zone in new], self._hearing.heard)
             ZONES.set(len(self._zones))
         await self._recall()
 
@@ -214,7 +186,7 @@ class Feed:
         if not wanted:
             return
         try:
-            await self._following.recall(wanted, self._recalled)
+            await self._following.recall(wanted, self._hearing.recalled)
         except (NatsError, UnavailableError) as error:
             log.warning("feed.not_recalled", zones=len(wanted), error=str(error) or type(error).__name__)
             return
@@ -230,54 +202,6 @@ class Feed:
             zone.composition.want_full()
         self._unrecalled |= self._zones.keys()
         self._looked_at = float("-inf")
-
-    async def _heard(self, msg: Msg) -> None:
-        traceparent = msg.headers.get(tracing.TRACEPARENT) if msg.headers else None
-        try:
-            with tracing.continued(traceparent, "receive p2p.npc", tracing.SpanKind.CONSUMER):
-                await self._hear(msg, traceparent)
-        except Exception:
-            log.exception("feed.word_failed", subject=msg.subject)
-
-    async def _hear(self, msg: Msg, traceparent: str | None) -> None:
-        try:
-            if msg.subject.startswith("p2p.environment."):
-                zone = self._zones.get(ENVIRONMENT.parse(msg.subject)["zone_id"])
-                if zone is not None:
-                    zone.composition.hear_environment(Environment.model_validate_json(msg.data), time.monotonic())
-                return
-            named = NPC_STATE.parse(msg.subject)
-            zone = self._zones.get(named["zone_id"])
-            if zone is None:
-                return
-            state = NpcState.model_validate_json(msg.data)
-            zone.composition.check(named["npc_id"], state)
-        except (ValueError, ValidationError, UnusableStateError) as error:
-            await self._letters.put(msg.subject, msg.data, _reason(error))
-            return
-        zone.composition.hear(state, time.monotonic())
-        if traceparent is not None and tracing.recording():
-            if len(zone.traces) < LINKS:
-                zone.traces.append(traceparent)
-            if state.urgent and zone.urgent_trace is None:
-                zone.urgent_trace = tracing.current_traceparent()
-        if state.urgent:
-            await self._hurry(zone)
-
-    async def _recalled(self, msg: Msg) -> None:
-        """The same, said before; what could not be used then is left out without another word."""
-        with suppress(ValueError, UnusableStateError):
-            if msg.subject.startswith("p2p.environment."):
-                zone = self._zones.get(ENVIRONMENT.parse(msg.subject)["zone_id"])
-                if zone is not None:
-                    zone.composition.recall_environment(Environment.model_validate_json(msg.data))
-                return
-            named = NPC_STATE.parse(msg.subject)
-            zone = self._zones.get(named["zone_id"])
-            if zone is not None:
-                state = NpcState.model_validate_json(msg.data)
-                zone.composition.check(named["npc_id"], state)
-                zone.composition.recall(state, time.monotonic())
 
     def _takes_turn(self, zone: Zone) -> bool:
         now = turn(zone.composition.zone_id, zone.interval, self._clock.now().timestamp())
@@ -320,6 +244,7 @@ class Feed:
         """Publish what changed, or everything; in the trace of an urgent word, linked to the publishes it carries."""
         if self._leadership.term != self._term or not self._bus.connected:
             return
+        await self._hearing.take_in_put_off(zone)
         traces, zone.traces = zone.traces, []
         urgent, zone.urgent_trace = zone.urgent_trace, None
         if urgent is not None:
@@ -362,10 +287,3 @@ def _link(span: Span, traceparents: list[str]) -> None:
         parent = tracing.parse(traceparent)
         if parent is not None:
             span.add_link(parent.span_context)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        found = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        return f"{'.'.join(map(str, found['loc'])) or 'body'}: {found['msg']}"
-    return str(error)
