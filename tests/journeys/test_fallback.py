@@ -23,6 +23,9 @@ TOLD_WITHIN = timedelta(seconds=patient(1))
 RETURN_AFTER = timedelta(seconds=2)
 """How long a host must have been good; a minute unless it is set."""
 
+SEEN_ALIKE = ("status", "connection_type", "fallback_endpoint", "host_id", "epoch", "connected_players")
+"""What NATS clients are told of a session as REST clients read it."""
+
 ENVIRONMENT = {
     "HOST_REGISTRY_SUSPECT_AFTER_S": "60",  # these hosts never beat: they are lost by their sockets
     "HOST_REGISTRY_OFFLINE_AFTER_S": "120",
@@ -99,6 +102,7 @@ async def test_players_fall_back_to_the_central_server_and_return_to_a_good_host
         assert (session["status"], session["connection_type"]) == ("fallback", "fallback")
         assert session["fallback_endpoint"] == "central.example:6900"
         assert sorted(session["connected_players"]) == ["ann", "bob"]
+        assert {name: decided["session"][name] for name in SEEN_ALIKE} == {name: session[name] for name in SEEN_ALIKE}
 
         await _register(api, "second", "refuge")
         async with await dial(here, "second") as second:
@@ -117,10 +121,51 @@ async def test_players_fall_back_to_the_central_server_and_return_to_a_good_host
             session = (await api.get(f"/api/v1/sessions/{session_id}")).json()
             assert (session["status"], session["host_id"], session["epoch"]) == ("active", "second", 2)
             assert session["fallback_endpoint"] is None
+            assert sorted(session["connected_players"]) == ["ann", "bob"]
+            returned = (await _fact(heard, "migrated"))["session"]
+            assert {name: returned[name] for name in SEEN_ALIKE} == {name: session[name] for name in SEEN_ALIKE}
             history = (await api.get(f"/api/v1/sessions/{session_id}/events")).json()
             told = {line["event"]: line for line in history}
-            assert told["fell-back"]["reason"] == "host_lost"
+            assert told["fell-back"]["reason"] == decided["reason"] == "host_lost"
+            assert told["fell-back"]["figures"] == decided["figures"]
+            assert decided["figures"].keys() == {"lost_for_s"}
             assert (told["fell-back"]["epoch"], told["migrated"]["epoch"]) == (1, 2)
+            assert told["migrated"]["figures"]["host_able_s"] >= RETURN_AFTER.total_seconds()
+
+
+async def test_a_zone_that_is_disabled_falls_back_at_once_and_returns_when_it_is_enabled(
+    suite: RunningSuite, api: httpx.AsyncClient, bus: Client
+) -> None:
+    await _zone(api, "closing")
+    await _register(api, "closed", "closing")
+    heard = await bus.subscribe("p2p.events.sessions.>")
+    await bus.flush()
+    here, there = suite.gateways
+    async with await dial(here, "fay") as fay, await dial(there, "closed") as closed:
+        joined = await _enter(fay, "closing")
+        await closed.hear_until("session-assigned")
+        for switch, back, reason in (
+            ("status?new_status=disabled", "status?new_status=enabled", "zone_disabled"),
+            ("disable-p2p", "enable-p2p", "p2p_disabled"),
+        ):
+            await _switch(api, "closing", switch)
+            told = await fay.hear_until("session-fallback")
+            heard_at = datetime.now(UTC)
+            assert told["reason"] == reason
+            assert (await closed.hear_until("session-released"))["reason"] == reason
+            decided = await _fact(heard, "fell-back")
+            assert heard_at - datetime.fromisoformat(decided["occurred_at"]) < TOLD_WITHIN
+
+            await _switch(api, "closing", back)
+            migrated = await fay.hear_until("host-migrated")
+            assert (migrated["session_id"], migrated["host_id"]) == (joined["session_id"], "closed")
+            session = (await api.get(f"/api/v1/sessions/{joined['session_id']}")).json()
+            assert (session["status"], session["connected_players"]) == ("active", ["fay"])
+
+
+async def _switch(api: httpx.AsyncClient, zone_id: str, how: str) -> None:
+    method = "PATCH" if how.startswith("status") else "POST"
+    assert (await api.request(method, f"/api/v1/zones/{zone_id}/{how}")).status_code == 200
 
 
 async def test_who_comes_while_the_session_has_no_host_is_told_where_to_play(api: httpx.AsyncClient) -> None:

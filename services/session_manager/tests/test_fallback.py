@@ -1,16 +1,20 @@
 """Players of a lost or bad host go to the central server, and return to a good one."""
 
 import asyncio
+import itertools
 from datetime import timedelta
 
 import pytest
+from chassis import tracing
 from chassis.ids import new_event_id
 from contracts.gateway import IceOutcome, IceState
 from contracts.refusals import Code
-from contracts.sessions import ConnectionType, ReportMetrics, SessionStatus
-from contracts.zones import ZoneFact
+from contracts.sessions import ConnectionType, ReportMetrics, SessionHistory, SessionStatus
+from contracts.zones import ZoneFact, ZoneStatus
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from session_manager.errors import WrongStateError
 from session_manager.policies import ZonePolicy
+from session_manager.sessions import read_ref
 from session_manager.store import fallback as fallback_store
 from session_manager.store.fallback import Departed
 
@@ -26,6 +30,19 @@ REFUGE = ZonePolicy(fallback_enabled=True, fallback_endpoint="central.example:69
 def zones(zones):
     zones.policy = REFUGE
     return zones
+
+
+@pytest.fixture
+def spans():
+    """What the test records."""
+    exporter = InMemorySpanExporter()
+    with tracing.recording_to(exporter, "session_manager", "one", "1") as provider:
+
+        def finished():
+            provider.force_flush()
+            return {span.name: span for span in exporter.get_finished_spans()}
+
+        yield finished
 
 
 @pytest.fixture(autouse=True)
@@ -106,9 +123,115 @@ async def test_a_zone_that_changes_its_mind_is_heard_and_an_older_word_is_not(wo
         fact = ZoneFact(
             event_id=new_event_id(), occurred_at=clock.now(), revision=revision, zone_id="prontera", zone=zone
         )
-        await world.policies.changed(fact)
+        await world.fallback.zone_changed(fact)
     await lose(world, clock)
     assert (await world.get(session.session_id)).status is SessionStatus.FAILED
+
+
+def a_zone_fact(clock, revision, **changes):
+    zone = a_zone("prontera").model_copy(update=changes)
+    return ZoneFact(event_id=new_event_id(), occurred_at=clock.now(), revision=revision, zone_id="prontera", zone=zone)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [({"status": ZoneStatus.DISABLED}, "zone_disabled"), ({"p2p_enabled": False}, "p2p_disabled")],
+)
+async def test_the_sessions_of_a_zone_that_wants_no_hosts_fall_back_at_once(world, clock, zones, changes, reason):
+    session, elsewhere = await world.create(player_ids=["a"]), await world.create("geffen", player_ids=["b"])
+    nobody_s = await world.create()
+    await world.fallback.zone_changed(a_zone_fact(clock, 1, **changes))
+
+    event, fact = (await world.told_of(session.session_id))[-1]
+    assert (event, fact.reason, fact.session.connected_players) == ("fell-back", reason, ("a",))
+    assert (await world.get(nobody_s.session_id)).end_reason == reason
+    assert (await world.get(elsewhere.session_id)).status is SessionStatus.ACTIVE
+    assert await come_back(world, clock, zones, "host-1") == 0
+
+    await world.fallback.zone_changed(a_zone_fact(clock, 2))
+    assert await world.returning.bring_back() == 0
+    clock.advance(RETURN)
+    assert await world.returning.bring_back() == 1
+    await assert_sound(world.database)
+
+
+async def test_a_zone_in_maintenance_keeps_the_sessions_it_has(world, clock):
+    session = await world.create(player_ids=["a"])
+    await world.fallback.zone_changed(a_zone_fact(clock, 1, status=ZoneStatus.MAINTENANCE))
+    assert await world.fallback.leave_closed() == Departed()
+    assert (await world.get(session.session_id)).status is SessionStatus.ACTIVE
+
+
+async def test_a_zone_switched_on_and_off_ten_times_a_second_moves_its_players_once_and_back_once(world, clock, zones):
+    session = await world.create(player_ids=["a"])
+    zones.able = ["host-1"]
+    revisions = itertools.count(1)
+    for _ in range(int(3 * RETURN / LOOK)):
+        assert await world.returning.bring_back() == 0
+        for switch in range(30):
+            status = ZoneStatus.ENABLED if switch % 2 else ZoneStatus.DISABLED
+            await world.fallback.zone_changed(a_zone_fact(clock, next(revisions), status=status))
+            clock.advance(timedelta(seconds=0.1))
+        clock.advance(LOOK - timedelta(seconds=3))
+    await world.returning.bring_back()
+    clock.advance(RETURN)
+    assert await world.returning.bring_back() == 1
+    assert [event for event, _ in await world.told_of(session.session_id)] == ["created", "fell-back", "migrated"]
+    await assert_sound(world.database)
+
+
+async def test_without_peer_to_peer_every_session_leaves_its_host(database, clock, zones):
+    before = make_world(database, clock, zones)
+    sessions = [await before.create(zone, player_ids=[zone]) for zone in ("prontera", "geffen")]
+    world = make_world(database, clock, zones, p2p_allowed=False)
+
+    assert await world.fallback.leave_closed() == Departed(fell_back=2)
+
+    for session in sessions:
+        event, fact = (await world.told_of(session.session_id))[-1]
+        assert (event, fact.reason) == ("fell-back", "p2p_disabled")
+    await assert_sound(world.database)
+
+
+async def test_each_decision_is_on_record_with_its_figures(world, clock, zones):
+    session = await world.create(host_id="lost", player_ids=["a"])
+    await world.presence.lost(a_host_fact("lost", at=clock.now()))
+    clock.advance(timedelta(seconds=1.5))
+    await world.fallback.leave_lost()
+    await come_back(world, clock, zones, "good")
+    clock.advance(IDLE)
+    await world.lifecycle.end_idle(IDLE)
+
+    page = await world.questions.list_events(read_ref(session.session_id), 10, None)
+    lines = SessionHistory.model_validate_json(page).items
+    assert [(line.event, line.reason, line.figures) for line in lines] == [
+        ("created", None, {}),
+        ("fell-back", "host_lost", {"lost_for_s": 1.5}),
+        ("migrated", "host_lost", {"host_able_s": 60, "fallback_s": 60}),
+        ("ended", "idle", {"idle_s": (IDLE + RETURN + timedelta(seconds=1.5)).total_seconds()}),
+    ]
+    assert [fact.figures for _, fact in await world.told()] == [line.figures for line in lines]
+
+
+async def test_the_trace_says_what_was_decided_and_from_which_figures(world, clock, zones, spans):
+    session = await world.create(host_id="bad", player_ids=["a"])
+    with tracing.root("tick session-health"):
+        for _ in range(3):
+            await report(world, session, packet_loss_percent=12.5)
+            await world.fallback.leave_bad()
+            clock.advance(LOOK)
+        await come_back(world, clock, zones, "good")
+    about = {"p2p.session_id": session.session_id}
+    assert spans()["leave host"].attributes == about | {
+        "p2p.host_id": "bad",
+        "p2p.reason": "packet_loss",
+        "p2p.packet_loss_percent": 12.5,
+        "p2p.most_loss_percent": 10,
+        "p2p.players_losing": 0,
+        "p2p.players": 1,
+        "p2p.for_s": 60,
+    }
+    assert spans()["return to host"].attributes["p2p.host_able_s"] == 60
 
 
 async def test_a_zone_that_nothing_is_known_of_is_what_the_contract_says(world, clock):
@@ -280,6 +403,108 @@ async def test_a_good_look_in_between_begins_anew(world, clock):
         clock.advance(LOOK)
 
 
+async def assert_nobody_moves(world, clock, looks=8):
+    for _ in range(looks):
+        assert await world.fallback.leave_bad() == Departed()
+        clock.advance(LOOK)
+
+
+@pytest.mark.parametrize("player", [None, "a"])
+async def test_a_lone_bad_report_moves_nobody(world, clock, player):
+    session = await world.create(player_ids=["a"])
+    await world.lifecycle.report(
+        ReportMetrics(session=session.session_id, average_latency_ms=9000, packet_loss_percent=90), player
+    )
+    await assert_nobody_moves(world, clock)
+
+
+async def test_what_is_reported_of_one_measure_does_not_renew_the_other(world, clock):
+    session = await world.create(player_ids=["a"])
+    await report(world, session, average_latency_ms=9000)
+    for _ in range(8):
+        await report(world, session, packet_loss_percent=0)
+        assert await world.fallback.leave_bad() == Departed()
+        clock.advance(LOOK)
+
+
+@pytest.mark.parametrize("others", ["say it is well", "say nothing"])
+async def test_one_player_s_word_moves_none_of_twenty_others(world, clock, others):
+    players = [f"player-{number}" for number in range(20)]
+    session = await world.create(player_ids=["liar", *players])
+    for _ in range(8):
+        for player in players if others == "say it is well" else []:
+            await world.lifecycle.report(ReportMetrics(session=session.session_id, average_latency_ms=20), player)
+        lie = ReportMetrics(session=session.session_id, average_latency_ms=1e9, packet_loss_percent=100)
+        await world.lifecycle.report(lie, "liar")
+        assert await world.fallback.leave_bad() == Departed()
+        clock.advance(LOOK)
+    if others == "say it is well":
+        assert (await world.get(session.session_id)).average_latency_ms == 20
+    await assert_sound(world.database)
+
+
+async def test_a_player_who_does_not_sit_there_has_no_word(world):
+    session = await world.create(player_ids=["a"])
+    await world.lifecycle.report(ReportMetrics(session=session.session_id, average_latency_ms=500), "stranger")
+    assert (await world.get(session.session_id)).average_latency_ms is None
+
+
+async def test_where_most_players_say_so_they_leave(world, clock):
+    session = await world.create(player_ids=["a", "b", "c"])
+    for look in range(3):
+        for player, latency in (("a", 300), ("b", 140), ("c", 20)):
+            await world.lifecycle.report(ReportMetrics(session=session.session_id, average_latency_ms=latency), player)
+        assert await world.fallback.leave_bad() == Departed(fell_back=look // 2)
+        clock.advance(LOOK)
+    fact = (await world.told())[-1][1]
+    assert fact.reason == "latency"
+    assert fact.figures == {"max_latency_ms": 100, "players_slow": 2, "players": 3, "for_s": 60}
+    assert fact.session.average_latency_ms == 140
+
+
+async def test_a_player_s_word_leaves_with_the_player(world, clock):
+    session = await world.create(player_ids=["a", "b"])
+    for _ in range(3):
+        for player in "ab":
+            await world.lifecycle.report(ReportMetrics(session=session.session_id, average_latency_ms=300), player)
+        await world.leave(session.session_id, "b")
+        await world.leave(session.session_id, "a")
+        for player in "ab":
+            await world.join(session.session_id, player)
+        assert await world.fallback.leave_bad() == Departed()
+        clock.advance(LOOK)
+
+
+async def test_a_host_that_is_always_able_and_always_bad_is_tried_ever_less_often(world, clock, zones):
+    session = await world.create(host_id="bad", player_ids=["a"])
+    zones.able = ["bad"]
+    for _ in range(int(timedelta(hours=2) / LOOK)):
+        await report(world, session, average_latency_ms=500)
+        await world.fallback.leave_bad()
+        await world.returning.bring_back()
+        clock.advance(LOOK)
+    events = [event for event, _ in await world.told_of(session.session_id)]
+    assert (events.count("fell-back"), events.count("migrated")) == (7, 6)
+    await assert_sound(world.database)
+
+
+async def test_players_go_to_another_host_while_theirs_is_distrusted(world, clock, zones):
+    session = await world.create(host_id="bad", player_ids=["a"])
+    zones.able = ["bad", "good"]
+    await world.returning.bring_back()
+    for _ in range(3):
+        await report(world, session, average_latency_ms=500)
+        await world.fallback.leave_bad()
+        clock.advance(LOOK)
+    await world.returning.bring_back()
+    clock.advance(RETURN - LOOK)
+    await world.returning.bring_back()
+    assert (await world.get(session.session_id)).status is SessionStatus.FALLBACK
+    clock.advance(LOOK)
+    await world.returning.bring_back()
+    assert (await world.get(session.session_id)).status is SessionStatus.ACTIVE
+
+
 async def test_an_old_report_does_not_count(world, clock):
     session = await world.create(player_ids=["a"])
     await report(world, session, average_latency_ms=200)
@@ -289,13 +514,22 @@ async def test_an_old_report_does_not_count(world, clock):
 
 
 async def test_where_most_players_have_no_connection_they_fall_back(world, clock):
-    session = await world.create(player_ids=["a", "b", "c", "silent"])
-    for player, state in (("a", IceState.FAILED), ("b", IceState.DISCONNECTED), ("c", IceState.CONNECTED)):
+    session = await world.create(player_ids=["a", "b", "c", "d", "silent"])
+    states = {"a": IceState.FAILED, "b": IceState.DISCONNECTED, "c": IceState.CONNECTED, "d": IceState.FAILED}
+    for player, state in states.items():
         await tell_connection(world, clock, session, player, state)
     await world.fallback.leave_bad()
     clock.advance(UNHEALTHY)
     assert await world.fallback.leave_bad() == Departed(fell_back=1)
-    assert (await world.told())[-1][1].reason == "unconnected"
+    fact = (await world.told())[-1][1]
+    assert fact.reason == "unconnected"
+    assert fact.figures == {"players_unconnected": 3, "players_connected": 1, "players": 5, "for_s": 60}
+
+
+async def test_one_player_who_cannot_connect_moves_no_other(world, clock):
+    session = await world.create(player_ids=["alone", *(f"player-{number}" for number in range(20))])
+    await tell_connection(world, clock, session, "alone", IceState.FAILED)
+    await assert_nobody_moves(world, clock)
 
 
 async def test_the_last_attempt_to_the_present_host_counts(world, clock):

@@ -4,7 +4,17 @@ from datetime import timedelta
 
 import pytest
 from contracts.sessions import SessionStatus
-from session_manager.health import Bounds, Complaint, Condition, Fallen, complaint, distrusts
+from session_manager.health import (
+    MOST_DISTRUST,
+    Bounds,
+    Complaint,
+    Condition,
+    Left,
+    complaint,
+    distrust,
+    distrusts,
+    times_left,
+)
 from session_manager.policies import UNLESS_SAID, ZonePolicy, without_host
 
 from services.session_manager.tests.facts import NOON
@@ -29,7 +39,23 @@ MINUTE = timedelta(minutes=1)
     ],
 )
 def test_a_session_is_unwell_beyond_its_bounds(latency, loss, connected, unconnected, what):
-    assert complaint(Condition(latency, loss, connected, unconnected), BOUNDS) is what
+    condition = Condition(
+        players=connected + unconnected,
+        latency_ms=latency,
+        packet_loss_percent=loss,
+        players_connected=connected,
+        players_unconnected=unconnected,
+    )
+    assert complaint(condition, BOUNDS) is what
+
+
+@pytest.mark.parametrize("complaining", ["players_slow", "players_losing", "players_unconnected"])
+@pytest.mark.parametrize(
+    ("players", "how_many", "unwell"), [(21, 1, False), (20, 10, False), (20, 11, True), (1, 1, True)]
+)
+def test_players_move_a_session_where_most_of_those_seated_complain(complaining, players, how_many, unwell):
+    condition = Condition(players=players, **{complaining: how_many})
+    assert (complaint(condition, BOUNDS) is not None) is unwell
 
 
 @pytest.mark.parametrize(
@@ -46,14 +72,20 @@ def test_a_session_without_a_host_falls_back_where_its_zone_says_so(status, poli
 
 
 @pytest.mark.parametrize(
-    ("reason", "later", "host"),
-    [
-        ("host_lost", timedelta(0), None),
-        ("latency", MINUTE / 2, "bad"),
-        ("packet_loss", MINUTE / 2, "bad"),
-        ("unconnected", MINUTE / 2, "bad"),
-        ("latency", MINUTE, None),
-    ],
+    ("times", "away_for"),
+    [(1, MINUTE), (2, 2 * MINUTE), (5, 16 * MINUTE), (7, MOST_DISTRUST), (10_000, MOST_DISTRUST)],
 )
-def test_a_host_that_was_bad_is_distrusted_for_a_while(reason, later, host):
-    assert distrusts(Fallen("bad", reason, NOON), NOON + later, MINUTE) == host
+def test_a_host_that_was_left_is_distrusted_for_twice_as_long_each_time(times, away_for):
+    left = Left("bad", times, NOON)
+    assert distrusts(left, NOON + away_for - timedelta(seconds=1), MINUTE)
+    assert not distrusts(left, NOON + away_for, MINUTE)
+
+
+def test_a_setting_longer_than_the_most_distrust_is_kept_to():
+    assert distrust(1, 2 * MOST_DISTRUST) == distrust(9, 2 * MOST_DISTRUST) == 2 * MOST_DISTRUST
+
+
+def test_what_is_long_ago_is_not_in_a_row():
+    assert times_left(None, NOON) == 1
+    assert times_left(Left("bad", 3, NOON), NOON + 2 * MOST_DISTRUST) == 4
+    assert times_left(Left("bad", 3, NOON), NOON + 2 * MOST_DISTRUST + MINUTE) == 1

@@ -4,13 +4,14 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from chassis.ids import new_event_id
 from chassis.jetstream import publish
 from chassis.refusals import RefusedError
 from chassis.requests import Caller, call
 from contracts.gateway import PEER_ENTERED
 from contracts.hosts import HOST_DELETED, HOST_OFFLINE, HOST_REGISTERED
 from contracts.jobs import JOB_DUE, JobDue, JobFact, JobName
-from contracts.refusals import Code
+from contracts.refusals import Code, Refusal
 from contracts.sessions import (
     ACTIVATE_SESSION,
     CLEAN_SESSIONS,
@@ -38,11 +39,14 @@ from contracts.sessions import (
     SessionStatus,
 )
 from contracts.subjects import Nothing
+from contracts.zones import ZONE_CHANGED, ZoneFact
+from session_manager.app import service
+from session_manager.settings import Settings
 from testkit.eventually import eventually
 from testkit.patience import patient
 
 from services.session_manager.tests.facts import NOON, a_host_fact, a_presence
-from services.session_manager.tests.suite import heard
+from services.session_manager.tests.suite import a_zone, beside_zone_manager, heard
 
 PATIENT = timedelta(seconds=patient(30))
 """Many at once on a busy machine: none is refused for lateness."""
@@ -142,6 +146,51 @@ async def test_what_the_loss_of_a_host_does_to_its_sessions_says_their_zone(bus,
 
     await eventually(lost, within=15)
     await eventually(lambda: told and told[-1][1].reason == "host_lost")
+
+
+async def test_what_a_player_reports_is_that_player_s_word(bus):
+    session = await call(bus, CREATE_SESSION, CreateSession(zone_id="prontera", player_ids=("a", "b", "c")))
+    for player, latency in (("a", 20), ("b", 30), ("c", 9000)):
+        word = ReportMetrics(session=session.session_id, average_latency_ms=latency)
+        reported = await call(bus, REPORT_METRICS, word, caller=Caller("player", player))
+    assert reported.average_latency_ms == 30
+    word = ReportMetrics(session=session.session_id, average_latency_ms=40)
+    assert (await call(bus, REPORT_METRICS, word, caller=Caller("server", "game"))).average_latency_ms == 40
+
+
+async def test_a_figure_that_cannot_be_is_refused_and_changes_nothing(bus):
+    session = await call(bus, CREATE_SESSION, CreateSession(zone_id="prontera", player_ids=("a",)))
+    for measure in ("average_latency_ms", "packet_loss_percent", "bandwidth_usage_mbps", "quality_score"):
+        for lie in ("NaN", "Infinity", "-Infinity", "-1", "1e10", '"fast"', "[]"):
+            asked = f'{{"session": "{session.session_id}", "{measure}": {lie}}}'
+            reply = await bus.request(REPORT_METRICS.subject, asked.encode(), timeout_s=5)
+            assert Refusal.model_validate_json(reply.data).code is Code.INVALID, asked
+    assert await call(bus, GET_SESSION, NameSession(session=session.session_id)) == session
+
+
+async def test_a_zone_that_is_switched_off_is_heard(bus):
+    session = await call(bus, CREATE_SESSION, CreateSession(zone_id="prontera", player_ids=("a",)))
+    zone = a_zone("prontera").model_copy(update={"p2p_enabled": False})
+    fact = ZoneFact(event_id=new_event_id(), occurred_at=NOON, revision=1, zone_id="prontera", zone=zone)
+    subject = ZONE_CHANGED.of(zone_id="prontera")
+    await publish(bus, subject, fact.model_dump_json().encode(), message_id=fact.event_id)
+
+    async def line():
+        history = await call(bus, LIST_SESSION_EVENTS, ListSessionEvents(session=session.session_id))
+        return history.items[-1] if history.items[-1].event == "fell-back" else None
+
+    assert (await eventually(line)).reason == "p2p_disabled"
+
+
+async def test_sessions_left_over_when_peer_to_peer_is_switched_off_fall_back(nats_url, postgres_url, monkeypatch):
+    settings = {"nats_url": nats_url, "postgres_url": postgres_url}
+    async with beside_zone_manager(nats_url) as bus:
+        async with service(Settings(**settings, instance="before")):
+            session = await call(bus, CREATE_SESSION, CreateSession(zone_id="prontera", player_ids=("a",)))
+        monkeypatch.setenv("ENABLE_P2P", "false")
+        async with service(Settings(**settings, instance="after")):
+            left = await call(bus, GET_SESSION, NameSession(session=session.session_id))
+    assert (left.status, left.connected_players) == (SessionStatus.FALLBACK, ("a",))
 
 
 async def test_a_host_that_was_deleted_and_registers_anew_keeps_what_it_gets_then(bus):

@@ -152,13 +152,20 @@ class World:
 
 
 def make_world(
-    database: Database, clock: Clock, zones: FakeZones, instance: str = "one", *, fallback_allowed: bool = True
+    database: Database,
+    clock: Clock,
+    zones: FakeZones,
+    instance: str = "one",
+    *,
+    fallback_allowed: bool = True,
+    p2p_allowed: bool = True,
 ) -> World:
     seats, sessions, presence = SeatStore(database), SessionStore(database), PresenceStore(database)
     policies = ZonePolicies(PolicyStore(database))
-    lifecycle = Lifecycle(database, zones, policies, clock)
+    lifecycle = Lifecycle(database, zones, policies, clock, report_counts_for=COUNTS)
     health, hostless = HealthStore(database), FallbackStore(database, allowed=fallback_allowed)
-    fallback = Fallback(hostless, health, presence, clock, Patience(UNHEALTHY, COUNTS, MOST_LOSS))
+    patience = Patience(UNHEALTHY, COUNTS, MOST_LOSS)
+    fallback = Fallback(hostless, health, presence, policies, clock, patience, p2p_allowed=p2p_allowed)
     returning = Returning(hostless, zones, clock, RETURN)
     seating = Seating(seats, clock)
     hearing = asyncio.Event()
@@ -237,7 +244,7 @@ async def empty(database: Database) -> None:
     """Leave nothing of what was there before."""
     tables = (
         "sessions, seats, host_seats, session_events, outbox, lost_hosts, gateways, zone_claims, idempotency, "
-        "job_runs, zone_policies, unwell_sessions, able_hosts"
+        "job_runs, zone_policies, unwell_sessions, able_hosts, left_hosts"
     )
     await database.execute("empty", f"TRUNCATE {tables}")
     await database.execute(

@@ -74,3 +74,8 @@ async def test_an_explanation_counts_the_players_who_would_join():
 async def test_where_no_host_may_be_placed_none_is_chosen(zone_id: str, p2p_allowed: bool):
     explained = await comparison(p2p_allowed=p2p_allowed).explain(ExplainZone(zone_id=zone_id))
     assert not any(judged.chosen for judged in explained.judgements)
+
+
+@pytest.mark.parametrize("zone_id, p2p_allowed", [("geffen", True), ("prontera", False)])
+async def test_where_no_host_may_be_placed_none_is_ranked(zone_id: str, p2p_allowed: bool):
+    assert (await comparison(p2p_allowed=p2p_allowed).rank(RankHosts(zone_id=zone_id))).items == ()

@@ -146,6 +146,7 @@ def _event(event: SessionEvent) -> tuple[str, ...]:
         *(f"+{player}" for player in event.players_joined),
         *(f"-{player}" for player in event.players_left),
         *([event.reason] if event.reason else []),
+        *(f"{name}={value:g}" for name, value in event.figures.items()),
     ]
     return (
         moment(event.occurred_at),

@@ -1,5 +1,6 @@
 """What session_manager answers and announces: sessions, the players in them, and their seats."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated
 
@@ -31,6 +32,9 @@ class ConnectionType(StrEnum):
     RELAY = "relay"
     FALLBACK = "fallback"
 
+
+Figures = Mapping[str, float]
+"""What a decision about a session came from, beside its reason: measures, bounds, counts; seconds end in `_s`."""
 
 SessionRef = Annotated[str, Field(min_length=1, max_length=128)]
 """A session's string id (`session-` and 16 hex digits) or its integer id, in digits."""
@@ -177,6 +181,7 @@ class SessionEvent(Message):
     players_joined: tuple[str, ...] = ()
     players_left: tuple[str, ...] = ()
     reason: str | None = None
+    figures: Figures = Field(default_factory=dict)
     trace_id: str | None = None
 
 
@@ -214,6 +219,7 @@ class SessionFact(Fact):
     players_joined: tuple[str, ...] = ()
     players_left: tuple[str, ...] = ()
     reason: str | None = None
+    figures: Figures = Field(default_factory=dict)
     host_players: int
     """Seats taken on the session's host, over all its sessions, afterwards."""
     host_revision: int

@@ -58,14 +58,17 @@ async def service(settings: Settings) -> AsyncIterator[None]:
         clock, place_within = SystemClock(), timedelta(seconds=settings.place_within_s)
         seats, sessions, presence = SeatStore(database), SessionStore(database), PresenceStore(database)
         zones, policies = ZoneManager(bus, place_within), ZonePolicies(PolicyStore(database))
-        lifecycle = Lifecycle(database, zones, policies, clock)
+        counts_for = timedelta(seconds=settings.report_counts_for_s)
+        lifecycle = Lifecycle(database, zones, policies, clock, report_counts_for=counts_for)
         health_store, hostless = HealthStore(database), FallbackStore(database, allowed=settings.p2p_fallback_enabled)
         patience = Patience(
             unhealthy_after=timedelta(seconds=settings.unhealthy_after_s),
-            report_counts_for=timedelta(seconds=settings.report_counts_for_s),
+            report_counts_for=counts_for,
             most_loss_percent=settings.most_loss_percent,
         )
-        fallback = Fallback(hostless, health_store, presence, clock, patience)
+        fallback = Fallback(
+            hostless, health_store, presence, policies, clock, patience, p2p_allowed=settings.enable_p2p
+        )
         returning = Returning(hostless, zones, clock, timedelta(seconds=settings.return_after_s))
         seating = Seating(seats, clock)
         arrivals = Arrivals(
@@ -101,7 +104,7 @@ async def service(settings: Settings) -> AsyncIterator[None]:
         handlers.answer_questions(responder, handlers.Questions(QuestionStore(database)))
         consumers = Consumers(bus, NAME, instance=settings.instance)
         handlers.hear_hosts(consumers, fallback, presence)
-        handlers.hear_zones(consumers, policies)
+        handlers.hear_zones(consumers, fallback)
         handlers.hear_gateways(consumers, absence, health_store)
         handlers.hear_ticks(consumers, jobs)
 
@@ -110,5 +113,6 @@ async def service(settings: Settings) -> AsyncIterator[None]:
         health.watch("postgres", database.ping)
         health.watch_loop(seat_loop)
         async with OutboxRelay(database, bus), consumers, responder, running(seat_loop, forget_loop):
+            await fallback.leave_closed()  # what was switched off while nobody ran
             with health.serving():
                 yield

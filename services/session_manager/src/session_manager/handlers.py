@@ -6,6 +6,7 @@ from datetime import timedelta
 from chassis.events import Consumers
 from chassis.requests import Asked
 from chassis.responder import Responder
+from contracts.access import Role
 from contracts.gateway import (
     ICE_REPORTED,
     PEER_DISCONNECTED,
@@ -59,7 +60,6 @@ from session_manager.store.facts import SessionJson
 from session_manager.store.health import HealthStore
 from session_manager.store.presence import PresenceStore
 from session_manager.store.questions import QuestionStore
-from session_manager.zone_policies import ZonePolicies
 
 MOST_NAMED = 1000
 """A cleanup counts all sessions that it ended, and names this many."""
@@ -94,8 +94,10 @@ class Commands:
     async def end(self, question: EndSession) -> bytes:
         return _outcome(await self._lifecycle.end(question.session, question.reason), "The session has ended.")
 
-    async def report(self, question: ReportMetrics) -> bytes:
-        return _outcome(await self._lifecycle.report(question), "The metrics are noted.")
+    async def report(self, question: ReportMetrics, asked: Asked) -> bytes:
+        caller = asked.caller
+        player_id = PeerId(caller.name) if caller is not None and caller.role == Role.PLAYER else None
+        return _outcome(await self._lifecycle.report(question, player_id), "The metrics are noted.")
 
     async def clean(self, question: CleanSessions) -> SessionsCleaned:
         ended = await self._lifecycle.end_idle(timedelta(minutes=question.timeout_minutes))
@@ -151,8 +153,8 @@ def hear_hosts(consumers: Consumers, fallback: Fallback, presence: PresenceStore
         consumers.consume(EVENTS, subject.wildcard, HostFact, presence.found, name=f"host-{name}")
 
 
-def hear_zones(consumers: Consumers, policies: ZonePolicies) -> None:
-    consumers.consume(EVENTS, "p2p.events.zones.>", ZoneFact, policies.changed, name="zones")
+def hear_zones(consumers: Consumers, fallback: Fallback) -> None:
+    consumers.consume(EVENTS, "p2p.events.zones.>", ZoneFact, fallback.zone_changed, name="zones")
 
 
 def hear_gateways(consumers: Consumers, absence: Absence, health: HealthStore) -> None:

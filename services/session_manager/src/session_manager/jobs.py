@@ -70,7 +70,9 @@ class Jobs:
 
     async def _look_after(self) -> str:
         looked_at = await self._fallback.looked_at()
-        departed = await self._fallback.leave_lost() + await self._fallback.leave_bad()
+        departed = (
+            await self._fallback.leave_lost() + await self._fallback.leave_closed() + await self._fallback.leave_bad()
+        )
         returned = await self._returning.bring_back()
         return (
             f"looked at {looked_at} active sessions: {departed.fell_back} fell back, {departed.failed} failed, "

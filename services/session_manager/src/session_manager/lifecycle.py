@@ -30,12 +30,15 @@ EMPTY = "empty"
 class Lifecycle:
     """Commands to sessions, except those about seats."""
 
-    def __init__(self, database: Database, zones: Zones, policies: ZonePolicies, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, zones: Zones, policies: ZonePolicies, clock: Clock, *, report_counts_for: timedelta
+    ) -> None:
         self._database = database
         self._sessions = SessionStore(database)
         self._zones = zones
         self._policies = policies
         self._clock = clock
+        self._report_counts_for = report_counts_for
 
     async def create(self, question: CreateSession, asked: Asked) -> bytes:
         """Always make a new session; repeated under the same idempotency key, give the first one."""
@@ -84,10 +87,12 @@ class Lifecycle:
                 return json
         raise _too_busy(session)
 
-    async def report(self, report: ReportMetrics) -> SessionJson:
-        """Keep the last report of each measure."""
-        ref = read_ref(report.session)
-        reported = await self._sessions.report(ref, report, self._clock.now())
+    async def report(self, report: ReportMetrics, player_id: PeerId | None = None) -> SessionJson:
+        """Keep the last report of each measure; what a player says is one word among the players'."""
+        ref, now = read_ref(report.session), self._clock.now()
+        reported = await self._sessions.report(
+            ref, report, now, player_id=player_id, words_since=now - self._report_counts_for
+        )
         if reported is not None:
             return reported
         standing, _ = await self._sessions.standing(ref)

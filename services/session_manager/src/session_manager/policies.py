@@ -1,9 +1,17 @@
 """What becomes of a session that has no host, by what its zone says."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from contracts.sessions import SessionStatus
-from contracts.zones import Requirements
+from contracts.zones import Requirements, Zone, ZoneStatus
+
+
+class Closed(StrEnum):
+    """Why no host may serve a zone's sessions, not even those that it serves now; the reason that players are told."""
+
+    P2P_DISABLED = "p2p_disabled"
+    ZONE_DISABLED = "zone_disabled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +21,17 @@ class ZonePolicy:
     fallback_enabled: bool
     fallback_endpoint: str | None
     max_latency_ms: float
+    closed_for: Closed | None = None
+
+
+def policy_of(zone: Zone) -> ZonePolicy:
+    """What the zone says; in maintenance it takes no new sessions, and keeps those it has."""
+    closed_for = None
+    if zone.status is ZoneStatus.DISABLED:
+        closed_for = Closed.ZONE_DISABLED
+    elif not zone.p2p_enabled:
+        closed_for = Closed.P2P_DISABLED
+    return ZonePolicy(zone.fallback_enabled, zone.fallback_endpoint, zone.max_latency_ms, closed_for)
 
 
 def _unless_said() -> ZonePolicy:

@@ -1,5 +1,6 @@
 """Sessions on the central server return to a host that has been able for long enough; zone after zone."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import structlog
@@ -8,7 +9,7 @@ from chassis.refusals import ServiceError
 from contracts.identifiers import HostId, ZoneId
 from contracts.refusals import Code
 
-from session_manager.health import distrusts, lasts
+from session_manager.health import MOST_DISTRUST, distrusts, lasts
 from session_manager.store.fallback import FallbackStore, HostlessSession
 from session_manager.zones import Zones
 
@@ -28,6 +29,7 @@ class Returning:
         """Give every session a host that can have a good one now; give how many."""
         zones = await self._sessions.zones()
         await self._sessions.forget_able_but_in(zones)
+        await self._sessions.forget_left(self._clock.now() - 2 * MOST_DISTRUST)
         return sum([await self._bring_back_to(zone_id) for zone_id in zones])
 
     async def _bring_back_to(self, zone_id: ZoneId) -> int:
@@ -39,19 +41,19 @@ class Returning:
             return 0
         now = self._clock.now()
         since = await self._sessions.note_able(zone_id, hosts, now)
-        good = {host_id for host_id in hosts if lasts(since[host_id], now, self._return_after)}
-        return await self._serve(zone_id, good, since.keys() - good) if good else 0
+        good = {host_id: at for host_id, at in since.items() if lasts(at, now, self._return_after)}
+        return await self._serve(zone_id, good, since.keys() - good.keys()) if good else 0
 
-    async def _serve(self, zone_id: ZoneId, good: set[HostId], young: set[HostId]) -> int:
+    async def _serve(self, zone_id: ZoneId, good: Mapping[HostId, datetime], young: set[HostId]) -> int:
+        """`good`: since when each of them is able."""
         served = 0
         for session in await self._sessions.hostless(zone_id):
             now = self._clock.now()
-            distrusted = distrusts(session.fallen, now, self._return_after)
-            if good == {distrusted}:
+            left = {HostId(left.host_id) for left in session.left if distrusts(left, now, self._return_after)}
+            if good.keys() <= left:
                 continue
-            exclude = young if distrusted is None else young | {HostId(distrusted)}
             try:
-                served += await self._place(zone_id, session, good, exclude, now)
+                served += await self._place(zone_id, session, good, young | left, now)
             except ServiceError as error:
                 log.warning("session.not_returned", session_id=session.session_id, code=error.refusal.code)
                 if error.refusal.code is not Code.NO_HOST_FREE:  # a smaller session may still fit
@@ -59,8 +61,19 @@ class Returning:
         return served
 
     async def _place(
-        self, zone_id: ZoneId, session: HostlessSession, good: set[HostId], exclude: set[HostId], now: datetime
+        self,
+        zone_id: ZoneId,
+        session: HostlessSession,
+        good: Mapping[HostId, datetime],
+        exclude: set[HostId],
+        now: datetime,
     ) -> bool:
         """Whether the session has a host now; a slot that comes to nothing lapses by itself."""
         place = await self._zones.place(zone_id, session.session_id, session.players, None, sorted(exclude))
-        return place.host_id in good and await self._sessions.serve(session, place, now)
+        if place.host_id not in good:
+            return False
+        figures = {
+            "host_able_s": (now - good[place.host_id]).total_seconds(),
+            "fallback_s": (now - session.fell_back_at).total_seconds(),
+        }
+        return await self._sessions.serve(session, place, now, figures)

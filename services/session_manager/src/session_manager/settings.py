@@ -22,6 +22,9 @@ class Settings(ServiceSettings):
     empty_after_s: float = Field(default=10 * 60, gt=0)
     """A session without players is kept for those who come back from a break, no longer."""
 
+    enable_p2p: bool = shared("ENABLE_P2P", default=True)
+    """False: every session leaves its host at once, as if each zone said that hosts may not serve it."""
+
     p2p_fallback_enabled: bool = shared("P2P_FALLBACK_ENABLED", default=True)
     """False: a session without a host fails, whatever its zone says."""
 

@@ -3,9 +3,9 @@
 from contracts.identifiers import ZoneId
 from contracts.zones import ZoneFact
 
+from session_manager.policies import ZonePolicy, policy_of
 from session_manager.sessions import Place
 from session_manager.store.policies import PolicyStore
-from session_manager.zones import policy_of
 
 
 class ZonePolicies:
@@ -15,8 +15,10 @@ class ZonePolicies:
         self._store = store
         self._placed: set[ZoneId] = set()
 
-    async def changed(self, fact: ZoneFact) -> None:
-        await self._store.learn(ZoneId(fact.zone_id), policy_of(fact.zone), fact.revision)
+    async def changed(self, fact: ZoneFact) -> ZonePolicy | None:
+        """What the zone says now; None where something newer is known."""
+        policy = policy_of(fact.zone)
+        return policy if await self._store.learn(ZoneId(fact.zone_id), policy, fact.revision) else None
 
     async def placed(self, place: Place) -> None:
         """Learn from a zone's first placement here; facts may have been forgotten, and are newer where they are not."""

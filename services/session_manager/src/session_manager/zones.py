@@ -7,10 +7,10 @@ from typing import Protocol
 from chassis.bus import Bus
 from chassis.requests import call
 from contracts.identifiers import HostId, PeerId, SessionId, ZoneId
-from contracts.zones import GET_ZONE, PLACE, RANK_HOSTS, NameZone, RankHosts, Zone
+from contracts.zones import GET_ZONE, PLACE, RANK_HOSTS, NameZone, RankHosts
 from contracts.zones import Place as PlaceSession
 
-from session_manager.policies import ZonePolicy
+from session_manager.policies import policy_of
 from session_manager.sessions import Place
 
 
@@ -71,7 +71,3 @@ class ZoneManager:
     async def max_players(self, zone_id: ZoneId) -> int:
         zone = await call(self._bus, GET_ZONE, NameZone(zone_id=zone_id), deadline=self._within)
         return zone.max_players
-
-
-def policy_of(zone: Zone) -> ZonePolicy:
-    return ZonePolicy(zone.fallback_enabled, zone.fallback_endpoint, zone.max_latency_ms)

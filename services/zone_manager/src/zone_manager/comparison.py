@@ -21,6 +21,8 @@ class Comparison:
     async def rank(self, question: RankHosts) -> HostPage:
         """List the hosts that would serve the zone, in the order of placement."""
         zone = await self._zones.get(question.zone_id)
+        if reason_against_hosts(zone, p2p_allowed=self._p2p_allowed) is not None:
+            return HostPage(items=())
         found = await self._hosts.find(
             hosts_for(zone, seats=1, limit=question.limit, min_quality_score=question.min_quality_score or 0)
         )

@@ -1,6 +1,9 @@
 """How every statement that changes a session tells of it: in the same statement, so both are there or neither."""
 
+import json
 from typing import NewType
+
+from session_manager.health import Figures
 
 SessionJson = NewType("SessionJson", str)
 """A `contracts.sessions.Session` as JSON text, as `session_json` of the migrations makes it."""
@@ -10,8 +13,9 @@ _TELL = """
     SELECT uuidv7() AS event_id, fact.* FROM fact
 ), recorded AS (
     INSERT INTO session_events
-        (session, revision, event, occurred_at, epoch, status, players_joined, players_left, reason, trace_id)
-    SELECT session, revision, event, $1::timestamptz, epoch, status, joined, left_, reason, substr($2::text, 4, 32)
+        (session, revision, event, occurred_at, epoch, status, players_joined, players_left, reason, figures, trace_id)
+    SELECT session, revision, event, $1::timestamptz, epoch, status, joined, left_, reason, <figures>,
+        substr($2::text, 4, 32)
     FROM numbered
 ), told AS (
     INSERT INTO outbox (event_id, subject, payload, traceparent)
@@ -24,6 +28,7 @@ _TELL = """
         'players_joined', joined,
         'players_left', left_,
         'reason', reason,
+        'figures', <figures>,
         'host_players', host_players,
         'host_revision', host_revision
     ), $2::text
@@ -32,10 +37,16 @@ _TELL = """
 """
 
 
-def telling(change: str, answer: str) -> str:
+def written(figures: Figures) -> str:
+    """As `<figures>` are passed to a statement; durations and measures to the thousandth."""
+    return json.dumps({name: round(value, 3) for name, value in figures.items()})
+
+
+def telling(change: str, answer: str, figures: str = "'{}'::jsonb") -> str:
     """Make `change` also write the history and the outbox; `answer` is what the statement gives.
 
     `$1` of the statement is the time, `$2` the traceparent. `change` ends with a CTE `fact`, one row per fact: session,
-    session_id, revision, event, epoch, status, joined, left_, reason, json, host_players, host_revision.
+    session_id, revision, event, epoch, status, joined, left_, reason, json, host_players, host_revision; and whatever
+    `figures` says of where the change came from.
     """
-    return f"{change}{_TELL}{answer}"
+    return f"{change}{_TELL.replace('<figures>', figures)}{answer}"

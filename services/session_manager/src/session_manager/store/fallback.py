@@ -1,6 +1,6 @@
 """Sessions that lose their host, and those that get another, each with its facts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,36 +10,54 @@ from chassis.database import Database, Transaction
 from contracts.identifiers import HostId, PeerId, SessionId, ZoneId
 from contracts.sessions import SessionStatus
 
-from session_manager.health import Fallen
-from session_manager.policies import UNLESS_SAID, ZonePolicy, without_host
+from session_manager.health import Figures, Left, times_left
+from session_manager.policies import UNLESS_SAID, Closed, ZonePolicy, without_host
 from session_manager.sessions import Place
-from session_manager.store.facts import telling
+from session_manager.store.facts import telling, written
 from session_manager.store.seats import lock
 from session_manager.store.sessions import finish
 
-_POLICY = """
-    coalesce(p.fallback_enabled, $3::boolean) AS fallback_enabled,
-    CASE WHEN p.zone_id IS NULL THEN $4::text ELSE p.fallback_endpoint END AS fallback_endpoint
+_DEPARTING = """
+    s.id, s.session_id, s.host_id, s.status,
+    coalesce(p.fallback_enabled, $1::boolean) AS fallback_enabled,
+    CASE WHEN p.zone_id IS NULL THEN $2::text ELSE p.fallback_endpoint END AS fallback_endpoint,
+    l.times, l.left_at
+"""
+_KNOWN = """
+    LEFT JOIN zone_policies p ON p.zone_id = s.zone_id
+    LEFT JOIN left_hosts l ON l.session = s.id AND l.host_id = s.host_id
 """
 
 # A session in fallback is on no host any more.
 _LOCK_LOST = f"""
-SELECT s.id, s.status, {_POLICY}
-FROM lost_hosts h JOIN sessions s ON s.host_id = h.host_id AND s.live
-LEFT JOIN zone_policies p ON p.zone_id = s.zone_id
-WHERE h.lost_at IS NOT NULL AND coalesce(s.host_since, s.created_at) <= h.lost_at + $1::interval
+SELECT {_DEPARTING}, h.lost_at
+FROM lost_hosts h JOIN sessions s ON s.host_id = h.host_id AND s.live {_KNOWN}
+WHERE h.lost_at IS NOT NULL AND coalesce(s.host_since, s.created_at) <= h.lost_at + $3::interval
     AND s.status IN ('pending', 'active')
-ORDER BY s.id LIMIT $2 FOR UPDATE OF s
+ORDER BY s.id LIMIT $4 FOR UPDATE OF s
 """  # noqa: S608 -- made of constants
 
 # Whoever was judged unwell on another host than the present one is judged anew.
 _LOCK_UNWELL = f"""
-SELECT s.id, s.status, {_POLICY}
-FROM unnest($1::bigint[], $2::integer[]) AS unwell (id, epoch)
-JOIN sessions s ON s.id = unwell.id AND s.epoch = unwell.epoch
-LEFT JOIN zone_policies p ON p.zone_id = s.zone_id
+SELECT {_DEPARTING}
+FROM unnest($3::bigint[], $4::integer[]) AS unwell (id, epoch)
+JOIN sessions s ON s.id = unwell.id AND s.epoch = unwell.epoch {_KNOWN}
 WHERE s.status = 'active'
 ORDER BY s.id FOR UPDATE OF s
+"""  # noqa: S608 -- made of constants
+
+_LOCK_CLOSED = f"""
+SELECT {_DEPARTING}
+FROM zone_policies closed JOIN sessions s ON s.zone_id = closed.zone_id AND s.live {_KNOWN}
+WHERE closed.closed_for = $3 AND s.status IN ('pending', 'active')
+ORDER BY s.id LIMIT $4 FOR UPDATE OF s
+"""  # noqa: S608 -- made of constants
+
+_LOCK_HOSTED = f"""
+SELECT {_DEPARTING}
+FROM sessions s {_KNOWN}
+WHERE $3::text IS NULL AND s.live AND s.status IN ('pending', 'active')
+ORDER BY s.id LIMIT $4 FOR UPDATE OF s
 """  # noqa: S608 -- made of constants
 
 _FALL_BACK = telling(
@@ -52,9 +70,14 @@ WITH host AS MATERIALIZED (
     UPDATE sessions s SET
         status = 'fallback', connection_type = 'fallback', fallback_endpoint = falling.endpoint,
         fell_back_at = $1::timestamptz, fell_back_for = $5::text, updated_at = $1, revision = s.revision + 1
-    FROM host, unnest($3, $4::text[]) AS falling (id, endpoint)
+    FROM host, unnest($3, $4::text[], $6::text[], $7::integer[]) AS falling (id, endpoint, figures, times)
     WHERE s.id = falling.id AND s.host_id = host.host_id
-    RETURNING s.id, s.session_id, s.host_id, s.revision, s.epoch, s.status, s.current_players, session_json(s) AS json
+    RETURNING s.id, s.session_id, s.host_id, s.revision, s.epoch, s.status, s.current_players, session_json(s) AS json,
+        falling.figures::jsonb AS figures, falling.times
+), left_host AS (
+    INSERT INTO left_hosts AS l (session, host_id, times, left_at)
+    SELECT id, host_id, times, $1 FROM session WHERE times > 0
+    ON CONFLICT (session, host_id) DO UPDATE SET times = excluded.times, left_at = excluded.left_at
 ), freed AS (
     UPDATE host_seats h SET taken = h.taken - gone.players, revision = h.revision + 1
     FROM (SELECT host_id, sum(current_players) AS players FROM session GROUP BY host_id) gone
@@ -62,18 +85,25 @@ WITH host AS MATERIALIZED (
     RETURNING h.host_id, h.taken, h.revision
 ), fact AS (
     SELECT s.id AS session, s.session_id, s.revision, 'fell-back' AS event, s.epoch, s.status,
-        '{}'::text[] AS joined, '{}'::text[] AS left_, $5 AS reason, s.json,
+        '{}'::text[] AS joined, '{}'::text[] AS left_, $5 AS reason, s.figures, s.json,
         freed.taken AS host_players, freed.revision AS host_revision
     FROM session s JOIN freed USING (host_id)
 )""",
     "SELECT session_id FROM session ORDER BY id",
+    "figures",
 )
 
-_ZONES = "SELECT DISTINCT zone_id FROM sessions WHERE status = 'fallback' AND current_players > 0 ORDER BY zone_id"
+_ZONES = """
+SELECT DISTINCT s.zone_id FROM sessions s LEFT JOIN zone_policies p ON p.zone_id = s.zone_id
+WHERE s.status = 'fallback' AND s.current_players > 0 AND p.closed_for IS NULL ORDER BY s.zone_id
+"""
 
 _FALLEN = """
-SELECT id, session_id, epoch, connected_players, host_id, fell_back_for, fell_back_at FROM sessions
-WHERE status = 'fallback' AND zone_id = $1 AND current_players > 0 ORDER BY id
+SELECT s.id, s.session_id, s.epoch, s.connected_players, s.fell_back_at,
+    array_agg(l.host_id) AS hosts, array_agg(l.times) AS times, array_agg(l.left_at) AS left_at
+FROM sessions s LEFT JOIN left_hosts l ON l.session = s.id
+WHERE s.status = 'fallback' AND s.zone_id = $1 AND s.current_players > 0
+GROUP BY s.id ORDER BY s.id
 """
 
 # What was measured and told of the host before says nothing of this one.
@@ -95,19 +125,22 @@ WITH standing AS MATERIALIZED (
         host_id = $5, host_peer_id = $6, host_since = $1::timestamptz, status = 'active', epoch = s.epoch + 1,
         connection_type = 'webrtc', fallback_endpoint = NULL, fell_back_at = NULL, fell_back_for = NULL,
         average_latency_ms = NULL, average_packet_loss_percent = NULL, bandwidth_usage_mbps = NULL,
-        quality_score = NULL, measured_at = NULL, updated_at = $1, revision = s.revision + 1
+        quality_score = NULL, measured_at = NULL, latency_said_at = NULL, loss_said_at = NULL,
+        updated_at = $1, revision = s.revision + 1
     FROM standing, host WHERE s.id = standing.id
     RETURNING s.id, s.session_id, s.revision, s.epoch, s.status, old.fell_back_for, session_json(s) AS json
 ), seat AS (
-    UPDATE seats SET connected = NULL, connection_told_at = NULL
-    FROM session WHERE seats.session = session.id AND connection_told_at IS NOT NULL
+    UPDATE seats SET connected = NULL, connection_told_at = NULL, latency_said_at = NULL, loss_said_at = NULL
+    FROM session WHERE seats.session = session.id
+        AND coalesce(connection_told_at, latency_said_at, loss_said_at) IS NOT NULL
 ), fact AS (
     SELECT s.id AS session, s.session_id, s.revision, 'migrated' AS event, s.epoch, s.status,
-        '{}'::text[] AS joined, '{}'::text[] AS left_, s.fell_back_for AS reason, s.json,
+        '{}'::text[] AS joined, '{}'::text[] AS left_, s.fell_back_for AS reason, $8::jsonb AS figures, s.json,
         h.taken AS host_players, h.revision AS host_revision
     FROM session s, host h
 )""",
     "SELECT session_id FROM session",
+    "figures",
 )
 
 _NOTE_ABLE = """
@@ -124,6 +157,8 @@ UNION ALL SELECT host_id, since FROM new
 """
 
 _FORGET_ABLE = "DELETE FROM able_hosts WHERE zone_id <> ALL($1::text[])"
+_FORGET_ABLE_IN = "DELETE FROM able_hosts WHERE zone_id = $1"
+_FORGET_LEFT = "DELETE FROM left_hosts WHERE left_at < $1"
 
 BATCH = 100
 """Sessions that one transaction takes from their hosts: some 10 ms, in which their hosts' rows are held."""
@@ -137,7 +172,18 @@ class HostlessSession:
     session_id: SessionId
     epoch: int
     players: Sequence[PeerId]
-    fallen: Fallen
+    fell_back_at: datetime
+    left: Sequence[Left]
+    """The hosts that it has left lately."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unwell:
+    """A session that was bad on its host for too long, in which epoch, and what says so."""
+
+    number: int
+    epoch: int
+    figures: Figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,21 +206,32 @@ class FallbackStore:
 
     async def leave_lost(self, grace: timedelta, reason: str, now: datetime) -> Departed:
         """Take a batch of sessions from lost hosts, placed there before the loss or within `grace` of it."""
-        return await self._leave(_LOCK_LOST, grace, BATCH, reason, now)
 
-    async def leave_unwell(self, unwell: Sequence[tuple[int, int]], reason: str, now: datetime) -> Departed:
-        """Take these sessions (number and epoch) from their hosts, as far as they are still there."""
-        numbers, epochs = [number for number, _ in unwell], [epoch for _, epoch in unwell]
-        return await self._leave(_LOCK_UNWELL, numbers, epochs, reason, now)
+        def figures(row: asyncpg.Record) -> Figures:
+            return {"lost_for_s": (now - row["lost_at"]).total_seconds()}
+
+        return await self._leave(_LOCK_LOST, (grace, BATCH), reason, now, figures)
+
+    async def leave_unwell(self, unwell: Sequence[Unwell], reason: str, now: datetime) -> Departed:
+        """Take these sessions from their hosts, as far as they are still there."""
+        figures = {each.number: each.figures for each in unwell}
+        named = [each.number for each in unwell], [each.epoch for each in unwell]
+        return await self._leave(_LOCK_UNWELL, named, reason, now, lambda row: figures[row["id"]])
+
+    async def leave_closed(self, closed_for: Closed | None, reason: str, now: datetime) -> Departed:
+        """Take a batch of sessions from their hosts in zones that are closed for this; None: in all zones."""
+        lock_batch = _LOCK_HOSTED if closed_for is None else _LOCK_CLOSED
+        return await self._leave(lock_batch, (closed_for, BATCH), reason, now, lambda _: {}, host_at_fault=False)
 
     async def zones(self) -> list[ZoneId]:
         """The zones that have players on the central server."""
         return [ZoneId(row["zone_id"]) for row in await self._database.fetch("sessions.hostless_zones", _ZONES)]
 
     async def hostless(self, zone_id: ZoneId) -> list[HostlessSession]:
+        """Its sessions whose players wait for a host."""
         return [_hostless(row) for row in await self._database.fetch("sessions.hostless", _FALLEN, zone_id)]
 
-    async def serve(self, session: HostlessSession, place: Place, now: datetime) -> bool:
+    async def serve(self, session: HostlessSession, place: Place, now: datetime, figures: Figures) -> bool:
         """Give the session to this host; False where it has changed or the host has no room for its players."""
         row = await self._database.fetchrow(
             "sessions.return",
@@ -186,7 +243,10 @@ class FallbackStore:
             place.host_id,
             place.host_peer_id,
             place.host_max_players,
+            written(figures),
         )
+        if row is not None:
+            _trace("return to host", session.session_id, place.host_id, "able", figures)
         return row is not None
 
     async def note_able(self, zone_id: ZoneId, hosts: Sequence[HostId], now: datetime) -> dict[HostId, datetime]:
@@ -198,33 +258,95 @@ class FallbackStore:
     async def forget_able_but_in(self, zones: Sequence[ZoneId]) -> None:
         await self._database.execute("able_hosts.forget", _FORGET_ABLE, list(zones))
 
-    async def _leave(self, lock_batch: str, first: object, second: object, reason: str, now: datetime) -> Departed:
+    async def forget_able_in(self, zone_id: ZoneId) -> None:
+        """Have every host prove itself anew to this zone."""
+        await self._database.execute("able_hosts.forget_zone", _FORGET_ABLE_IN, zone_id)
+
+    async def forget_left(self, before: datetime) -> None:
+        """Forget hosts that were left so long ago that it counts no more."""
+        await self._database.execute("left_hosts.forget", _FORGET_LEFT, before)
+
+    async def _leave(
+        self,
+        lock_batch: str,
+        which: tuple[object, object],
+        reason: str,
+        now: datetime,
+        figures: Callable[[asyncpg.Record], Figures],
+        *,
+        host_at_fault: bool = True,
+    ) -> Departed:
         defaults = (UNLESS_SAID.fallback_enabled, UNLESS_SAID.fallback_endpoint)
 
-        async def leave(transaction: Transaction) -> Departed:
-            rows = await transaction.fetch("sessions.lock_departing", lock_batch, first, second, *defaults)
-            falling = [row for row in rows if self._falls_back(row)]
-            failing = [row["id"] for row in rows if not self._falls_back(row)]
-            await lock(transaction, [row["id"] for row in rows])
+        async def leave(transaction: Transaction) -> list[_Departing]:
+            rows = await transaction.fetch("sessions.lock_departing", lock_batch, *defaults, *which)
+            departing = [self._departing(row, figures(row), now, host_at_fault=host_at_fault) for row in rows]
+            falling = [each for each in departing if each.falls_back]
+            failing = [each for each in departing if not each.falls_back]
+            await lock(transaction, [each.number for each in departing])
             if falling:
                 await _fall_back(transaction, falling, reason, now)
             if failing:
-                await finish(transaction, failing, SessionStatus.FAILED, reason, now)
-            return Departed(len(falling), len(failing))
+                numbers = [each.number for each in failing]
+                told = [each.figures for each in failing]
+                await finish(transaction, numbers, SessionStatus.FAILED, reason, now, told)
+            return departing
 
-        return await self._database.transact(leave)
+        departed = await self._database.transact(leave)
+        for each in departed:
+            _trace("leave host", each.session_id, each.host_id, reason, each.figures)
+        fell_back = sum(each.falls_back for each in departed)
+        return Departed(fell_back, len(departed) - fell_back)
 
-    def _falls_back(self, row: asyncpg.Record) -> bool:
+    def _departing(self, row: asyncpg.Record, figures: Figures, now: datetime, *, host_at_fault: bool) -> "_Departing":
         policy = ZonePolicy(row["fallback_enabled"], row["fallback_endpoint"], UNLESS_SAID.max_latency_ms)
         target = without_host(SessionStatus(row["status"]), policy, fallback_allowed=self._allowed)
-        return target is SessionStatus.FALLBACK
+        before = None if row["times"] is None else Left(row["host_id"], row["times"], row["left_at"])
+        return _Departing(
+            number=row["id"],
+            session_id=row["session_id"],
+            host_id=row["host_id"],
+            falls_back=target is SessionStatus.FALLBACK,
+            endpoint=policy.fallback_endpoint,
+            figures=figures,
+            times=times_left(before, now) if host_at_fault else 0,
+        )
 
 
-async def _fall_back(transaction: Transaction, rows: Sequence[asyncpg.Record], reason: str, now: datetime) -> None:
-    numbers, endpoints = [row["id"] for row in rows], [row["fallback_endpoint"] for row in rows]
+@dataclass(frozen=True, slots=True)
+class _Departing:
+    """A session that leaves its host, locked."""
+
+    number: int
+    session_id: str
+    host_id: str
+    falls_back: bool
+    endpoint: str | None
+    figures: Figures
+    times: int
+    """How often in a row it leaves this host; 0 where that is not for the host."""
+
+
+async def _fall_back(transaction: Transaction, falling: Sequence[_Departing], reason: str, now: datetime) -> None:
     await transaction.fetch(
-        "sessions.fall_back", _FALL_BACK, now, tracing.current_traceparent(), numbers, endpoints, reason
+        "sessions.fall_back",
+        _FALL_BACK,
+        now,
+        tracing.current_traceparent(),
+        [each.number for each in falling],
+        [each.endpoint for each in falling],
+        reason,
+        [written(each.figures) for each in falling],
+        [each.times for each in falling],
     )
+
+
+def _trace(what: str, session_id: str, host_id: str, reason: str, figures: Figures) -> None:
+    """Have the trace say what was decided, and why."""
+    if tracing.recording():
+        about = {"p2p.session_id": session_id, "p2p.host_id": host_id, "p2p.reason": reason}
+        with tracing.span(what, attributes=about | {f"p2p.{name}": value for name, value in figures.items()}):
+            pass
 
 
 def _hostless(row: asyncpg.Record) -> HostlessSession:
@@ -233,5 +355,10 @@ def _hostless(row: asyncpg.Record) -> HostlessSession:
         session_id=SessionId(row["session_id"]),
         epoch=row["epoch"],
         players=[PeerId(player_id) for player_id in row["connected_players"]],
-        fallen=Fallen(row["host_id"], row["fell_back_for"], row["fell_back_at"]),
+        fell_back_at=row["fell_back_at"],
+        left=[
+            Left(host_id, times, at)
+            for host_id, times, at in zip(row["hosts"], row["times"], row["left_at"], strict=True)
+            if host_id is not None
+        ],
     )

@@ -1,6 +1,6 @@
 """How sessions fare on their hosts, in SQL."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,23 +16,44 @@ _COUNT = "SELECT count(*) FROM sessions WHERE status = 'active'"
 # Of thousands of sessions few come out: the others are passed by in one scan of each table, without an index that
 # every join would have to keep.
 _DOUBTFUL = """
-WITH failing AS MATERIALIZED (
-    SELECT DISTINCT session FROM seats WHERE NOT connected
+WITH said AS MATERIALIZED (
+    SELECT session, connected,
+        CASE WHEN latency_said_at > $1::timestamptz THEN said_latency_ms END AS latency_ms, latency_said_at,
+        CASE WHEN loss_said_at > $1 THEN said_loss_percent END AS loss, loss_said_at
+    FROM seats WHERE connected IS NOT NULL OR latency_said_at > $1 OR loss_said_at > $1
 ), told AS MATERIALIZED (
-    SELECT session, count(*) FILTER (WHERE connected) AS connected, count(*) FILTER (WHERE NOT connected) AS unconnected
-    FROM seats WHERE session IN (SELECT session FROM failing) GROUP BY session
+    SELECT said.session,
+        count(*) FILTER (WHERE connected) AS connected,
+        count(*) FILTER (WHERE NOT connected) AS unconnected,
+        count(*) FILTER (WHERE latency_ms > bound) AS slow,
+        count(*) FILTER (WHERE loss > $2::double precision) AS losing,
+        max(latency_said_at) FILTER (WHERE latency_ms > bound) AS slow_at,
+        max(loss_said_at) FILTER (WHERE loss > $2) AS losing_at
+    FROM said JOIN (
+        SELECT s.id, coalesce(p.max_latency_ms, $3::integer) AS bound
+        FROM sessions s LEFT JOIN zone_policies p ON p.zone_id = s.zone_id WHERE s.status = 'active'
+    ) bounds ON bounds.id = said.session
+    GROUP BY said.session
+    HAVING bool_or(NOT connected OR latency_ms > bound OR loss > $2)
 )
-SELECT s.id, s.epoch, fresh.latency_ms, fresh.loss, coalesce(p.max_latency_ms, $3::integer) AS max_latency_ms,
-    coalesce(told.connected, 0) AS connected, coalesce(told.unconnected, 0) AS unconnected
+SELECT s.id, s.epoch, s.current_players AS players, fresh.latency_ms, fresh.loss,
+    coalesce(p.max_latency_ms, $3) AS max_latency_ms,
+    coalesce(told.connected, 0) AS connected, coalesce(told.unconnected, 0) AS unconnected,
+    coalesce(told.slow, 0) AS slow, coalesce(told.losing, 0) AS losing,
+    greatest(
+        told.slow_at, told.losing_at,
+        CASE WHEN fresh.latency_ms > coalesce(p.max_latency_ms, $3) THEN s.latency_said_at END,
+        CASE WHEN fresh.loss > $2 THEN s.loss_said_at END
+    ) AS told_at
 FROM sessions s
 CROSS JOIN LATERAL (SELECT
-    CASE WHEN s.measured_at > $1::timestamptz THEN s.average_latency_ms END AS latency_ms,
-    CASE WHEN s.measured_at > $1 THEN s.average_packet_loss_percent END AS loss
+    CASE WHEN s.latency_said_at > $1 THEN s.said_latency_ms END AS latency_ms,
+    CASE WHEN s.loss_said_at > $1 THEN s.said_loss_percent END AS loss
 ) fresh
 LEFT JOIN zone_policies p ON p.zone_id = s.zone_id
 LEFT JOIN told ON told.session = s.id
 WHERE s.status = 'active' AND (
-    fresh.latency_ms > coalesce(p.max_latency_ms, $3) OR fresh.loss > $2::double precision OR told.unconnected > 0
+    fresh.latency_ms > coalesce(p.max_latency_ms, $3) OR fresh.loss > $2 OR told.session IS NOT NULL
 )
 """
 
@@ -40,7 +61,8 @@ _NOTE = """
 WITH well AS (
     DELETE FROM unwell_sessions WHERE session <> ALL($1::bigint[])
 ), new AS (
-    INSERT INTO unwell_sessions (session, since) SELECT session, $2::timestamptz FROM unnest($1) AS session
+    INSERT INTO unwell_sessions (session, since)
+    SELECT session, since FROM unnest($1, $2::timestamptz[]) AS unwell (session, since)
     ORDER BY session
     ON CONFLICT DO NOTHING
     RETURNING session, since
@@ -65,6 +87,8 @@ class Doubtful:
     epoch: int
     condition: Condition
     bounds: Bounds
+    told_at: datetime | None
+    """When the newest figure out of bounds was reported; None where none is."""
 
 
 class HealthStore:
@@ -84,9 +108,9 @@ class HealthStore:
         )
         return [_doubtful(row, most_loss_percent) for row in rows]
 
-    async def note_unwell(self, sessions: Sequence[int], now: datetime) -> Mapping[int, datetime]:
-        """Since when each of these, and no others, is unwell."""
-        rows = await self._database.fetch("unwell_sessions.note", _NOTE, list(sessions), now)
+    async def note_unwell(self, told_at: Mapping[int, datetime]) -> Mapping[int, datetime]:
+        """Since when each of these, and no others, is unwell: those that were not, since what was told just now."""
+        rows = await self._database.fetch("unwell_sessions.note", _NOTE, list(told_at), list(told_at.values()))
         return {row["session"]: row["since"] for row in rows}
 
     async def connection(self, fact: IceOutcome) -> None:
@@ -97,5 +121,14 @@ class HealthStore:
 
 
 def _doubtful(row: asyncpg.Record, most_loss_percent: float) -> Doubtful:
-    condition = Condition(row["latency_ms"], row["loss"], row["connected"], row["unconnected"])
-    return Doubtful(row["id"], row["epoch"], condition, Bounds(row["max_latency_ms"], most_loss_percent))
+    condition = Condition(
+        players=row["players"],
+        latency_ms=row["latency_ms"],
+        packet_loss_percent=row["loss"],
+        players_slow=row["slow"],
+        players_losing=row["losing"],
+        players_connected=row["connected"],
+        players_unconnected=row["unconnected"],
+    )
+    bounds = Bounds(row["max_latency_ms"], most_loss_percent)
+    return Doubtful(row["id"], row["epoch"], condition, bounds, row["told_at"])

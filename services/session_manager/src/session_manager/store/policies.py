@@ -6,14 +6,16 @@ from contracts.identifiers import ZoneId
 from session_manager.policies import ZonePolicy
 
 _LEARN = """
-INSERT INTO zone_policies AS p (zone_id, revision, fallback_enabled, fallback_endpoint, max_latency_ms)
-VALUES ($1, $2, $3, $4, $5::integer)
+INSERT INTO zone_policies AS p (zone_id, revision, fallback_enabled, fallback_endpoint, max_latency_ms, closed_for)
+VALUES ($1, $2, $3, $4, $5::integer, $6)
 ON CONFLICT (zone_id) DO UPDATE SET
     revision = excluded.revision,
     fallback_enabled = excluded.fallback_enabled,
     fallback_endpoint = excluded.fallback_endpoint,
-    max_latency_ms = excluded.max_latency_ms
+    max_latency_ms = excluded.max_latency_ms,
+    closed_for = excluded.closed_for
 WHERE p.revision < excluded.revision
+RETURNING revision
 """
 
 
@@ -23,7 +25,7 @@ class PolicyStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def learn(self, zone_id: ZoneId, policy: ZonePolicy, revision: int) -> None:
-        """Keep what a zone says, unless something newer is known."""
-        said = (policy.fallback_enabled, policy.fallback_endpoint, policy.max_latency_ms)
-        await self._database.execute("zone_policies.learn", _LEARN, zone_id, revision, *said)
+    async def learn(self, zone_id: ZoneId, policy: ZonePolicy, revision: int) -> bool:
+        """Keep what a zone says; False where something newer is known."""
+        said = (policy.fallback_enabled, policy.fallback_endpoint, policy.max_latency_ms, policy.closed_for)
+        return bool(await self._database.fetch("zone_policies.learn", _LEARN, zone_id, revision, *said))

@@ -21,7 +21,8 @@ _NUMBER = "SELECT id FROM sessions s WHERE s.id = $1 OR s.session_id = $2"
 _EVENTS = """
 SELECT revision AS position, jsonb_build_object(
     'event', event, 'occurred_at', occurred_at, 'revision', revision, 'epoch', epoch, 'status', status,
-    'players_joined', players_joined, 'players_left', players_left, 'reason', reason, 'trace_id', trace_id
+    'players_joined', players_joined, 'players_left', players_left, 'reason', reason, 'figures', figures,
+    'trace_id', trace_id
 ) AS json
 FROM session_events WHERE session = $1 AND revision > $2 ORDER BY revision LIMIT $3
 """

@@ -11,8 +11,9 @@ from contracts.identifiers import PeerId, SessionId
 from contracts.sessions import ReportMetrics, SessionStatus
 
 from session_manager.errors import HostFullError, SessionNotFoundError
+from session_manager.health import Figures
 from session_manager.sessions import NEXT, Place, Ref, Standing
-from session_manager.store.facts import SessionJson, telling
+from session_manager.store.facts import SessionJson, telling, written
 from session_manager.store.seats import MOVED, MovedOnError, give_up, lock, standing_of
 
 _CREATE = telling(
@@ -84,10 +85,12 @@ FOR UPDATE
 """
 # A session that somebody has locked is busy: it is neither idle nor empty.
 _LOCK_IDLE = """
-SELECT id FROM sessions WHERE live AND last_activity_at <= $1 ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
+SELECT id, last_activity_at AS since FROM sessions
+WHERE live AND last_activity_at <= $1 ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
 """
 _LOCK_EMPTY = """
-SELECT id FROM sessions WHERE live AND empty_since <= $1 ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
+SELECT id, empty_since AS since FROM sessions
+WHERE live AND empty_since <= $1 ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
 """
 _FINISH = telling(
     """
@@ -100,9 +103,10 @@ WITH host AS MATERIALIZED (
         status = $4::text, end_reason = $5::text, connected_players = '{}', empty_since = NULL,
         fallback_endpoint = NULL, fell_back_at = NULL, fell_back_for = NULL,
         ended_at = $1::timestamptz, updated_at = $1, revision = s.revision + 1
-    FROM host WHERE s.id = ANY($3) AND s.host_id = host.host_id
+    FROM host, unnest($3, $6::text[]) AS ending (id, figures) WHERE s.id = ending.id AND s.host_id = host.host_id
     RETURNING s.id, s.session_id, s.host_id, s.revision, s.epoch, s.status,
-        old.connected_players AS players, old.status AS was, session_json(s) AS json
+        old.connected_players AS players, old.status AS was, session_json(s) AS json,
+        coalesce(ending.figures::jsonb, '{}') AS figures
 ), freed AS (
     UPDATE host_seats h SET taken = h.taken - gone.players, revision = h.revision + 1
     FROM (
@@ -116,23 +120,54 @@ WITH host AS MATERIALIZED (
     WHERE seats.player_id = gone.player_id AND seats.session = gone.id
 ), fact AS (
     SELECT s.id AS session, s.session_id, s.revision, $4 AS event, s.epoch, s.status,
-        '{}'::text[] AS joined, s.players AS left_, $5 AS reason, s.json,
+        '{}'::text[] AS joined, s.players AS left_, $5 AS reason, s.figures, s.json,
         freed.taken AS host_players, freed.revision AS host_revision
     FROM session s JOIN freed USING (host_id)
 )""",
     "SELECT session_id, json FROM session ORDER BY id",
+    "figures",
 )
 
+# What a player says is that player's word: of all players' words the session's measure is the one in the middle.
 _REPORT = """
+WITH target AS MATERIALIZED (
+    SELECT id FROM sessions
+    WHERE id = coalesce($2::bigint, (SELECT id FROM sessions WHERE session_id = $3::text)) AND live
+    FOR UPDATE
+), word AS (
+    UPDATE seats SET
+        said_latency_ms = coalesce($4, said_latency_ms),
+        latency_said_at = CASE WHEN $4 IS NULL THEN latency_said_at ELSE $1::timestamptz END,
+        said_loss_percent = coalesce($5, said_loss_percent),
+        loss_said_at = CASE WHEN $5 IS NULL THEN loss_said_at ELSE $1 END
+    FROM target WHERE seats.session = target.id AND seats.player_id = $8
+    RETURNING seats.player_id
+), others AS MATERIALIZED (
+    SELECT
+        CASE WHEN latency_said_at > $9::timestamptz THEN said_latency_ms END AS latency_ms,
+        CASE WHEN loss_said_at > $9 THEN said_loss_percent END AS loss
+    FROM seats WHERE $8 IS NOT NULL AND session = (SELECT id FROM target) AND player_id <> $8
+), said AS (
+    SELECT
+        CASE WHEN $8 IS NULL OR $4 IS NULL THEN $4 ELSE (
+            SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY latency_ms)
+            FROM (SELECT latency_ms FROM others UNION ALL SELECT $4 FROM word) AS words) END AS latency_ms,
+        CASE WHEN $8 IS NULL OR $5 IS NULL THEN $5 ELSE (
+            SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY loss)
+            FROM (SELECT loss FROM others UNION ALL SELECT $5 FROM word) AS words) END AS loss
+)
 UPDATE sessions s SET
-    average_latency_ms = coalesce($4, s.average_latency_ms),
-    average_packet_loss_percent = coalesce($5, s.average_packet_loss_percent),
+    average_latency_ms = coalesce(said.latency_ms, s.average_latency_ms),
+    average_packet_loss_percent = coalesce(said.loss, s.average_packet_loss_percent),
     bandwidth_usage_mbps = coalesce($6, s.bandwidth_usage_mbps),
     quality_score = coalesce($7, s.quality_score),
-    measured_at = CASE WHEN $4 IS NULL AND $5 IS NULL THEN s.measured_at ELSE $1::timestamptz END,
-    last_activity_at = $1::timestamptz,
+    said_latency_ms = CASE WHEN $8 IS NULL THEN coalesce($4, s.said_latency_ms) ELSE s.said_latency_ms END,
+    latency_said_at = CASE WHEN $8 IS NULL AND $4 IS NOT NULL THEN $1 ELSE s.latency_said_at END,
+    said_loss_percent = CASE WHEN $8 IS NULL THEN coalesce($5, s.said_loss_percent) ELSE s.said_loss_percent END,
+    loss_said_at = CASE WHEN $8 IS NULL AND $5 IS NOT NULL THEN $1 ELSE s.loss_said_at END,
+    last_activity_at = $1,
     updated_at = $1
-WHERE s.id = coalesce($2::bigint, (SELECT id FROM sessions WHERE session_id = $3::text)) AND s.live
+FROM target, said WHERE s.id = target.id
 RETURNING session_json(s)
 """
 
@@ -226,8 +261,10 @@ class SessionStore:
         """End a batch of sessions without players since then."""
         return await self._finish_batch(_LOCK_EMPTY, empty_since, SessionStatus.ENDED, reason, now)
 
-    async def report(self, ref: Ref, report: ReportMetrics, now: datetime) -> SessionJson | None:
-        """Keep what was measured; None where the session is over."""
+    async def report(
+        self, ref: Ref, report: ReportMetrics, now: datetime, *, player_id: PeerId | None, words_since: datetime
+    ) -> SessionJson | None:
+        """Keep what was measured, by a player or of the session as a whole; None where the session is over."""
         row: SessionJson | None = await self._database.fetchval(
             "sessions.report",
             _REPORT,
@@ -238,6 +275,8 @@ class SessionStore:
             report.packet_loss_percent,
             report.bandwidth_usage_mbps,
             report.quality_score,
+            player_id,
+            words_since,
         )
         return row
 
@@ -252,7 +291,8 @@ class SessionStore:
             rows = await transaction.fetch("sessions.lock_batch", lock_batch, bound, BATCH)
             if not rows:
                 return []
-            ended = await finish(transaction, [row["id"] for row in rows], target, reason, now)
+            figures = [{f"{reason}_s": (now - row["since"]).total_seconds()} for row in rows]
+            ended = await finish(transaction, [row["id"] for row in rows], target, reason, now, figures)
             return [row["session_id"] for row in ended]
 
         return await self._database.transact(end)
@@ -277,11 +317,17 @@ async def _create(statements: Database | Transaction, new: NewSession, now: date
 
 
 async def finish(
-    transaction: Transaction, numbers: Sequence[int], target: SessionStatus, reason: str, now: datetime
+    transaction: Transaction,
+    numbers: Sequence[int],
+    target: SessionStatus,
+    reason: str,
+    now: datetime,
+    figures: Sequence[Figures] = (),
 ) -> list[asyncpg.Record]:
     """End sessions that are locked; a statement later than the lock, so that it sees all their seats."""
+    told = [written(of_one) for of_one in figures]
     return await transaction.fetch(
-        "sessions.finish", _FINISH, now, tracing.current_traceparent(), numbers, target, reason
+        "sessions.finish", _FINISH, now, tracing.current_traceparent(), numbers, target, reason, told
     )
 
 

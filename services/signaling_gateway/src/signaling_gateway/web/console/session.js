@@ -10,6 +10,9 @@ const SETTLE_MS = 1_500; // spans leave their process twice a second
 /** @param {[string, any][]} facts */
 export const facts = (entries) => el("dl", { className: "facts" }, ...entries.flatMap(([label, value]) => [el("div", {}, el("dt", {}, label), el("dd", {}, ...[value ?? "–"].flat()))]));
 
+/** What a decision came from, in words. @param {Record<string, number>} of */
+const figures = (of = {}) => Object.entries(of).map(([what, value]) => `${what} ${value}`).join(", ");
+
 export class SessionDetails {
   #trace = null;
   #shown = "";
@@ -75,7 +78,7 @@ export class SessionDetails {
       "tr",
       { data: { event: event.event } },
       el("td", {}, el("time", { dateTime: event.occurred_at, title: event.occurred_at }, clock(event.occurred_at))),
-      el("td", {}, event.event.replace("-", " "), event.reason && el("small", {}, name(event.reason))),
+      el("td", {}, event.event.replace("-", " "), event.reason && el("small", { title: figures(event.figures) }, name(event.reason))),
       el("td", { className: "number" }, whole(event.epoch)),
       el("td", {}, ...shown, who.length > 4 ? ` +${who.length - 4}` : ""),
       el("td", {}, trace),
