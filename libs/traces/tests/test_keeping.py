@@ -2,6 +2,7 @@
 
 import gzip
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -106,6 +107,37 @@ def test_what_cannot_be_used_is_refused_with_its_reason(store, headers, body, st
     answer = store.post("/v1/traces", headers=headers, content=body)
     assert answer.status_code == status
     assert word in answer.content.decode(errors="replace")
+
+
+HIDDEN = b"GET /health/ready HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+
+
+HEADS = (
+    "GET /health/ready HTTP/1.1\r\nContent-Length: {length}",
+    "GET /health/ready HTTP/1.1\r\nTransfer-Encoding: chunked",
+    "GET /health/ready HTTP/1.1\r\nContent-Length: {length}\r\nUpgrade: h2c\r\nConnection: Upgrade",
+    "POST /v1/traces HTTP/1.1\r\nContent-Length: 0\r\nContent-Length: {length}",
+    "POST /v1/traces HTTP/1.1\r\nContent-Length: 0\r\nTransfer-Encoding: chunked",
+    "PUT /v1/traces HTTP/1.1\r\nContent-Length: {length}",
+)
+
+
+def test_no_byte_of_a_body_is_a_request(store):
+    for head in HEADS:
+        named = f"{head.format(length=len(HIDDEN))}\r\nHost: 127.0.0.1\r\nContent-Type: application/x-protobuf\r\n\r\n"
+        with socket.create_connection((store.base_url.host, store.base_url.port), timeout=patient(5)) as connection:
+            connection.sendall(named.encode() + HIDDEN)
+            said = b""
+            while more := _heard(connection):
+                said += more
+        assert said.count(b"HTTP/1.1 ") == 1, head
+
+
+def _heard(connection: socket.socket) -> bytes:
+    try:
+        return connection.recv(65536)
+    except ConnectionResetError:  # what came behind was never read
+        return b""
 
 
 def test_a_bomb_of_gzip_does_not_unfold(store):

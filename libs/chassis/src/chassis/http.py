@@ -11,7 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from chassis.certificate import Certificate
-from chassis.openings import Openings
+from chassis.openings import Openings, TakesSocket
 from chassis.proxied import Network
 
 log = structlog.stdlib.get_logger()
@@ -37,18 +37,20 @@ async def serve_http(
     tls: Certificate | None = None,
     proxies: Sequence[Network] = (),
     websockets: Literal["none", "websockets-sansio"] | type[asyncio.Protocol] = "none",
+    takes_socket: TakesSocket = lambda _path: True,
     **uvicorn_options: Any,
 ) -> AsyncIterator[int]:
     """Serve `app` and yield the port, which is a free one if `port` is 0; finish open requests at the end.
 
     With `tls` the same port serves TLS and clear text. `proxies` may say first, by the PROXY protocol, whose connection
-    it is that they pass on (`chassis.proxied`). `websockets` may be a protocol class of the caller's own.
+    it is that they pass on (`chassis.proxied`). `websockets` may be a protocol class of the caller's own; they are
+    opened at the paths that `takes_socket` says yes to.
     """
     listening = _bound(host, port)
     config = uvicorn.Config(
         app,
         http=cast(
-            "type[asyncio.Protocol]", Openings(tls, proxies)
+            "type[asyncio.Protocol]", Openings(tls, proxies, takes_socket)
         ),  # all that uvicorn does with the class is to call it
         ws=websockets,
         lifespan="off",

@@ -2,13 +2,17 @@
 
 uvicorn has one of these made for each connection that it accepts, and waits for none of them: silence, a byte a second,
 a handshake left half done, a head without an end are each ended by a timer of their own.
+
+An offer to go over to another protocol (`Upgrade`) that is not taken changes nothing. httptools stops at any: it takes
+what follows the head for that other protocol's, and reads it as a request of its own when asked to go on.
 """
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
+import httptools
 import structlog
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -39,16 +43,28 @@ MAX_HEAD_BYTES = 64 * 1024
 
 COMPLAIN_EVERY_S = 60.0
 
+_CONNECT = b"CONNECT"
+_UNREADABLE = "Invalid HTTP request received."
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
+TakesSocket = Callable[[str], bool]
+"""Whether a path, as it came, is one where WebSockets are opened."""
+
+
 class PromptHttp(HttpToolsProtocol):
-    """uvicorn's HTTP, which wants each request's head soon and of a size."""
+    """uvicorn's HTTP, which wants each request's head soon and of a size, and reads no body as anything else."""
 
     _head_timer: asyncio.TimerHandle | None = None
     _head_bytes = 0
     _goodbye_timer: asyncio.TimerHandle | None = None
+
+    def __init__(
+        self, config: Config, server: ServerState, app_state: dict[str, Any], takes_socket: TakesSocket
+    ) -> None:
+        super().__init__(config, server, app_state)
+        self._takes_socket = takes_socket
 
     def expect_head(self) -> None:
         """Start the clock; it stops when a head is whole."""
@@ -57,7 +73,12 @@ class PromptHttp(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._goodbye_timer is not None:
             return
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self._parse(data)
+        except httptools.HttpParserError:
+            self.send_400_response(_UNREADABLE)
+            return
         if self.cycle is not None and not self.cycle.response_complete:  # a request is being answered
             if self._head_timer is not None:
                 self._head_is_whole()
@@ -70,11 +91,60 @@ class PromptHttp(HttpToolsProtocol):
         else:
             self._head_is_whole()
 
+    def on_headers_complete(self) -> None:
+        if not self.parser.should_upgrade():
+            super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_is_whole()
         if self._goodbye_timer is not None:
             self._goodbye_timer.cancel()
         super().connection_lost(exc)
+
+    def _parse(self, data: bytes) -> None:
+        while data:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as offer:
+                method = self.parser.get_method()
+                if self._takes_offer(method):
+                    self.scope["method"] = method.decode("ascii")
+                    self.handle_websocket_upgrade()
+                    return
+                if method == _CONNECT:  # no head of it is without the offer, and we are no proxy
+                    self.send_400_response(_UNREADABLE)
+                    return
+                head = self._head_without_offer(method)
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
+                data = head + data[offer.args[0] :]
+            else:
+                return
+
+    def _takes_offer(self, method: bytes) -> bool:
+        """Whether a request becomes a WebSocket: a GET without a body, where there are any, and nothing before it."""
+        if method != b"GET" or not self._should_upgrade():
+            return False
+        if self.cycle is not None and not self.cycle.response_complete:
+            return False
+        if any(
+            name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
+            for name, value in self.headers
+        ):
+            return False
+        try:
+            return self._takes_socket(httptools.parse_url(self.url).path.decode("ascii"))
+        except httptools.HttpParserError:
+            return False
+
+    def _head_without_offer(self, method: bytes) -> bytes:
+        version = self.parser.get_http_version().encode("ascii")
+        kept = [name + b": " + value for name, value in self.headers if name != b"upgrade"]
+        return b"\r\n".join([method + b" " + self.url + b" HTTP/" + version, *kept, b"", b""])
 
     def _head_is_whole(self) -> None:
         if self._head_timer is not None:
@@ -98,7 +168,13 @@ class PromptHttp(HttpToolsProtocol):
 class Openings:
     """Stands where uvicorn expects the class of its HTTP protocol: makes the first protocol of each connection."""
 
-    def __init__(self, certificate: Certificate | None, proxies: Sequence[Network] = ()) -> None:
+    def __init__(
+        self,
+        certificate: Certificate | None,
+        proxies: Sequence[Network] = (),
+        takes_socket: TakesSocket = lambda _path: True,
+    ) -> None:
+        self.takes_socket = takes_socket
         self._certificate = certificate
         self._proxies = proxies
         self._turned_away = 0
@@ -207,7 +283,7 @@ class Opening(asyncio.Protocol):
         return self._server.connections
 
     def _http(self) -> PromptHttp:
-        return PromptHttp(self._config, self._server, self._app_state)
+        return PromptHttp(self._config, self._server, self._app_state, self._openings.takes_socket)
 
     def _begin_tls(self, hello: bytes) -> None:
         if self._openings.certificate is None:

@@ -110,6 +110,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(HTTPStatus.OK, PROTOBUF, answer.SerializeToString())
 
     def do_GET(self) -> None:
+        if "Content-Length" in self.headers or "Transfer-Encoding" in self.headers:
+            self.close_connection = True  # a body that nobody reads must not be taken for the next request
         try:
             self._check_host()
             self._tell(HTTPStatus.OK, self._answer())
@@ -134,8 +136,8 @@ class _Handler(BaseHTTPRequestHandler):
             raise RefusedError(HTTPStatus.NOT_FOUND, f"spans are taken at {PATH}")
         if self.headers.get_content_type() != PROTOBUF:
             raise RefusedError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send {PROTOBUF}, as OTLP/HTTP exporters do")
-        length = self.headers.get("Content-Length", "")
-        if not length.isdecimal():
+        length, *more = self.headers.get_all("Content-Length", [""])
+        if more or "Transfer-Encoding" in self.headers or not length.isdecimal():
             raise RefusedError(HTTPStatus.LENGTH_REQUIRED, "say how long the body is: Content-Length")
         if int(length) > MOST_BYTES:
             raise RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {MOST_BYTES} bytes at once")

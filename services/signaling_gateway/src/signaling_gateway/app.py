@@ -25,7 +25,7 @@ from signaling_gateway.console.source import About, Console
 from signaling_gateway.http.application import application
 from signaling_gateway.http.auth import auth_routes
 from signaling_gateway.http.console import console_routes
-from signaling_gateway.http.edge import edge
+from signaling_gateway.http.edge import edge, opens_sockets
 from signaling_gateway.http.gate import Gate, sessions_of
 from signaling_gateway.http.hosts import host_routes
 from signaling_gateway.http.monitoring import Monitoring, monitoring_routes
@@ -128,6 +128,7 @@ async def service(settings: Settings) -> AsyncIterator[None]:
                 tls=certificate,
                 proxies=settings.trusted_proxies,
                 websockets=Wire,
+                takes_socket=opens_sockets,
                 proxy_headers=False,  # who the client is, limits/clients.py says
                 timeout_keep_alive=75,
                 **UVICORN_OPTIONS,

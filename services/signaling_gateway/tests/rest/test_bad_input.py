@@ -9,7 +9,6 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from testkit.patience import within
 from testkit.thoroughness import examples
 
 from services.signaling_gateway.tests.rest.owners import Owners
@@ -193,11 +192,30 @@ async def raw(url: str, request: bytes) -> tuple[int, Any]:
     return int(head.split()[1]), json.loads(body)
 
 
-async def answered(url: str, request: bytes) -> bytes:
+async def answered(url: str, *segments: bytes) -> bytes:
     """All that comes back, until the connection ends."""
     reader, writer = await asyncio.open_connection(urlsplit(url).hostname, urlsplit(url).port)
-    writer.write(request)
-    async with within(10):
+    for segment in segments:
+        writer.write(segment)
+        await writer.drain()
+        await asyncio.sleep(0)
+    async with asyncio.timeout(10):
         answer = await reader.read()
     writer.close()
     return answer
+
+
+@pytest.mark.parametrize("offered", ["h2c", "foo", "websocket"])
+@pytest.mark.parametrize("later", [False, True])
+async def test_an_offer_to_upgrade_changes_nothing(offered: str, later: bool, gateway_url: str, owners: Owners):
+    for path, body, status in (("/hosts", HOST, 201), ("/hosts/h/heartbeat", {"latency_ms": 7.5}, 200)):
+        content = json.dumps(body).encode()
+        head = (
+            f"POST /api/v1{path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, close\r\nUpgrade: {offered}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+        ).encode()
+        answer = await answered(gateway_url, *((head, content) if later else (head + content,)))
+
+        assert int(answer.split()[1]) == status
+        asked = dict(owners.questions[-1].fields)
+        assert body.items() <= asked.items()

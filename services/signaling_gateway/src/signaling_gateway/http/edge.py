@@ -25,6 +25,11 @@ PAGES = ("/console/", "/demo/", "/sdk/", "/docs/files/")
 _FOUND = "signaling_gateway.found"
 
 
+def opens_sockets(path: str) -> bool:
+    """Whether a WebSocket may be opened at this path; elsewhere the offer to is passed over."""
+    return canonical(path) == SIGNALING
+
+
 def edge(
     fastapi: ASGIApp,
     routes: Routes,
@@ -87,9 +92,6 @@ class _Spelled:
         return self._routes.find("GET" if scope["method"] == "HEAD" else scope["method"], found)
 
     async def _open(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if canonical(scope["path"]) != SIGNALING:
-            await send({"type": "websocket.close"})  # before the handshake: the client sees 403
-            return
         try:
             await self._gate.open_socket(scope)
         except TooManyRequestsError as error:
