@@ -37,6 +37,11 @@ SLOTS = """
 INSERT INTO slots (session_id, host_id, zone_id, held, revision)
 VALUES ('live', 'measured', 'prontera', true, 3), ('ended', 'measured', 'prontera', false, 9)
 """
+METADATA = {
+    "measured": "[" * 197 + "]" * 197,
+    "claimed": "[" * 32 + "]" * 32,
+    "unknown": '{"a":' * 33 + "{}" + "}" * 33,
+}
 SCORES = "SELECT host_id, score, confidence FROM standings ORDER BY host_id"
 TALLY = "SELECT sum(hosts), sum(score) FROM tallies"
 
@@ -50,6 +55,8 @@ async def before(postgres_url: str, tmp_path: Path) -> list[Any]:
         await database.execute("test", HOSTS, NOON)
         await database.execute("test", STANDINGS, NOON)
         await database.execute("test", SLOTS)
+        for host_id, metadata in METADATA.items():
+            await database.execute("test", "UPDATE hosts SET metadata = $2 WHERE host_id = $1", host_id, metadata)
         return [await database.fetch("test", SCORES), await database.fetchrow("test", TALLY)]
 
 
@@ -71,6 +78,11 @@ async def test_what_players_had_measured_is_kept_and_ages(upgraded: Database) ->
 
 async def test_no_host_is_probed_that_did_not_agree(upgraded: Database) -> None:
     assert await upgraded.fetchval("test", "SELECT count(*) FROM standings WHERE accepts_probes") == 0
+
+
+async def test_metadata_that_no_reader_could_take_is_gone(upgraded: Database) -> None:
+    rows = await upgraded.fetch("test", "SELECT host_id, metadata FROM hosts WHERE metadata IS NOT NULL")
+    assert [tuple(row) for row in rows] == [("claimed", METADATA["claimed"])]
 
 
 async def test_slots_of_sessions_that_were_over_stay_closed(upgraded: Database) -> None:

@@ -9,9 +9,9 @@ from contracts.identifiers import Identifier
 from contracts.npcs import NpcFeed
 from contracts.refusals import Code
 from contracts.subjects import Message, says_its_type
-from contracts.values import Milliseconds, SmallJson, Text
+from contracts.values import Milliseconds, ShallowJson, SmallJson, Text
 
-Opaque = JsonValue
+Opaque = ShallowJson
 """SDP and candidates pass through as they came: a string or an object, never read."""
 
 
@@ -80,7 +80,7 @@ class Ping(FrameIn):
     """Ask for a `pong`."""
 
     type: Literal["ping"] = "ping"
-    id: JsonValue = None
+    id: ShallowJson = None
 
 
 class IceResult(Signal):

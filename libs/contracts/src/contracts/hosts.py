@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from enum import StrEnum
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, JsonValue
 
 from contracts.identifiers import Identifier
 from contracts.refusals import Code
@@ -113,7 +113,8 @@ class Host(Message):
     accepts_probes: bool = False
     connected: bool
     """Whether it holds a signaling socket."""
-    metadata: SmallJson = None
+    metadata: JsonValue = None
+    """As it was registered: an answer is not refused for what a host said under another release's bounds."""
     last_heartbeat: AwareDatetime | None
     created_at: AwareDatetime
     updated_at: AwareDatetime

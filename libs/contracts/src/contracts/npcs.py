@@ -36,6 +36,7 @@ class Environment(Message):
     """Weather, time of day and the like; whatever else is set goes along."""
 
     model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, SmallJson]
 
     weather: SmallJson = None
     time_of_day: SmallJson = None

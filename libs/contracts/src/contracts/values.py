@@ -9,6 +9,26 @@ MAX_JSON_BYTES = 16 * 1024
 """Free-form JSON travels inside every answer about its owner; 64 of those must fit one reply."""
 
 
+MAX_JSON_DEPTH = 32
+"""Arrays and objects within one another. pydantic reads 200, orjson writes 254, a page's own reader perhaps fewer; and
+it is read inside a host, inside a fact, inside an answer."""
+
+
+def is_nested_too_deeply(value: JsonValue, depth: int = MAX_JSON_DEPTH) -> bool:
+    """Whether free-form JSON has more levels than `depth`; looks no deeper itself."""
+    if isinstance(value, dict):
+        return depth == 0 or any(is_nested_too_deeply(inner, depth - 1) for inner in value.values())
+    if isinstance(value, list):
+        return depth == 0 or any(is_nested_too_deeply(inner, depth - 1) for inner in value)
+    return False
+
+
+def _shallow(value: JsonValue) -> JsonValue:
+    if is_nested_too_deeply(value):
+        raise ValueError(f"must not be nested more than {MAX_JSON_DEPTH} levels deep")
+    return value
+
+
 def _without_nul(text: str) -> str:
     # PostgreSQL stores every character but this one.
     if "\x00" in text:
@@ -27,7 +47,8 @@ def _small_json(value: JsonValue) -> JsonValue:
 
 Text = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_without_nul)]
 LongText = Annotated[str, Field(max_length=4096), AfterValidator(_without_nul)]
-SmallJson = Annotated[JsonValue, AfterValidator(_small_json)]
+ShallowJson = Annotated[JsonValue, AfterValidator(_shallow)]
+SmallJson = Annotated[ShallowJson, AfterValidator(_small_json)]
 
 Count = Annotated[int, Field(ge=0, le=2_147_483_647)]
 """Whole things, as PostgreSQL's integer holds them."""

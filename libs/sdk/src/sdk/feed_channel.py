@@ -60,7 +60,7 @@ class FeedChannel:
         """A player who misses a number asks for everything; nothing else is understood here."""
         try:
             asked = json.loads(message)
-        except ValueError:
+        except (ValueError, RecursionError):  # nested beyond what Python reads
             return
         if isinstance(asked, dict) and asked.get("wanted") is True:
             self._send_whole()

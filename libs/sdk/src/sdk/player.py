@@ -201,7 +201,7 @@ class Player:
     def _ping_heard(self, message: str | bytes) -> None:
         try:
             fields = json.loads(message)
-        except ValueError:
+        except (ValueError, RecursionError):  # nested beyond what Python reads
             return
         match fields:
             case {"ping": int(number)} if self._pings is not None and self._pings.readyState == "open":

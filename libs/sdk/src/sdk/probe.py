@@ -183,7 +183,7 @@ def _number(message: str | bytes, name: str) -> int | None:
         return None
     try:
         fields = json.loads(message)
-    except ValueError:
+    except (ValueError, RecursionError):  # nested beyond what Python reads
         return None
     number = fields.get(name) if isinstance(fields, dict) else None
     return number if isinstance(number, int) else None

@@ -188,5 +188,5 @@ def _frame(text: str | bytes) -> Heard | None:
         kind = _FRAMES.get(str(fields.get("type"))) if isinstance(fields, dict) else None
         # Read again rather than from `fields`: for fifty NPCs that takes a third of the time.
         return kind.model_validate_json(text) if kind else None
-    except (ValidationError, ValueError):
+    except (ValidationError, ValueError, RecursionError):
         return None

@@ -187,5 +187,5 @@ def _life_of(token: str) -> float:
     try:
         claims = json.loads(urlsafe_b64decode(token.split(".")[1] + "=="))
         return float(claims["exp"]) - float(claims["iat"])
-    except (IndexError, KeyError, TypeError, ValueError):
+    except (IndexError, KeyError, TypeError, ValueError, RecursionError):
         return math.inf

@@ -261,7 +261,7 @@ def _send(channel: RTCDataChannel, **fields: int) -> None:
 def _pong(message: str | bytes) -> int:
     """Read `{"pong": n}`; a number that was never sent for everything else."""
     if isinstance(message, str) and len(message) <= MAX_PONG:
-        with suppress(ValueError):
+        with suppress(ValueError, RecursionError):
             match json.loads(message):
                 case {"pong": int(number)}:
                     return number

@@ -21,6 +21,7 @@ from contracts.frames import (
     Subscribe,
 )
 from contracts.refusals import Code
+from contracts.values import is_nested_too_deeply
 from pydantic import ValidationError
 
 MAX_FRAME_BYTES = 64 * 1024
@@ -110,7 +111,10 @@ def _signal(kind: str, frame: dict[str, Any]) -> Signal:
         traceparent is not None and type(traceparent) is not str
     ):
         raise FrameRefusedError("session_id and traceparent are strings", in_reply_to=kind)
-    return Signal(kind, to, session_id, frame[content], traceparent)
+    carried = frame[content]
+    if type(carried) is not str and is_nested_too_deeply(carried):
+        raise FrameRefusedError(f"{content} is nested too deeply", in_reply_to=kind)
+    return Signal(kind, to, session_id, carried, traceparent)
 
 
 def _modelled(kind: str, frame: dict[str, Any]) -> ColdFrame:
@@ -131,22 +135,19 @@ def _reason(error: ValidationError, required: str) -> str:
 
 
 def _shown(kind: Any) -> str:
-    return str(kind)[:SHOWN_TYPE]
+    return "…" if is_nested_too_deeply(kind) else str(kind)[:SHOWN_TYPE]
 
 
 def signal_out(
     kind: str, sender: str, content: Any, *, session_id: str | None = None, traceparent: str | None = None
 ) -> bytes:
-    """Write a signal as its receiver gets it; FrameRefusedError when its content is nested beyond reason."""
+    """Write a signal as its receiver gets it."""
     frame = {"type": kind, "from": sender, CONTENT[kind]: content, "timestamp": datetime.now(UTC)}
     if session_id is not None:
         frame["session_id"] = session_id
     if traceparent is not None:
         frame["traceparent"] = traceparent
-    try:
-        return orjson.dumps(frame)
-    except orjson.JSONEncodeError as error:
-        raise FrameRefusedError(f"{CONTENT[kind]} is nested too deeply", in_reply_to=kind) from error
+    return orjson.dumps(frame)
 
 
 def written(frame: FrameOut) -> bytes:

@@ -1,7 +1,6 @@
 """Signals of peers without a WebSocket: kept for who asks for them, and handed at once to who has a socket."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from chassis.bus import Bus
 from chassis.refusals import RefusedError, ServiceError
@@ -9,7 +8,7 @@ from chassis.requests import call
 from contracts.refusals import Code
 from contracts.sessions import GET_SESSION, NameSession
 
-from signaling_gateway.codec import FrameRefusedError, signal_out
+from signaling_gateway.codec import signal_out
 from signaling_gateway.conversation import may_be_session
 from signaling_gateway.hosting import FINAL
 from signaling_gateway.mailbox import Candidate, Letter, Mailbox
@@ -35,10 +34,6 @@ class NoOfferError(ServiceError):
 
 class NoAnswerError(ServiceError):
     code = Code.ANSWER_NOT_FOUND
-
-
-class ContentError(ServiceError):
-    code = Code.INVALID
 
 
 NOTHING_KEPT = {"offer": NoOfferError, "answer": NoAnswerError}
@@ -127,7 +122,7 @@ class Correspondence:
             return False
         session_id = circle.session_id
         named = session_id if circle.host_peer_id in {to, letter.sender} else None
-        frame = _written(kind, letter.sender, letter.content, named)
+        frame = signal_out(kind, letter.sender, letter.content, session_id=named)
         if holder.gateway_id != self._presence.gateway_id:
             await self._relay.send(
                 holder.gateway_id, frame, kind=kind, sender=letter.sender, to=to, session_id=session_id
@@ -144,10 +139,3 @@ def _member(circle: Circle, name: str) -> str:
     if member is None:
         raise NotAMemberError(f"{name} is not in session {circle.session_id}.")
     return member
-
-
-def _written(kind: str, sender: str, content: Any, session_id: str | None) -> bytes:
-    try:
-        return signal_out(kind, sender, content, session_id=session_id)
-    except FrameRefusedError as error:
-        raise ContentError(error.message) from error

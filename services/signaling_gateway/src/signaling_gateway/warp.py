@@ -70,7 +70,10 @@ def from_warp(text: str) -> str:
         return text
     if type(said) is not dict or said.get("type") != _CANDIDATE:
         return text
-    return orjson.dumps(said | {"type": "ice-candidate"}).decode()
+    try:
+        return orjson.dumps(said | {"type": "ice-candidate"}).decode()
+    except orjson.JSONEncodeError:  # nested beyond what it writes
+        return text
 
 
 _CANDIDATE = "ice_candidate"

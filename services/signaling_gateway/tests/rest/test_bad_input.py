@@ -36,6 +36,8 @@ BAD_BODIES = {
     "a number without end": b'{"host_id": "a", "player_id": "p", "player_name": "n", "port": 1' + b"0" * 5000 + b"}",
     "a float without end": b'{"host_id": "a", "player_id": "p", "player_name": "n", "port": 1e999}',
     "too deep": b'{"metadata": ' + b"[" * 5000 + b"]" * 5000 + b"}",
+    "33 levels": b'{"host_id":"a","player_id":"p","player_name":"n","metadata":' + b"[" * 33 + b"]" * 33 + b"}",
+    "197 levels": b'{"host_id":"a","player_id":"p","player_name":"n","metadata":' + b"[" * 197 + b"]" * 197 + b"}",
     "too large free JSON": json.dumps(HOST | {"metadata": "x" * 20_000}).encode(),
     "wrong types": b'{"host_id": 1, "player_id": [], "player_name": {}, "cpu_cores": "many"}',
     "a control character": b'{"host_id": "a\x01b", "player_id": "p", "player_name": "n"}',

@@ -1,6 +1,7 @@
 """The short cut for signals is as strict as the contracts, and no stricter."""
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -110,9 +111,19 @@ def test_the_end_of_candidates_goes_out_as_it_came():
     assert json.loads(text)["candidate"] is None
 
 
-def test_content_nested_beyond_reason_is_refused():
-    with pytest.raises(FrameRefusedError, match="sdp is nested too deeply"):
-        signal_out("offer", "ann", json.loads("[" * 400 + "]" * 400))
+@pytest.mark.parametrize("depth", [33, 255, 400, 1000])
+@pytest.mark.parametrize(("kind", "content"), CONTENT.items())
+def test_content_nested_beyond_reason_is_refused(kind, content, depth):
+    with pytest.raises(FrameRefusedError, match=f"{content} is nested too deeply"):
+        read(f'{{"type": "{kind}", "to": "bob", "{content}": {"[" * depth}{"]" * depth}}}')
+
+
+@pytest.mark.parametrize("field", ["type", "id", "session_id", "data", "sdp", "other"])
+@pytest.mark.parametrize("kind", ["ping", "join", "npc-event", "probe-answer", "leave"])
+def test_nothing_that_is_nested_ends_the_reader(kind, field):
+    nested = "[" * 1000 + "]" * 1000
+    with suppress(FrameRefusedError):
+        read(f'{{"type": "{kind}", "{field}": {nested}}}')
 
 
 def test_what_is_not_known_is_left_out():

@@ -159,3 +159,11 @@ async def test_everybody_may_ask_for_the_ice_servers_and_the_counts(client, here
         now = (await client.get(f"{API}/stats")).json()
         assert now["active_connections"] == before["active_connections"] + 1
         assert now["active_sessions"] == before["active_sessions"] + 1
+
+
+@pytest.mark.parametrize("kind", ["offer", "answer", "ice-candidate"])
+async def test_content_nested_beyond_reason_is_kept_for_nobody(client, session, name, kind):
+    content = "candidate" if kind == "ice-candidate" else "sdp"
+    body = f'{{"session_id": "{session}", "peer_id": "{name("ann")}", "{content}": {"[" * 40}{"]" * 40}}}'
+    sent = await client.post(f"{API}/{kind}", content=body, headers={"Content-Type": "application/json"})
+    assert (sent.status_code, sent.json()["code"]) == (422, "invalid")

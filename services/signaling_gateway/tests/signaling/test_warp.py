@@ -135,7 +135,12 @@ def test_one_that_begins_otherwise_is_not(first):
     assert not speaks_warp(first)
 
 
-@pytest.mark.parametrize("garbage", ['{"type":"ice_candidate"', '["ice_candidate"]', '{"type":"ice_candidate"}'])
+NESTED = '{"type":"ice_candidate","to":"bob","candidate":%s}' % ("[" * 500 + "]" * 500)  # noqa: UP031 -- braces
+
+
+@pytest.mark.parametrize(
+    "garbage", ['{"type":"ice_candidate"', '["ice_candidate"]', '{"type":"ice_candidate"}', NESTED]
+)
 def test_garbage_in_its_dialect_is_refused_like_any_other(garbage):
     with pytest.raises((UnreadableError, FrameRefusedError)):
         read(from_warp(garbage))

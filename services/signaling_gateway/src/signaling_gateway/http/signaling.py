@@ -9,6 +9,7 @@ from contracts.frames import IceServer
 from contracts.identifiers import Identifier
 from contracts.refusals import Code
 from contracts.subjects import Message
+from contracts.values import ShallowJson
 from pydantic import AfterValidator, Field, JsonValue
 
 from signaling_gateway.codec import MAX_FRAME_BYTES
@@ -40,7 +41,7 @@ def _fits(value: Any) -> Any:
     return value
 
 
-Content = Annotated[JsonValue, AfterValidator(_fits)]
+Content = Annotated[ShallowJson, AfterValidator(_fits)]
 
 
 class Description(Message):
