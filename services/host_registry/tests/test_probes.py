@@ -181,6 +181,7 @@ async def test_what_a_probe_found_is_shown(world: World) -> None:
 
 async def test_an_older_report_says_nothing_any_more(world: World) -> None:
     await arrive(world)
+    world.clock.advance(2 * SECOND)
     await world.probe(round_trip_ms=20, jitter_ms=1, ago=SECOND)
     await world.probe(round_trip_ms=99, jitter_ms=9, ago=2 * SECOND)
     await world.probe(ago=SECOND)

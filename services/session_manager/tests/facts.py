@@ -43,8 +43,9 @@ def a_host(host_id: str, **changes: object) -> Host:
     return Host.model_validate(fields | changes)
 
 
-def a_host_fact(host_id: str, *, revision: int = 1, at: datetime = NOON) -> HostFact:
-    return HostFact(event_id=new_event_id(), occurred_at=at, revision=revision, host_id=host_id, host=a_host(host_id))
+def a_host_fact(host_id: str, *, revision: int = 1, at: datetime = NOON, number: int = 1) -> HostFact:
+    host = a_host(host_id, id=number)
+    return HostFact(event_id=new_event_id(), occurred_at=at, revision=revision, host_id=host_id, host=host)
 
 
 def a_presence(

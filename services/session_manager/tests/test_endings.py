@@ -1,5 +1,6 @@
 import asyncio
 from datetime import timedelta
+from itertools import permutations
 
 import pytest
 from contracts.sessions import ReportMetrics, SessionStatus
@@ -180,6 +181,36 @@ async def test_a_loss_told_again_changes_nothing_more(world, clock):
     await world.fallback.host_lost(fact)
 
     assert (await world.get(again.session_id)).status is SessionStatus.PENDING
+
+
+@pytest.mark.parametrize("told", list(permutations(("deleted", "registered", "placed"))))
+async def test_a_loss_is_of_one_life_of_a_host_in_whatever_order_it_is_told(world, zones, clock, told):
+    """Deleted and registered again: the sessions it had leave it, those that it gets then stay."""
+    zones.policy = STERN
+    former = await world.create(host_id="lost", player_ids=["a"])
+    zones.numbers["lost"] = 2
+    for what in told:
+        match what:
+            case "deleted":
+                await world.fallback.host_lost(a_host_fact("lost", revision=4, at=clock.now()))
+            case "registered":
+                await world.presence.found(a_host_fact("lost", revision=5, at=clock.now(), number=2))
+            case _:
+                present = await world.create(host_id="lost", player_ids=["b"])
+    await world.fallback.leave_lost()
+
+    assert (await world.get(former.session_id)).status is SessionStatus.FAILED
+    assert (await world.get(present.session_id)).status is SessionStatus.ACTIVE
+    await world.fallback.host_lost(a_host_fact("lost", revision=6, at=clock.now(), number=2))
+    assert (await world.get(present.session_id)).status is SessionStatus.FAILED
+
+
+async def test_a_loss_that_is_told_after_the_return_is_over(world, clock):
+    session = await world.create(host_id="lost")
+    await world.presence.found(a_host_fact("lost", revision=5))
+    await world.fallback.host_lost(a_host_fact("lost", revision=4, at=clock.now()))
+
+    assert (await world.get(session.session_id)).status is SessionStatus.PENDING
 
 
 async def test_a_session_placed_while_its_host_was_being_lost_is_found_by_the_health_check(world, clock):

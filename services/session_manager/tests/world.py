@@ -56,6 +56,8 @@ class FakeZones:
     able: list[str] = field(default_factory=list)
     ranking_refusals: dict[str, Code] = field(default_factory=dict)
     excluded: list[tuple[str, ...]] = field(default_factory=list)
+    numbers: dict[str, int] = field(default_factory=dict)
+    """Of hosts that were deleted and registered again; 1 of all others."""
     places: list[str] = field(default_factory=list)
     answering: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -84,6 +86,7 @@ class FakeZones:
             host_id=chosen,
             host_peer_id=PeerId(f"peer-of-{chosen}"),
             host_max_players=self.host_max_players,
+            host_number=self.numbers.get(chosen, 1),
         )
 
     async def able_hosts(self, zone_id: ZoneId) -> list[HostId]:

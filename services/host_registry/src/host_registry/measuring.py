@@ -42,7 +42,8 @@ class Measuring:
     async def connection_ended(self, outcome: IceOutcome) -> None:
         """Take how connecting came out; one that was there and broke says nothing, and nobody vouches for itself."""
         if outcome.state is not IceState.DISCONNECTED and outcome.peer_id != outcome.to:
-            await self._store.connection_told(outcome.to, REMEMBERED, failed=outcome.state is IceState.FAILED)
+            failed = outcome.state is IceState.FAILED
+            await self._store.connection_told(outcome.to, REMEMBERED, outcome.occurred_at, failed=failed)
 
     async def weigh(self) -> None:
         """Put what was measured, or what age has changed of it, where choosing looks."""

@@ -13,9 +13,9 @@ OLD_NEWS = timedelta(seconds=5)
 
 
 class Store(Protocol):
-    async def connected(self, socket: Socket, now: datetime) -> None: ...
+    async def connected(self, socket: Socket, told_at: datetime, now: datetime) -> None: ...
 
-    async def disconnected(self, socket: Socket, gone_at: datetime | None) -> None: ...
+    async def disconnected(self, socket: Socket, told_at: datetime, gone_at: datetime | None) -> None: ...
 
     async def gateway_heard(self, gateway_id: str, now: datetime) -> None: ...
 
@@ -28,13 +28,13 @@ class Presence:
         self._clock = clock
 
     async def connected(self, peer: PeerPresence) -> None:
-        await self._store.connected(_socket(peer), self._clock.now())
+        await self._store.connected(_socket(peer), peer.occurred_at, self._clock.now())
 
     async def disconnected(self, peer: PeerPresence) -> None:
         # By our own clock: the way the notice took must not shorten the time the host has to come back.
         now = self._clock.now()
         fresh = now - peer.occurred_at < OLD_NEWS
-        await self._store.disconnected(_socket(peer), now if fresh else None)
+        await self._store.disconnected(_socket(peer), peer.occurred_at, now if fresh else None)
 
     async def gateway_heard(self, active: SessionsActive) -> None:
         await self._store.gateway_heard(active.gateway_id, self._clock.now())

@@ -148,7 +148,7 @@ def answer_questions(responder: Responder, questions: Questions) -> None:
 def hear_hosts(consumers: Consumers, fallback: Fallback, presence: PresenceStore) -> None:
     for name, subject in (("offline", HOST_OFFLINE), ("draining", HOST_DRAINING), ("deleted", HOST_DELETED)):
         consumers.consume(EVENTS, subject.wildcard, HostFact, fallback.host_lost, name=f"host-{name}")
-    # One that was deleted and registers anew is not said to be online again.
+    # Each has a consumer of its own, so that they come in any order; revisions put them in theirs.
     for name, subject in (("online", HOST_ONLINE), ("registered", HOST_REGISTERED)):
         consumers.consume(EVENTS, subject.wildcard, HostFact, presence.found, name=f"host-{name}")
 

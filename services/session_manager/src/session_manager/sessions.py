@@ -100,6 +100,8 @@ class Place:
     host_id: HostId
     host_peer_id: PeerId
     host_max_players: int
+    host_number: int
+    """Host.id: which of those that bore the name one after the other it is."""
 
 
 class Joining(Enum):

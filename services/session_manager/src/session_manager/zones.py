@@ -61,6 +61,7 @@ class ZoneManager:
             host_id=HostId(placement.host.host_id),
             host_peer_id=PeerId(placement.host.peer_id),
             host_max_players=placement.host.max_players,
+            host_number=placement.host.id,
         )
 
     async def able_hosts(self, zone_id: ZoneId) -> list[HostId]:

@@ -85,12 +85,6 @@ class Hosting:
         async for session in self._live_sessions(host_id):
             await self.assign(connection, session)
 
-    def forget(self, host_id: str, peer_id: str) -> None:
-        """The host is no more: its socket is nobody's in particular."""
-        connection = self._connections.of(peer_id)
-        if connection is not None and connection.standing.host_id == host_id:
-            connection.standing = replace(connection.standing, host_id=None)
-
     async def assign(self, host: Connection, session: Session) -> None:
         """Tell the host that the session is its, once in each epoch; one in fallback is nobody's.
 

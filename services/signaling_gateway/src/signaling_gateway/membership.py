@@ -52,8 +52,11 @@ class Membership:
             await self._hosting.recognise(connection, fact.host_id)
 
     async def host_deleted(self, fact: HostFact) -> None:
-        """A host is no more; what it hosted ends by facts of its own."""
-        self._hosting.forget(fact.host_id, fact.host.peer_id)
+        """A host is no more; what it hosted ends by facts of its own. Its name may be another's by now."""
+        connection = self._connections.of(fact.host.peer_id)
+        if connection is not None and connection.standing.host_id == fact.host_id:
+            connection.standing = replace(connection.standing, host_id=None)
+            await self._hosting.identify(connection)
 
     async def _follow_host(self, fact: SessionFact) -> None:
         """Have those here know who hosts them, another one or nobody for now, and the host that was that it is not."""

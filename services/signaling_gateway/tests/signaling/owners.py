@@ -13,7 +13,16 @@ from chassis.refusals import ServiceError
 from chassis.responder import Responder
 from chassis.streams import declare_streams
 from contracts.gateway import IceOutcome, PeerPresence
-from contracts.hosts import FIND_PEER_HOST, HOST_REGISTERED, Host, HostFact, HostStatus, NamePeer, PeerHost
+from contracts.hosts import (
+    FIND_PEER_HOST,
+    HOST_DELETED,
+    HOST_REGISTERED,
+    Host,
+    HostFact,
+    HostStatus,
+    NamePeer,
+    PeerHost,
+)
 from contracts.refusals import Code
 from contracts.sessions import (
     COUNT_SESSIONS,
@@ -152,10 +161,16 @@ class Owners:
         )
 
     async def tell_registered(self, host_id: str) -> None:
+        await self._tell_host(HOST_REGISTERED, host_id)
+
+    async def tell_deleted(self, host_id: str) -> None:
+        """Though its name may be another's already."""
+        await self._tell_host(HOST_DELETED, host_id)
+
+    async def _tell_host(self, what: Subject[HostFact], host_id: str) -> None:
         made = next(made for made in self.hosts.values() if made.host_id == host_id)
         fact = HostFact(event_id=new_event_id(), occurred_at=START, revision=self._next(), host_id=host_id, host=made)
-        body = fact.model_dump_json().encode()
-        await publish(self._bus, HOST_REGISTERED.of(host_id=host_id), body, message_id=fact.event_id)
+        await publish(self._bus, what.of(host_id=host_id), fact.model_dump_json().encode(), message_id=fact.event_id)
 
     async def seat(self, session_id: str, player: str) -> Session:
         """As a join over REST: seat and fact, no socket."""

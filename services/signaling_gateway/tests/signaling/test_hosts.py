@@ -136,6 +136,17 @@ async def test_a_socket_whose_peer_is_registered_later_becomes_its_hosts(here, n
         assert announced[0].host_id == f"host-{number}"
 
 
+async def test_a_deletion_that_is_heard_late_takes_nothing_from_the_next_host_of_the_name(
+    here, host_peer, host_id, owners
+):
+    host = await dial(here, host_peer)
+    async with leaving(host):
+        await eventually(lambda: owners.announced("connected", host_peer))
+        await owners.tell_deleted(host_id)
+        again = await eventually(lambda: owners.announced("connected", host_peer)[1:])
+        assert again[0].host_id == host_id
+
+
 async def test_a_host_that_comes_back_is_told_again_and_its_older_socket_closed(
     here, elsewhere, host_peer, session, name
 ):

@@ -135,7 +135,7 @@ def test_one_that_begins_otherwise_is_not(first):
     assert not speaks_warp(first)
 
 
-NESTED = '{"type":"ice_candidate","to":"bob","candidate":%s}' % ("[" * 500 + "]" * 500)  # noqa: UP031 -- braces
+NESTED = '{"type":"ice_candidate","to":"bob","candidate":%s}' % ("[" * 500 + "]" * 500)
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ WITH beat AS (
         revision = CASE s.liveness WHEN 'alive' THEN s.revision ELSE nextval('revisions') END,
         updated_at = CASE s.liveness WHEN 'alive' THEN s.updated_at ELSE beat.at END
     FROM beat JOIN mine USING (host_id)
-    WHERE s.host_id = beat.host_id
+    WHERE s.host_id = beat.host_id AND (beat.asked OR beat.at >= s.born_at) -- else it is of a former life
     RETURNING WITH (OLD AS was, NEW AS stands)
         stands.host_id,
         beat.asked,

@@ -38,25 +38,34 @@ SELECT host_id, liveness AS verdict, reason FROM s
 """  # noqa: S608 -- made of constants
 """A row that somebody else is writing is skipped: it may well be a beat, and the next round comes soon."""
 
-_CONNECTED = """
+CLOCKS_DIFFER = "interval '1 second'"
+"""Of gateways and registries, at most; a socket that was told of before the host was there is another's."""
+
+_CONNECTED = f"""
 WITH host AS (
     UPDATE standings
     SET connection_id = $2, gateway_id = $3, socket_open = true, connected = true, socket_gone_at = NULL
     WHERE host_id = coalesce($4, (SELECT host_id FROM hosts WHERE peer_id = $1))
       AND (connection_id IS NULL OR connection_id < $2)
+      AND $6 >= born_at - {CLOCKS_DIFFER}
     RETURNING gateway_id
 )
 INSERT INTO gateways AS known (gateway_id, heard_at) SELECT gateway_id, $5 FROM host
 ON CONFLICT (gateway_id) DO UPDATE SET heard_at = greatest(known.heard_at, excluded.heard_at)
-"""
+"""  # noqa: S608 -- made of constants
 
-_DISCONNECTED = """
+_DISCONNECTED = f"""
 UPDATE standings
-SET connection_id = $2, gateway_id = $3, socket_open = false, connected = false, socket_gone_at = $5
+SET connection_id = $2, gateway_id = $3, socket_open = false, connected = false,
+    socket_gone_at = CASE WHEN connection_id IS NOT NULL THEN $5::timestamptz END
 WHERE host_id = coalesce($4, (SELECT host_id FROM hosts WHERE peer_id = $1))
   AND (connection_id IS NULL OR connection_id < $2 OR (connection_id = $2 AND socket_open))
+  AND $6 >= born_at - {CLOCKS_DIFFER}
+"""  # noqa: S608 -- made of constants
+"""The newest connection counts: an older one's end says nothing, and no end is undone by its own late beginning.
+
+A host that was never told to have a socket is not cut off by the end of one: it may be that of a former life.
 """
-"""The newest connection counts: an older one's end says nothing, and no end is undone by its own late beginning."""
 
 _HEARD = """
 INSERT INTO gateways AS known (gateway_id, heard_at) VALUES ($1, $2)
@@ -115,12 +124,12 @@ class LivenessStore:
         rows = await self._database.fetch("standings.judge", _JUDGE, now, *deadlines, limit)
         return [Verdict(row["host_id"], row["verdict"], row["reason"]) for row in rows]
 
-    async def connected(self, socket: Socket, now: datetime) -> None:
-        await self._database.execute("standings.connected", _CONNECTED, *socket, now)
+    async def connected(self, socket: Socket, told_at: datetime, now: datetime) -> None:
+        await self._database.execute("standings.connected", _CONNECTED, *socket, now, told_at)
 
-    async def disconnected(self, socket: Socket, gone_at: datetime | None) -> None:
+    async def disconnected(self, socket: Socket, told_at: datetime, gone_at: datetime | None) -> None:
         """Note the end of a socket; the host is to be cut off some time after `gone_at`, or never on that account."""
-        await self._database.execute("standings.disconnected", _DISCONNECTED, *socket, gone_at)
+        await self._database.execute("standings.disconnected", _DISCONNECTED, *socket, gone_at, told_at)
 
     async def gateway_heard(self, gateway_id: str, now: datetime) -> None:
         """Note a gateway's sign of life; one that was thought gone vouches for its open sockets again."""

@@ -42,7 +42,7 @@ WITH reported AS (
         END,
         upload_mbps = coalesce($9, upload_mbps),
         jitter_ms = coalesce($10, jitter_ms)
-    WHERE host_id = $1 AND (probe_reported_at IS NULL OR probe_reported_at < $2)
+    WHERE host_id = $1 AND (probe_reported_at IS NULL OR probe_reported_at < $2) AND born_at <= $2
     RETURNING host_id
 ), kept AS (
     INSERT INTO measurements (host_id, probe_latency_ms, probe_packet_loss_percent, probed_at, weigh_at)
@@ -58,7 +58,7 @@ SELECT true FROM standings WHERE host_id = $1
 _CONNECTION = """
 UPDATE standings
 SET failed_share = trunc((failed_share * $2 + CASE WHEN $3 THEN 1 - $2 ELSE 0 END)::numeric, 3)
-WHERE host_id = (SELECT host_id FROM hosts WHERE peer_id = $1) AND ($3 OR failed_share > 0)
+WHERE host_id = (SELECT host_id FROM hosts WHERE peer_id = $1) AND ($3 OR failed_share > 0) AND born_at <= $4
 """
 """Cut off at three digits: a share that good outcomes lower comes to 0, and then they cost no write."""
 
@@ -125,9 +125,9 @@ class MeasureStore:
         if not known:
             raise HostNotFoundError(report.host_id)
 
-    async def connection_told(self, peer_id: str, remembered: float, *, failed: bool) -> None:
+    async def connection_told(self, peer_id: str, remembered: float, at: datetime, *, failed: bool) -> None:
         """Take in how connecting to this peer came out, which may be a host."""
-        await self._database.execute("measures.connection", _CONNECTION, peer_id, remembered, failed)
+        await self._database.execute("measures.connection", _CONNECTION, peer_id, remembered, failed, at)
 
     async def weigh_due(self, now: datetime, limit: int) -> int:
         """Weigh what is new, or changed by age, and give how many hosts that were."""

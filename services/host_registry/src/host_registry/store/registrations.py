@@ -61,11 +61,11 @@ WITH asked AS (
 ), s AS (
     INSERT INTO standings AS kept (
         host_id, no, cpu_cores, memory_mb, network_speed_mbps, region, max_players, max_zones,
-        accepts_probes, last_beat, told_score, told_at, updated_at
+        accepts_probes, last_beat, told_score, told_at, updated_at, born_at
     )
     SELECT
         h.host_id, h.id, asked.cpu_cores, asked.memory_mb, asked.network_speed_mbps, asked.region,
-        asked.max_players, asked.max_zones, asked.accepts_probes, $3, $5, $3, $3
+        asked.max_players, asked.max_zones, asked.accepts_probes, $3, $5, $3, $3, $3
     FROM h, json_populate_record(NULL::standings, $1::json) AS asked
     ON CONFLICT (host_id) DO UPDATE SET
         cpu_cores = excluded.cpu_cores, memory_mb = excluded.memory_mb,

@@ -13,9 +13,11 @@ from host_registry.store.rows import HOST_JSON
 _RESERVE = f"""
 WITH known AS (
     SELECT host_id, held, over FROM slots WHERE session_id = $2
+), host AS MATERIALIZED (
+    SELECT host_id FROM hosts WHERE host_id = $1 FOR KEY SHARE -- before its standing, as whoever deletes it
 ), taken AS (
     UPDATE standings SET slots_taken = slots_taken + 1
-    WHERE host_id = $1
+    WHERE host_id = (SELECT host_id FROM host)
       AND NOT EXISTS (SELECT FROM known WHERE over OR (held AND host_id = $1))
       AND (standing = 'open') IS TRUE -- so written that no index on it fits: the row is found by its key
       AND seats_taken + $4 <= max_players
@@ -75,6 +77,7 @@ WITH told AS (
         latency_ms, packet_loss_percent
     FROM told JOIN hosts USING (host_id)
     ORDER BY host_id, session_id
+    FOR KEY SHARE OF hosts -- none of them is deleted meanwhile
     ON CONFLICT (session_id, host_id) DO UPDATE SET
         held = excluded.held, over = excluded.over, revision = excluded.revision, expires_at = excluded.expires_at,
         latency_ms = coalesce(excluded.latency_ms, kept.latency_ms),
@@ -107,14 +110,15 @@ WITH told AS (
 ), seats AS (
     SELECT * FROM unnest($11::text[], $12::integer[], $13::bigint[]) AS told (host_id, taken, revision)
 ), mine AS (
-    SELECT host_id FROM standings WHERE host_id IN (SELECT host_id FROM seats UNION ALL SELECT host_id FROM changed)
+    SELECT host_id, born_at FROM standings
+    WHERE host_id IN (SELECT host_id FROM seats UNION ALL SELECT host_id FROM changed)
     ORDER BY host_id
     FOR NO KEY UPDATE
 ), measured AS (
     INSERT INTO measurements AS kept (host_id, players_latency_ms, players_packet_loss_percent, players_at, weigh_at)
     SELECT DISTINCT ON (host_id) host_id, told.latency_ms, told.packet_loss_percent, told.at, '-infinity'::timestamptz
     FROM marked JOIN told USING (host_id, session_id) JOIN mine USING (host_id)
-    WHERE marked.measured
+    WHERE marked.measured AND told.at >= mine.born_at
     ORDER BY host_id, told.at DESC
     ON CONFLICT (host_id) DO UPDATE SET
         players_latency_ms = coalesce(excluded.players_latency_ms, kept.players_latency_ms),

@@ -35,17 +35,25 @@ DELETE FROM gateways WHERE heard_at <= $1
     AND NOT EXISTS (SELECT FROM seats WHERE seats.gateway_id = gateways.gateway_id)
 """
 
-# Whatever becomes of it, it has to prove itself anew.
+# Whatever becomes of it, it has to prove itself anew. What was said of its former lives has had its effect by then.
 _LOST = """
 WITH proven AS (
     DELETE FROM able_hosts WHERE host_id = $1
+), former AS (
+    DELETE FROM lost_hosts
+    WHERE host_id = $1 AND number < $2 AND coalesce(lost_at < $4::timestamptz - interval '1 hour', true)
 )
-INSERT INTO lost_hosts AS h (host_id, revision, lost_at) VALUES ($1, $2, $3)
-ON CONFLICT (host_id) DO UPDATE SET revision = excluded.revision, lost_at = excluded.lost_at
+INSERT INTO lost_hosts AS h (host_id, number, revision, lost_at) VALUES ($1, $2, $3, $4)
+ON CONFLICT (host_id, number) DO UPDATE SET revision = excluded.revision, lost_at = excluded.lost_at
 WHERE h.revision < excluded.revision
 """
 
-_FOUND = "UPDATE lost_hosts SET revision = $2, lost_at = NULL WHERE host_id = $1 AND revision < $2"
+# Kept where no loss is known: that may come later, though it was earlier.
+_FOUND = """
+INSERT INTO lost_hosts AS h (host_id, number, revision) VALUES ($1, $2, $3)
+ON CONFLICT (host_id, number) DO UPDATE SET revision = excluded.revision, lost_at = NULL
+WHERE h.revision < excluded.revision
+"""
 
 
 class PresenceStore:
@@ -81,8 +89,9 @@ class PresenceStore:
 
     async def lost(self, fact: HostFact) -> None:
         """A host is lost; a revision that is not newer than the one known changes nothing."""
-        await self._database.execute("lost_hosts.lost", _LOST, fact.host_id, fact.revision, fact.occurred_at)
+        life = (fact.host_id, fact.host.id)
+        await self._database.execute("lost_hosts.lost", _LOST, *life, fact.revision, fact.occurred_at)
 
     async def found(self, fact: HostFact) -> None:
         """A host is there again."""
-        await self._database.execute("lost_hosts.found", _FOUND, fact.host_id, fact.revision)
+        await self._database.execute("lost_hosts.found", _FOUND, fact.host_id, fact.host.id, fact.revision)

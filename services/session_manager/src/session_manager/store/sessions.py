@@ -28,10 +28,10 @@ WITH host AS (
 ), session AS (
     INSERT INTO sessions AS s (
         session_id, host_id, host_peer_id, zone_id, connected_players, max_players, status,
-        last_activity_at, empty_since, started_at, created_at, updated_at
+        last_activity_at, empty_since, started_at, created_at, updated_at, host_number
     )
     SELECT $3, $4, $5, $7, $9, $8::integer, CASE WHEN taking THEN 'active' ELSE 'pending' END,
-        $1::timestamptz, CASE WHEN NOT taking THEN $1 END, CASE WHEN taking THEN $1 END, $1, $1
+        $1::timestamptz, CASE WHEN NOT taking THEN $1 END, CASE WHEN taking THEN $1 END, $1, $1, $11::bigint
     FROM host, (SELECT cardinality($9) > 0 AS taking)
     RETURNING s.id, s.session_id, s.revision, s.epoch, s.status, session_json(s) AS json
 ), seat AS (
@@ -312,6 +312,7 @@ async def _create(statements: Database | Transaction, new: NewSession, now: date
         new.max_players,
         list(new.player_ids),
         new.socket,
+        new.place.host_number,
     )
     return row
 

@@ -1,0 +1,2 @@
+-- Since when the host of this name is this one: what was said of one before says nothing of it.
+ALTER TABLE standings ADD COLUMN born_at timestamptz NOT NULL DEFAULT '-infinity';
