@@ -30,11 +30,10 @@ _KNOWN = """
 
 # A session in fallback is on no host any more.
 _LOCK_LOST = f"""
-SELECT s.id, s.status, {_POLICY}
+SELECT {_DEPARTING}, h.lost_at
 FROM lost_hosts h
-JOIN sessions s ON s.host_id = h.host_id AND (s.host_number = h.number OR s.host_number IS NULL) AND s.live
-LEFT JOIN zone_policies p ON p.zone_id = s.zone_id
-WHERE h.lost_at IS NOT NULL AND coalesce(s.host_since, s.created_at) <= h.lost_at + $1::interval
+JOIN sessions s ON s.host_id = h.host_id AND (s.host_number = h.number OR s.host_number IS NULL) AND s.live {_KNOWN}
+WHERE h.lost_at IS NOT NULL AND coalesce(s.host_since, s.created_at) <= h.lost_at + $3::interval
     AND s.status IN ('pending', 'active')
 ORDER BY s.id LIMIT $4 FOR UPDATE OF s
 """  # noqa: S608 -- made of constants
@@ -124,7 +123,7 @@ WITH standing AS MATERIALIZED (
     RETURNING h.taken, h.revision
 ), session AS (
     UPDATE sessions s SET
-        host_id = $5, host_peer_id = $6, host_number = $8, host_since = $1::timestamptz,
+        host_id = $5, host_peer_id = $6, host_number = $9, host_since = $1::timestamptz,
         status = 'active', epoch = s.epoch + 1,
         connection_type = 'webrtc', fallback_endpoint = NULL, fell_back_at = NULL, fell_back_for = NULL,
         average_latency_ms = NULL, average_packet_loss_percent = NULL, bandwidth_usage_mbps = NULL,
@@ -246,6 +245,7 @@ class FallbackStore:
             place.host_id,
             place.host_peer_id,
             place.host_max_players,
+            written(figures),
             place.host_number,
         )
         if row is not None:
