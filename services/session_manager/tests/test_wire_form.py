@@ -66,7 +66,7 @@ async def test_facts_go_to_the_subjects_of_the_contract(world, clock, zones, eve
     await world.join(pending.session_id, "a")
     await world.leave(pending.session_id, "a")
     await world.end(pending.session_id)
-    await world.database.execute("lose", "INSERT INTO lost_hosts VALUES ('lost', 1, $1)", session.created_at)
+    await world.database.execute("lose", "INSERT INTO lost_hosts VALUES ('lost', 1, $1, 1)", session.created_at)
     await world.fallback.leave_lost()
     zones.able = ["good"]
     await world.returning.bring_back()
