@@ -78,7 +78,6 @@ async def service(settings: Settings) -> AsyncIterator[None]:
             health=health,
             ice=ice_servers,
             sampling=Sampling(sampling_of_frames()),
-            origins=settings.cors_origins,
             access=access,
             turnstile=turnstile,
             warp_upgrade_after=timedelta(seconds=settings.warp_upgrade_delay_s),
@@ -113,6 +112,7 @@ async def service(settings: Settings) -> AsyncIterator[None]:
             signaling.sockets,
             edge_sampling(routes),
             settings.cors_origins,
+            settings.names,
             settings.trusted_proxies,
         )
         responder = Responder(bus, NAME, version, instance=settings.instance)

@@ -72,6 +72,10 @@ class Settings(RedisSettings, ServiceSettings):
     cors_origins: Words = shared("CORS_ORIGINS", default=())
     """Origins of web pages that may call, beside our own; `*` lets every page."""
 
+    allowed_hosts: Words = shared("ALLOWED_HOSTS", default=())
+    """Names (of `Host`) that a gateway which listens on loopback answers to beside loopback's own, as behind a proxy on
+    the same machine; `*` for any. Without it a web page could have its own name lead here, and be let in."""
+
     stun_servers: Words = shared("STUN_SERVER", default=())
     """stun: URLs; without one, peers find each other on a local network only. No public server is anyone's default."""
 
@@ -129,6 +133,11 @@ class Settings(RedisSettings, ServiceSettings):
 
     warp_upgrade_delay_s: float = 0.3
     """The shipped game client loses its first event when its upgrade is answered within 100 ms; thrice that is safe."""
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """The names to answer to beside loopback's; None where every name is right."""
+        return self.allowed_hosts if _is_loopback(self.http_host) else None
 
     @property
     def access_rules(self) -> Rules:

@@ -1,6 +1,6 @@
 """Signaling, put together: what `app.py` runs beside the REST half."""
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -71,7 +71,6 @@ async def open_signaling(
     health: Health,
     ice: IceServers,
     sampling: Sampling,
-    origins: Collection[str],
     access: Access,
     turnstile: Turnstile,
     warp_upgrade_after: timedelta,
@@ -151,7 +150,6 @@ async def open_signaling(
             feeds=feeds,
             probing=probing,
             sampling=sampling,
-            origins=origins,
             warp_upgrade_after=warp_upgrade_after,
         )
         bus.on_reconnect(upkeep.tell_all)

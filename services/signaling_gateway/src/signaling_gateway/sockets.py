@@ -3,10 +3,9 @@
 import asyncio
 import random
 import time
-from collections.abc import Collection
 from datetime import timedelta
 from typing import assert_never
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import structlog
 from chassis import tracing
@@ -89,7 +88,6 @@ class Sockets:
         feeds: Feeds,
         probing: Probing,
         sampling: Sampling,
-        origins: Collection[str],
         warp_upgrade_after: timedelta,
     ) -> None:
         self._entrance = entrance
@@ -102,7 +100,6 @@ class Sockets:
         self._feeds = feeds
         self._probing = probing
         self._sampling = sampling
-        self._origins = frozenset(origins)
         self._warp_upgrade_after = warp_upgrade_after
         self._draining = False
         self._closed = asyncio.Condition()
@@ -110,9 +107,6 @@ class Sockets:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
         headers = dict(scope["headers"])
-        if not self._allows(headers):
-            await send({"type": "websocket.close"})  # before the handshake: the client sees 403
-            return
         wire: Wire = scope["extensions"][WIRE]
         is_warp_client = headers.get(b"user-agent") == USER_AGENT and b"peer_id=" not in scope["query_string"]
         if is_warp_client:
@@ -155,13 +149,6 @@ class Sockets:
         except TimeoutError:
             return False
         return True
-
-    def _allows(self, headers: dict[bytes, bytes]) -> bool:
-        """Whether the page that opens the socket, if it is one, is ours or may call us."""
-        origin = headers.get(b"origin", b"").decode("latin-1")
-        if not origin or origin in self._origins or "*" in self._origins:
-            return True
-        return urlsplit(origin).netloc == headers.get(b"host", b"").decode("latin-1")
 
     async def _let_in(self, connection: Connection, scope: Scope) -> None:
         """Find out who it is, and do what the URL says; who may not be here is told and closed."""

@@ -15,7 +15,7 @@ from services.signaling_gateway.tests.signaling.client import Peer, leaving
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 HOSTS = "/api/v1/hosts"
-HIDDEN = f"DELETE {HOSTS}/h HTTP/1.1\r\nHost: here\r\nX-API-Key: {KEY_IN_SETTINGS}\r\nConnection: close\r\n\r\n"
+HIDDEN = f"DELETE {HOSTS}/h HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {KEY_IN_SETTINGS}\r\nConnection: close\r\n\r\n"
 
 HEADS = {
     "two lengths": ["Content-Length: 2", f"Content-Length: {len(HIDDEN)}"],
@@ -51,7 +51,7 @@ def _url(client: httpx.AsyncClient) -> str:
 
 @pytest.mark.parametrize("lines", HEADS.values(), ids=HEADS.keys())
 async def test_a_head_that_can_be_read_in_two_ways_is_400_and_ends_the_connection(world: World, lines: list[str]):
-    head = "\r\n".join((f"POST {HOSTS}/h/heartbeat HTTP/1.1", "Host: here", *lines))
+    head = "\r\n".join((f"POST {HOSTS}/h/heartbeat HTTP/1.1", "Host: localhost", *lines))
 
     answer = await answered(_url(world.here), f"{head}\r\n\r\n{HIDDEN}".encode())
 
@@ -148,7 +148,7 @@ async def test_of_two_names_in_a_query_the_one_that_is_checked_is_the_one_that_c
 )
 async def test_a_path_names_one_host_whatever_is_hidden_in_it(world: World, peer: str, path: str, status: int):
     [shown] = (await world.host(peer)).values()
-    request = f"DELETE {HOSTS}/{path.replace('{own}', peer)} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n"
+    request = f"DELETE {HOSTS}/{path.replace('{own}', peer)} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
 
     answer = await answered(_url(world.here), f"{request}Authorization: {shown}\r\n\r\n".encode())
 
@@ -161,7 +161,7 @@ async def test_a_path_names_one_host_whatever_is_hidden_in_it(world: World, peer
 @pytest.mark.parametrize("up", ["..", "%2e%2e", "..%2f..", "%2e%2e%2f", "....//..", "..%5c.."])
 async def test_no_file_is_served_but_those_of_the_pages(world: World, place: str, up: str):
     for file in ("app.py", "settings.py", "../../../../../../../../etc/passwd"):
-        request = f"GET /{place}/{up}/{up}/{file} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
+        request = f"GET /{place}/{up}/{up}/{file} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
         status, body = await raw(_url(world.here), request.encode())
         expected = (422, "invalid") if "%2f" in up else (404, "route_not_found")
         assert (status, body["code"]) == expected

@@ -82,7 +82,7 @@ async def test_a_body_that_cannot_be_used_is_refused(body: bytes, client: httpx.
 async def test_a_path_or_query_that_cannot_be_used_is_refused(path: str, gateway_url: str, owners: Owners):
     method = "DELETE" if "/players/" in path else "GET"
     status, body = await raw(
-        gateway_url, f"{method} /api/v1{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
+        gateway_url, f"{method} /api/v1{path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
     )
 
     assert (status, body["code"]) == (422, "invalid")
@@ -124,7 +124,7 @@ async def test_a_client_that_leaves_in_the_middle_costs_nothing(
     gateway_url: str, client: httpx.AsyncClient, owners: Owners
 ):
     _, writer = await asyncio.open_connection(urlsplit(gateway_url).hostname, urlsplit(gateway_url).port)
-    writer.write(b'POST /api/v1/hosts HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"host_id":')
+    writer.write(b'POST /api/v1/hosts HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"host_id":')
     await writer.drain()
     writer.close()
     await writer.wait_closed()
@@ -213,7 +213,7 @@ async def test_an_offer_to_upgrade_changes_nothing(offered: str, later: bool, ga
     for path, body, status in (("/hosts", HOST, 201), ("/hosts/h/heartbeat", {"latency_ms": 7.5}, 200)):
         content = json.dumps(body).encode()
         head = (
-            f"POST /api/v1{path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, close\r\nUpgrade: {offered}\r\n"
+            f"POST /api/v1{path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, close\r\nUpgrade: {offered}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
         ).encode()
         answer = await answered(gateway_url, *((head, content) if later else (head + content,)))

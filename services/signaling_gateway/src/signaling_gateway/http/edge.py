@@ -1,6 +1,6 @@
 """The outermost layers of everything that arrives: one spelling of its path, its trace, its count, its route."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from chassis.edge import HttpEdge
 from chassis.proxied import Network
@@ -9,11 +9,13 @@ from chassis.sampling import Sampling
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from signaling_gateway.access.errors import ForbiddenError
 from signaling_gateway.http.gate import GATE, Gate
 from signaling_gateway.http.paths import canonical, words
 from signaling_gateway.http.refusing import refused
 from signaling_gateway.http.routing import API, Found, Routes
 from signaling_gateway.http.serving import send_answer, send_instead
+from signaling_gateway.http.strangers import Strangers
 from signaling_gateway.limits.clients import Clients
 from signaling_gateway.limits.errors import TooManyRequestsError
 
@@ -37,10 +39,12 @@ def edge(
     sockets: ASGIApp,
     sampling: Sampling,
     origins: Sequence[str],
+    names: Collection[str] | None,
     proxies: Sequence[Network],
 ) -> ASGIApp:
-    """Put the layers round the application: client, CORS, path, trace and count, who may, route."""
-    spelled = _Spelled(HttpEdge(_Routed(fastapi, gate), sampling, _kind), routes, gate, sockets)
+    """Put the layers round the application: client, CORS, path, trace and count, strangers, who may, route."""
+    strangers = Strangers(origins, names)
+    spelled = _Spelled(HttpEdge(_Routed(fastapi, gate, strangers), sampling, _kind), routes, gate, strangers, sockets)
     cors = CORSMiddleware(
         spelled,
         allow_origins=origins,
@@ -68,10 +72,11 @@ class _Origins:
 class _Spelled:
     """Gives each path its canonical spelling, looks its route up, and sends WebSockets where they belong."""
 
-    def __init__(self, http: ASGIApp, routes: Routes, gate: Gate, sockets: ASGIApp) -> None:
+    def __init__(self, http: ASGIApp, routes: Routes, gate: Gate, strangers: Strangers, sockets: ASGIApp) -> None:
         self._http = http
         self._routes = routes
         self._gate = gate
+        self._strangers = strangers
         self._sockets = sockets
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -93,6 +98,11 @@ class _Spelled:
 
     async def _open(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
+            self._strangers.check(scope["headers"], None)
+        except ForbiddenError:
+            await send({"type": "websocket.close"})  # before the handshake: the client sees 403
+            return
+        try:
             await self._gate.open_socket(scope)
         except TooManyRequestsError as error:
             await send_instead(send, refused(error.refusal))
@@ -109,11 +119,17 @@ def _kind(scope: Scope) -> str:
 class _Routed:
     """Has the found route answer; what none was found for is FastAPI's: documents, files, 404 and 405."""
 
-    def __init__(self, fastapi: ASGIApp, gate: Gate) -> None:
+    def __init__(self, fastapi: ASGIApp, gate: Gate, strangers: Strangers) -> None:
         self._fastapi = fastapi
         self._gate = gate
+        self._strangers = strangers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            self._strangers.check(scope["headers"], scope["method"])
+        except ForbiddenError as error:
+            await send_answer(send, refused(error.refusal), with_body=scope["method"] != "HEAD")
+            return
         scope[GATE] = self._gate  # for the route itself to ask, whoever has found it
         match scope[_FOUND]:
             case Found(route, params):

@@ -51,7 +51,7 @@ class Reading(Generic[Question]):
 
     def read(self, request: Request) -> Question:
         """Put the question together; InvalidError says what is wrong where, ForbiddenError that it names another's."""
-        given = self._from_body(request.body) if self._body_names else {}
+        given = self._from_body(request) if self._body_names else {}
         if request.query and self._query_names:
             given |= self._from_query(request.query)
         given |= request.params
@@ -63,9 +63,11 @@ class Reading(Generic[Question]):
         request.admission.check(question)
         return question
 
-    def _from_body(self, body: bytes) -> dict[str, Any]:
+    def _from_body(self, request: Request) -> dict[str, Any]:
         names = self._body_names
-        return {names[name]: value for name, value in object_in(body).items() if name in names}
+        if request.body and not says_json(request.headers.get(b"content-type")):
+            raise malformed({"loc": ["header", "content-type"], "msg": "Must be application/json", "type": "json_type"})
+        return {names[name]: value for name, value in object_in(request.body).items() if name in names}
 
     def _from_query(self, query: bytes) -> dict[str, Any]:
         given: dict[str, Any] = {}
@@ -99,6 +101,14 @@ class Reading(Generic[Question]):
 def malformed(*findings: Mapping[str, Any]) -> InvalidError:
     """A refusal that lists what is wrong where, as FastAPI does."""
     return InvalidError("The request is malformed.", fields={"errors": [dict(finding) for finding in findings]})
+
+
+def says_json(content_type: bytes | None) -> bool:
+    """Whether a body may be JSON by what its sender calls it; a browser sends no page's JSON unasked, but its text."""
+    if content_type is None:
+        return True
+    kind = content_type.partition(b";")[0].strip().lower()
+    return kind == b"application/json" or (kind.startswith(b"application/") and kind.endswith(b"+json"))
 
 
 def object_in(body: bytes) -> dict[str, Any]:
