@@ -9,6 +9,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from testkit.patience import within
 from testkit.thoroughness import examples
 
 from services.signaling_gateway.tests.rest.owners import Owners
@@ -201,7 +202,7 @@ async def answered(url: str, *segments: bytes) -> bytes:
         writer.write(segment)
         await writer.drain()
         await asyncio.sleep(0)
-    async with asyncio.timeout(10):
+    async with within(10):
         answer = await reader.read()
     writer.close()
     return answer
