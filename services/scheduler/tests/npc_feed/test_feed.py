@@ -114,6 +114,41 @@ async def test_a_leader_deposed_since_tells_nothing(bus: Bus, heard: list[NpcFee
     assert len(heard) == known
 
 
+async def test_a_leader_that_renews_late_goes_on_where_it_was_and_has_missed_nothing(bus: Bus, heard: list[NpcFeed]):
+    leading = Leading(7)
+    feed = a_feed(bus, leading)
+    await feed.round()
+    await eventually(lambda: heard, of="the feed while it led")
+    leading.term = None
+    await feed.round()
+    await bus.publish("p2p.npc.prontera.guard", GUARD)
+    await bus.settle()
+    await feed.round()
+    known = len(heard)
+    leading.term = 7
+    await bus.publish("p2p.npc.prontera.smith", b'{"npc_id": "smith", "x": 3, "urgent": true}')
+    await eventually(lambda: told_of(heard) == {"guard": 1, "smith": 3}, of="what was said meanwhile")
+    assert heard[known].seq == heard[known - 1].seq + 1
+
+
+async def test_a_term_that_comes_back_late_has_no_number_twice(
+    bus: Bus, heard: list[NpcFeed], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("scheduler.npc_feed.feed.LET_GO_AFTER_S", 0.0)
+    leading = Leading(7)
+    feed = a_feed(bus, leading)
+    await feed.round()
+    await eventually(lambda: heard, of="the feed while it led")
+    leading.term = None
+    await feed.round()
+    known = len(heard)
+    leading.term = 7
+    await feed.round()
+    await eventually(lambda: len(heard) > known, of="the feed since it leads again")
+    assert heard[known].full
+    assert heard[known].seq > heard[known - 1].seq
+
+
 def counted(name: str) -> float:
     return REGISTRY.get_sample_value(name) or 0.0
 

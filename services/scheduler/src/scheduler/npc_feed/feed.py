@@ -42,6 +42,9 @@ FULL_ON_WISH_EVERY_S = 1.0
 
 STALE_AFTER_TURNS = 2
 
+LET_GO_AFTER_S = 10.0
+"""Whoever may not act, for its lease was renewed late, listens on; once it is renewed nothing was missed."""
+
 TURNS_AT_ONCE = 16
 """Zones composed before others have the loop: some 3 ms."""
 
@@ -88,7 +91,10 @@ class Feed:
         self._zones: dict[str, Zone] = {}
         self._hearing = Hearing(self._zones, Letters(bus, clock), self._hurry)
         self._numbers: dict[str, count[int]] = {}
+        self._numbered_in: int | None = None
+        """The term of these numbers."""
         self._term: int | None = None
+        self._led_at = float("-inf")
         self._looked_at = float("-inf")
         self._unrecalled: set[str] = set()
         self._told: Counter[str] = Counter()
@@ -97,10 +103,14 @@ class Feed:
 
     async def round(self) -> None:
         """Tell what is due, if this process leads."""
-        if self._leadership.term != self._term:
-            await self._begin(self._leadership.term)
+        term = self._leadership.term
+        if term is None and time.monotonic() - self._led_at < LET_GO_AFTER_S:
+            return
+        if term != self._term:
+            await self._begin(term)
         if self._term is None:
             return
+        self._led_at = time.monotonic()
         if time.monotonic() - self._looked_at >= LOOK_EVERY_S:
             await self._look()
         due = [zone for zone in list(self._zones.values()) if self._takes_turn(zone)]
@@ -145,7 +155,9 @@ class Feed:
                 zone.waiting.cancel()
             zone.put_off.clear()
         self._zones.clear()
-        self._numbers.clear()
+        if term is not None and term != self._numbered_in:  # a term that was nearly over may come back
+            self._numbers.clear()
+            self._numbered_in = term
         self._term = term
         self._looked_at = float("-inf")
         ZONES.set(0)
