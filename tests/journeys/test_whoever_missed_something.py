@@ -12,7 +12,7 @@ from itertools import count
 from unittest.mock import patch
 
 from contracts.npcs import Environment, NpcFeed, NpcState
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scheduler.npc_feed import composition
 from scheduler.npc_feed.cadence import first_number
@@ -258,7 +258,7 @@ def as_told(feed: ZoneFeed) -> tuple[object, ...]:
     return messages[-1].seq, messages[0].environment, messages[0].stale, dict(feed.npcs)
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(ACTS)
 def test_whoever_missed_something_ends_with_the_same_state_as_a_reader_of_every_message(acts: list[tuple[object, ...]]):
     with short_messages():
@@ -270,7 +270,7 @@ def test_whoever_missed_something_ends_with_the_same_state_as_a_reader_of_every_
         assert {npc_id: npc.x for npc_id, npc in suite.reader.npcs.items()} == there
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(ACTS)
 def test_who_does_not_know_that_something_is_missing_has_everything_within_a_minute(acts: list[tuple[object, ...]]):
     """Losses of which nobody could say anything, since nothing came after: the periodic full state mends them."""

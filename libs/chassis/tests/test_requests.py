@@ -3,14 +3,14 @@
 import asyncio
 import json
 import time
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
 import pytest
 from chassis.bus import Bus
 from chassis.refusals import DeadlineExceededError, RefusedError, UnavailableError
 from chassis.requests import DEADLINE, Asked, Caller, call, call_raw
-from chassis.responder import Responder
+from chassis.responder import NotOursError, Responder
 from contracts.refusals import Code, Refusal
 from testkit.eventually import eventually
 from testkit.patience import patient, within
@@ -68,6 +68,19 @@ async def test_a_refusal_carries_the_headers_of_natss_services(bus):
     async with answering(bus, handler):
         reply = await bus.client.request(DOUBLE.subject, b'{"number":1}', timeout=patient(5))
         assert reply.headers == {"Nats-Service-Error": "session_full", "Nats-Service-Error-Code": "409"}
+
+
+async def test_what_everyone_is_asked_is_answered_by_whom_it_concerns(bus):
+    async def silent(question: Double) -> Doubled:
+        raise NotOursError
+
+    async with AsyncExitStack() as stack:
+        for instance, handler in (("one", silent), ("two", double), ("three", silent)):
+            responder = Responder(bus, "doubler", "1.2.3", instance=instance)
+            responder.answer(DOUBLE, handler, everyone=True)
+            await stack.enter_async_context(responder)
+        for number in range(10):
+            assert await call(bus, DOUBLE, Double(number=number)) == Doubled(number=2 * number)
 
 
 async def test_a_malformed_question_is_refused_with_what_is_wrong_where(bus):

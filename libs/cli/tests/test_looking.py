@@ -10,13 +10,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
+import nats
 import pytest
 import typer
 from cli.events import read_since
 from contracts.hosts import Host
+from contracts.npcs import FeedPage
 from contracts.sessions import Session
 from contracts.zones import ZoneExplained
 from rich.cells import cell_len
+from testkit.eventually import eventually
 from testkit.patience import patient
 from testkit.suites import running_suite
 
@@ -113,6 +116,29 @@ def test_zones_are_listed_shown_and_explained(look):
     explained = ZoneExplained.model_validate_json(look("zones", "explain", "prontera", "--player", "carl", "--json"))
     assert len(explained.judgements) == 12
     assert "host-11" in look("zones", "explain", "prontera")
+
+
+async def test_feeds_are_listed_and_one_zones_shown(suite, populated):
+    def feed(*words):
+        said = p2p("feed", *words, "--data-dir", suite.data_dir)
+        assert (said.code, said.error) == (0, ""), said
+        return said.out
+
+    async with await nats.connect(suite.nats) as client:
+        await client.publish("p2p.npc.prontera.guard", b'{"npc_id": "guard", "x": 1, "urgent": true}')
+        await client.flush()
+
+        def spoken_of():
+            page = FeedPage.model_validate_json(feed("--json"))
+            return next((of for of in page.items if of.zone_id == "prontera" and of.npcs == 1), None)
+
+        standing = await eventually(spoken_of, within=20, of="the guard")
+    assert [*standing.sources] == ["nats"]
+    assert feed().splitlines()[0].split() == ["zone", "feed", "NPCs", "told", "age", "sources", "gaps", "seq", "every"]
+    told = feed("prontera")
+    assert "live" in told
+    assert "nats" in told
+    assert feed("nowhere") == "nobody plays in that zone, so its feed is not told\n"
 
 
 def test_a_zone_is_switched_off_and_on(look):

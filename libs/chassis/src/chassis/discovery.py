@@ -21,7 +21,6 @@ class Discovery:
     def __init__(self, bus: Bus, service: str, version: str, instance: str, endpoints: Sequence[Endpoint]) -> None:
         self._bus = bus
         self._identity: Json = {"name": service, "id": instance, "version": version, "metadata": {}}
-        self._queue = service
         self._endpoints = endpoints
         self._started = datetime.now(UTC)
         self._subscriptions: list[Subscription] = []
@@ -56,7 +55,7 @@ class Discovery:
 
     def _named(self, endpoint: Endpoint) -> Json:
         subject = endpoint.rpc.subject
-        return {"name": subject.replace(".", "_"), "subject": subject, "queue_group": self._queue}
+        return {"name": subject.replace(".", "_"), "subject": subject, "queue_group": endpoint.queue}
 
 
 def _counts(endpoint: Endpoint) -> Json:

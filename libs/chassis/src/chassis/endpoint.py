@@ -24,6 +24,8 @@ class Endpoint:
     handler: Callable[..., Awaitable[BaseModel | bytes]]
     told: bool
     """Whether the handler wants to know the circumstances, as its second argument."""
+    queue: str = ""
+    """Of this group one instance is asked; of none, every instance, and whoever it concerns answers."""
     requests: int = 0
     errors: int = 0
     seconds: float = 0.0

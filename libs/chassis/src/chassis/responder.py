@@ -36,6 +36,10 @@ DRAIN_S = 10.0
 """Longer than any deadline of a request: whatever is still running then has nobody waiting for it."""
 
 
+class NotOursError(Exception):
+    """Raised by a handler of what every instance is asked, when it is for another to answer."""
+
+
 class Responder:
     """Answers for one service, as one of its queue group, from `async with` until that ends."""
 
@@ -49,15 +53,18 @@ class Responder:
         self._room = asyncio.Event()
         self._discovery = Discovery(bus, service, version, instance, self._endpoints)
 
-    def answer(self, rpc: Rpc[Question, Answer], handler: Handler[Question, Answer]) -> None:
-        """Have `handler` answer `rpc`: it takes the question (and the circumstances, if it has a second parameter)."""
+    def answer(self, rpc: Rpc[Question, Answer], handler: Handler[Question, Answer], *, everyone: bool = False) -> None:
+        """Have `handler` answer `rpc`: it takes the question (and the circumstances, if it has a second parameter).
+
+        Where `everyone` is asked, all handlers but one are silent, by NotOursError.
+        """
         told = len(signature(handler).parameters) > 1
-        self._endpoints.append(Endpoint(rpc, handler, told))
+        self._endpoints.append(Endpoint(rpc, handler, told, "" if everyone else self._queue))
 
     async def __aenter__(self) -> Self:
         for endpoint in self._endpoints:
             self._subscriptions.append(
-                await self._bus.subscribe_raw(endpoint.rpc.subject, self._receiver(endpoint), queue=self._queue)
+                await self._bus.subscribe_raw(endpoint.rpc.subject, self._receiver(endpoint), queue=endpoint.queue)
             )
         await self._discovery.start()
         await self._bus.settle()
@@ -121,6 +128,8 @@ class Responder:
             with tracing.continued(traceparent, subject, SERVER, of_request(subject, SERVER)) as span:
                 answer = await self._ask(endpoint, msg.data, headers)
                 await self._reply(msg.reply, answer, None)
+        except NotOursError:
+            return
         except ServiceError as error:
             await self._refuse(endpoint, msg.reply, error.refusal)
         elapsed = time.perf_counter() - began_at
@@ -139,7 +148,7 @@ class Responder:
             else:
                 answer = await endpoint.handler(question)
             return answer if isinstance(answer, bytes) else answer.__pydantic_serializer__.to_json(answer)
-        except ServiceError:
+        except (ServiceError, NotOursError):
             raise
         except Exception as error:
             endpoint.last_error = type(error).__name__

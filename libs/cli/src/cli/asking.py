@@ -26,6 +26,7 @@ OWNERS = {
     "zones": "zone_manager",
     "sessions": "session_manager",
     "jobs": "scheduler",
+    "feeds": "scheduler",
     "access": "gateway",
 }
 """Who answers the requests p2p.<word>.*"""

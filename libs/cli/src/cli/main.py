@@ -23,6 +23,7 @@ SUBCOMMANDS = {
     "zones": "cli.zones",
     "sessions": "cli.sessions",
     "jobs": "cli.jobs",
+    "feed": "cli.feed",
     "keys": "cli.keys",
     "nats": "cli.nats",
 }

@@ -175,7 +175,8 @@ SIGNALING_GATEWAY = Grant(
         *_ZONE_COMMANDS,
         *_SESSION_COMMANDS,
         sessions.CLEAN_SESSIONS,
-        jobs.LIST_JOBS,  # for the dashboard
+        jobs.LIST_JOBS,  # for the dashboard, as the next
+        npcs.LIST_FEEDS,
     ),
     tells=(
         *_PEER_FACTS,
@@ -191,7 +192,7 @@ SIGNALING_GATEWAY = Grant(
 )
 SCHEDULER = Grant(
     "scheduler",
-    answers=_JOB_REQUESTS,
+    answers=(*_JOB_REQUESTS, npcs.LIST_FEEDS),
     tells=(jobs.JOB_DUE, *_JOB_FACTS, npcs.NPC_FEED, *_AI_WORLD),  # an AI service that speaks HTTP speaks through it
     hears=(jobs.JOB_DUE, npcs.NPC_STATE, npcs.ENVIRONMENT, npcs.FEED_WANTED),
     consumes={
@@ -234,6 +235,7 @@ OPERATOR = Grant(
         *_SESSION_COMMANDS,
         sessions.CLEAN_SESSIONS,
         *_JOB_REQUESTS,
+        npcs.LIST_FEEDS,
         *_ACCESS_COMMANDS,
     ),
     tells=(hosts.HEARTBEAT, *_AI_WORLD, npcs.FEED_WANTED),  # `p2p demo` has a world of its own

@@ -1,11 +1,13 @@
 """NPC state: what AI servers publish, and the feed that is composed of it for hosts and players."""
 
+from collections.abc import Mapping
+from enum import StrEnum
 from typing import Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field
 
 from contracts.identifiers import Identifier
-from contracts.subjects import Message, Subject, says_its_type
+from contracts.subjects import Message, Page, Rpc, Subject, says_its_type
 from contracts.values import SmallJson, Text
 
 
@@ -66,6 +68,61 @@ class NpcFeed(Message):
     """Of the urgent change that this message brings."""
 
 
+SOURCE = "p2p-source"
+"""The header in which the suite's own adapters say who they are; what comes without is an AI server's own word."""
+
+
+class Source(StrEnum):
+    """How the AI world is heard."""
+
+    NATS = "nats"
+    """An AI server, or any other NATS client."""
+    HTTP = "http"
+    REDIS = "redis"
+
+
+class ListFeeds(Page):
+    """How the feeds stand, by zone; or a page of those that stand worst: stale ones, then whose AI world is silent."""
+
+    zone_id: Identifier | None = None
+    worst_first: bool = False
+
+
+class FeedStanding(Message):
+    """How a zone's feed stands, as its leader knows."""
+
+    zone_id: str
+    interval_s: float
+    seq: int | None
+    """The number that was told last; none yet."""
+    told_at: AwareDatetime | None
+    npcs: int
+    stale: bool
+    heard_at: AwareDatetime | None
+    """When the AI world spoke of it last; None: not since this leader follows it."""
+    sources: Mapping[Source, AwareDatetime]
+    """Who was heard, and when last."""
+    gaps: int
+    """How often somebody has missed a number, since this leader follows it."""
+
+
+class FeedTotals(Message):
+    """Of all zones that are told."""
+
+    zones: int
+    npcs: int
+    stale: int
+    gaps: int
+
+
+class FeedPage(Message):
+    """One page of feeds, and the totals of all."""
+
+    items: tuple[FeedStanding, ...]
+    totals: FeedTotals | None = None
+    next_cursor: str | None = None
+
+
 class FeedWanted(Message):
     """Somebody knows nothing of a zone's feed, or has missed a number: the next message will be full."""
 
@@ -83,6 +140,9 @@ class NpcEvent(Message):
     session_id: str
     host_id: str
 
+
+LIST_FEEDS = Rpc("p2p.feeds.list", ListFeeds, FeedPage)
+"""The scheduler that leads answers; the others are silent."""
 
 NPC_STATE = Subject("p2p.npc.{zone_id}.{npc_id}", NpcState)
 ENVIRONMENT = Subject("p2p.environment.{zone_id}", Environment)

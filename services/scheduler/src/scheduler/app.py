@@ -15,6 +15,7 @@ from chassis.redis import open_redis
 from chassis.responder import Responder
 from chassis.streams import declare_streams
 from contracts.jobs import JobName
+from contracts.npcs import Source
 from prometheus_client import Gauge
 
 from scheduler.ai_service.allowance import Allowance
@@ -34,6 +35,7 @@ from scheduler.leadership import Leadership, since_boot
 from scheduler.loops import asking, feeding, forgetting, leading, reading, ticking
 from scheduler.npc_feed.feed import Feed
 from scheduler.npc_feed.played import PlayedZones
+from scheduler.npc_feed.standing import Standings
 from scheduler.overview import Overview
 from scheduler.settings import Settings
 from scheduler.store import RunStore
@@ -80,7 +82,7 @@ async def service(settings: Settings) -> AsyncIterator[None]:
         overview = Overview(calendar, leadership, runs, clock)
 
         responder = Responder(bus, NAME, release_of(NAME), instance=settings.instance)
-        answer_jobs(responder, overview, dispatch)
+        answer_jobs(responder, overview, dispatch, Standings(feed.zones, leadership, clock))
         consumers = Consumers(bus, NAME, instance=settings.instance)
         hear_jobs(consumers, runs)
         hear_what_is_played(consumers, played)
@@ -107,7 +109,7 @@ async def _adapters(
         indexing: Indexing | None = None
         if settings.ai_redis_url:
             redis = await stack.enter_async_context(open_redis(settings.ai_redis_url, pool_size=1, decode=False))
-            telling = Telling(bus, "redis")
+            telling = Telling(bus, Source.REDIS)
             indexing = Indexing(NpcHashes(redis), leadership, played, telling, since_boot, share=share)
             bus.on_reconnect(indexing.begin_anew)
             loops.append(reading(indexing, settings.npc_feed_every))
@@ -119,7 +121,7 @@ async def _adapters(
                 Allowance(bucket, limit),
                 leadership,
                 played,
-                Telling(bus, "http"),
+                Telling(bus, Source.HTTP),
                 since_boot,
                 npcs=settings.ai_service_npcs,
                 index=indexing,

@@ -4,7 +4,7 @@ from chassis.bus import Bus
 from chassis.events import Consumers
 from chassis.responder import Responder
 from contracts.jobs import JOB_DUE, LIST_JOBS, RUN_JOB, JobDue, JobFact, JobName, Jobs
-from contracts.npcs import FEED_WANTED
+from contracts.npcs import FEED_WANTED, LIST_FEEDS
 from contracts.sessions import SESSION_CREATED, SESSION_ENDED, SESSION_FAILED, SessionFact
 from contracts.streams import EVENTS
 from contracts.subjects import Nothing
@@ -15,18 +15,20 @@ from prometheus_client import Histogram
 from scheduler.dispatch import Dispatch
 from scheduler.npc_feed.feed import Feed
 from scheduler.npc_feed.played import PlayedZones
+from scheduler.npc_feed.standing import Standings
 from scheduler.overview import Overview
 from scheduler.store import RunStore
 
 RUN_SECONDS = Histogram("p2p_job_run_seconds", "Runs of jobs that are over, by outcome.", ["name", "outcome"])
 
 
-def answer_jobs(responder: Responder, overview: Overview, dispatch: Dispatch) -> None:
+def answer_jobs(responder: Responder, overview: Overview, dispatch: Dispatch, standings: Standings) -> None:
     async def list_jobs(_question: Nothing) -> Jobs:
         return await overview.jobs()
 
     responder.answer(LIST_JOBS, list_jobs)
     responder.answer(RUN_JOB, dispatch.run_now)
+    responder.answer(LIST_FEEDS, standings.listed, everyone=True)
 
 
 def hear_jobs(consumers: Consumers, runs: RunStore) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from chassis.bus import Bus
 from chassis.redis import open_redis
+from contracts.npcs import Source
 from prometheus_client import REGISTRY
 from redis.asyncio import Redis, from_url
 from scheduler.ai_service.index import NpcHashes
@@ -38,7 +39,7 @@ def played() -> Played:
 async def indexing(bus: Bus, leading: Leading, time: Time, played: Played, redis_url: str) -> AsyncIterator[Indexing]:
     async with open_redis(redis_url, pool_size=1, decode=False) as client:
         lately = PlayedLately(played, time)
-        yield Indexing(NpcHashes(client), leading, lately, Telling(bus, "redis"), time, share=SHARE)
+        yield Indexing(NpcHashes(client), leading, lately, Telling(bus, Source.REDIS), time, share=SHARE)
 
 
 async def _npc(world: Redis, npc_id: str, **fields: Any) -> None:

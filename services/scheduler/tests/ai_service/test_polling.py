@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from chassis.bus import Bus
+from contracts.npcs import Source
 from prometheus_client import REGISTRY
 from scheduler.ai_service.allowance import Allowance
 from scheduler.ai_service.budget import COUNTS_FOR_S, pace
@@ -81,7 +82,7 @@ def adapters(bus: Bus, leading: Leading, time: Time, service: FakeAiService) -> 
                 Allowance(Bucket(bus), limit, time),
                 leading,
                 PlayedLately(played or Played(prontera="prontera"), time),
-                Telling(bus, "http"),
+                Telling(bus, Source.HTTP),
                 time,
                 npcs={"prontera": npcs},
                 index=index,
@@ -278,7 +279,7 @@ async def test_a_service_that_is_not_there_is_found_when_it_is(
             Allowance(Bucket(bus), 90, time),
             leading,
             PlayedLately(Played(prontera="prontera"), time),
-            Telling(bus, "http"),
+            Telling(bus, Source.HTTP),
             time,
             npcs={},
             index=None,

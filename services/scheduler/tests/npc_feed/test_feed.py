@@ -3,18 +3,24 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from chassis.bus import Bus
 from chassis.clock import SystemClock
-from contracts.npcs import NpcFeed
+from chassis.responder import NotOursError
+from contracts.jobs import JobName
+from contracts.npcs import SOURCE, FeedTotals, ListFeeds, NpcFeed, Source
 from nats.aio.msg import Msg
 from prometheus_client import REGISTRY
+from scheduler.calendar import Tick
 from scheduler.npc_feed.feed import Feed
 from scheduler.npc_feed.played import PlayedZone
+from scheduler.npc_feed.standing import Standings
 from testkit.eventually import eventually
 from testkit.patience import patient, within
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 GUARD = b'{"npc_id": "guard", "x": 1, "agent_id": "agent-7"}'
 URGENT = b'{"npc_id": "guard", "x": 2, "urgent": true}'
@@ -37,11 +43,10 @@ class Played:
         return {zone_id: PlayedZone(zone_id, None, 300.0) for zone_id in self.zone_ids}
 
 
-def a_feed(bus: Bus, leading: Leading) -> Feed:
+def a_feed(bus: Bus, leading: Leading, *zone_ids: str) -> Feed:
     a_minute = timedelta(minutes=1)
-    return Feed(
-        bus, leading, Played("prontera"), SystemClock(), every=a_minute, full_every=a_minute, forgotten_after=a_minute
-    )
+    played = Played(*zone_ids or ("prontera",))
+    return Feed(bus, leading, played, SystemClock(), every=a_minute, full_every=a_minute, forgotten_after=a_minute)
 
 
 @pytest.fixture
@@ -147,6 +152,65 @@ async def test_a_term_that_comes_back_late_has_no_number_twice(
     await eventually(lambda: len(heard) > known, of="the feed since it leads again")
     assert heard[known].full
     assert heard[known].seq > heard[known - 1].seq
+
+
+async def test_how_a_feed_stands_is_told_by_its_leader_alone(bus: Bus, heard: list[NpcFeed]):
+    leading = Leading(7)
+    feed = a_feed(bus, leading, "prontera", "geffen", "alberta")
+    standings = Standings(feed.zones, leading, SystemClock())
+    await feed.round()
+    await bus.publish("p2p.npc.prontera.guard", URGENT, headers={SOURCE: Source.REDIS})
+    await bus.publish("p2p.npc.prontera.smith", b'{"npc_id": "smith", "urgent": true}')
+    await eventually(lambda: told_of(heard).keys() == {"guard", "smith"}, of="both")
+
+    page = await standings.listed(ListFeeds(worst_first=True))
+    assert page.items[0].zone_id == "prontera", "of the others nobody spoke"
+    assert page.totals == FeedTotals(zones=3, npcs=2, stale=0, gaps=0)
+    standing = page.items[0]
+    assert (standing.seq, standing.npcs, standing.stale) == (heard[-1].seq, 2, False)
+    assert standing.sources.keys() == {Source.NATS, Source.REDIS}
+    assert standing.heard_at is not None
+    assert standing.told_at is not None
+
+    first = await standings.listed(ListFeeds(limit=2))
+    then = await standings.listed(ListFeeds(limit=2, cursor=first.next_cursor))
+    assert [of.zone_id for of in (*first.items, *then.items)] == ["alberta", "geffen", "prontera"]
+    assert then.next_cursor is None
+    assert (await standings.listed(ListFeeds(zone_id="nowhere"))).items == ()
+    leading.term = None
+    with pytest.raises(NotOursError):
+        await standings.listed(ListFeeds())
+
+
+async def test_a_number_that_was_missed_counts_once_however_many_ask(bus: Bus, heard: list[NpcFeed]):
+    leading = Leading(7)
+    feed = a_feed(bus, leading)
+    await feed.round()
+    gaps = counted("p2p_npc_feed_gaps_total")
+    for wish in (b"{}", b"?", b'{"seq": 7}', b'{"seq": 7}', b'{"seq": 9}'):
+        await feed.wanted(Msg(bus.client, subject="p2p.feed.prontera.wanted", data=wish))
+    (standing,) = (await Standings(feed.zones, leading, SystemClock()).listed(ListFeeds())).items
+    assert standing.gaps == 2
+    assert counted("p2p_npc_feed_gaps_total") - gaps == 2
+
+
+async def test_words_of_each_source_are_counted_and_what_is_known_of_silence_is_shown(bus: Bus, heard: list[NpcFeed]):
+    feed = a_feed(bus, Leading(7))
+    await feed.round()
+    before = {source: words_from(source) for source in Source}
+    for npc_id, source in (("guard", Source.HTTP), ("smith", Source.HTTP), ("mage", Source.REDIS)):
+        body = b'{"npc_id": "%s", "urgent": true}' % npc_id.encode()
+        await bus.publish(f"p2p.npc.prontera.{npc_id}", body, headers={SOURCE: source})
+    await eventually(lambda: len(told_of(heard)) == 3, of="all three")
+    assert {source: words_from(source) - before[source] for source in Source} == {"nats": 0, "http": 2, "redis": 1}
+    await feed.report(Tick(JobName.NPC_FEED, NOON))
+    assert counted("p2p_npc_feed_npcs") == 3
+    assert counted("p2p_npc_feed_zones_stale") == 0
+    assert counted("p2p_npc_feed_silence_seconds") > 0
+
+
+def words_from(source: Source) -> float:
+    return REGISTRY.get_sample_value("p2p_npc_words_total", {"source": source}) or 0.0
 
 
 def counted(name: str) -> float:

@@ -12,6 +12,7 @@ from chassis.refusals import RefusedError, ServiceError
 from chassis.requests import call
 from contracts.hosts import COUNT_HOSTS, HostCounts
 from contracts.jobs import LIST_JOBS, Jobs
+from contracts.npcs import LIST_FEEDS, FeedPage, ListFeeds
 from contracts.refusals import Code
 from contracts.sessions import COUNT_SESSIONS, SessionCounts
 from contracts.subjects import Message, Nothing, Rpc
@@ -20,6 +21,10 @@ from contracts.zones import COUNT_ZONES, ZoneCounts
 ASK_WITHIN = timedelta(seconds=1)
 """A total is a row or two; an owner that takes longer is counted as away."""
 
+FEEDS_SHOWN = 50
+"""On the dashboard, those that stand worst; `p2p feed` shows all."""
+
+Question = TypeVar("Question", bound=Message)
 Total = TypeVar("Total", bound=Message)
 
 
@@ -31,6 +36,7 @@ class Counts:
     zones: ZoneCounts | None
     sessions: SessionCounts | None
     jobs: Jobs | None
+    feeds: FeedPage | None
     nats: bool
     redis: bool
     postgres: bool | None
@@ -61,11 +67,12 @@ class _Reply(Generic[Total]):
 
 async def count(bus: Bus, redis: TracedRedis) -> Counts:
     """Ask everybody at once."""
-    hosts, zones, sessions, jobs, redis_there = await asyncio.gather(
-        _ask(bus, COUNT_HOSTS),
-        _ask(bus, COUNT_ZONES),
-        _ask(bus, COUNT_SESSIONS),
-        _ask(bus, LIST_JOBS),
+    hosts, zones, sessions, jobs, feeds, redis_there = await asyncio.gather(
+        _ask(bus, COUNT_HOSTS, Nothing()),
+        _ask(bus, COUNT_ZONES, Nothing()),
+        _ask(bus, COUNT_SESSIONS, Nothing()),
+        _ask(bus, LIST_JOBS, Nothing()),
+        _ask(bus, LIST_FEEDS, ListFeeds(worst_first=True, limit=FEEDS_SHOWN)),
         redis.answers(),
     )
     return Counts(
@@ -73,15 +80,16 @@ async def count(bus: Bus, redis: TracedRedis) -> Counts:
         zones=zones.total,
         sessions=sessions.total,
         jobs=jobs.total,
+        feeds=feeds.total,
         nats=bus.connected,
         redis=redis_there,
         postgres=_all([hosts.postgres, zones.postgres, sessions.postgres]),
     )
 
 
-async def _ask(bus: Bus, rpc: Rpc[Nothing, Total]) -> _Reply[Total]:
+async def _ask(bus: Bus, rpc: Rpc[Question, Total], question: Question) -> _Reply[Total]:
     try:
-        return _Reply(await call(bus, rpc, Nothing(), deadline=ASK_WITHIN), postgres=True)
+        return _Reply(await call(bus, rpc, question, deadline=ASK_WITHIN), postgres=True)
     except RefusedError as error:
         # The owner is there; what it lacks to count is its database.
         return _Reply(None, postgres=False if error.refusal.code is Code.UNAVAILABLE else None)

@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from contracts.jobs import JobName, JobOutcome, Jobs
+from contracts.npcs import FeedPage, FeedStanding, FeedTotals
 from contracts.subjects import Message
 from pydantic import AwareDatetime
 
@@ -112,6 +113,10 @@ class FeedPart(Part):
     outcome: JobOutcome | None = None
     detail: str | None = None
     """How many zones, NPCs, messages and bytes, in words."""
+    totals: FeedTotals | None = None
+    """None: nobody leads, or the leader did not answer."""
+    zones: tuple[FeedStanding, ...] = ()
+    """At most 50, those that stand worst."""
 
 
 class Dashboard(Message):
@@ -140,16 +145,21 @@ def compose(counts: Counts, services: Mapping[str, int], sockets: SocketsSeen) -
         ),
         signaling=sockets.signaling,
         joins=sockets.joins,
-        npc_feed=_feed(counts.jobs),
+        npc_feed=_feed(counts.jobs, counts.feeds),
     )
 
 
-def _feed(jobs: Jobs | None) -> FeedPart:
+def _feed(jobs: Jobs | None, feeds: FeedPage | None) -> FeedPart:
     feed = next((job for job in jobs.items if job.name is JobName.NPC_FEED), None) if jobs is not None else None
     if feed is None:
         return FeedPart(known=False)
     return FeedPart(
-        known=True, last_reported_at=feed.last_finished_at, outcome=feed.last_outcome, detail=feed.last_detail
+        known=True,
+        last_reported_at=feed.last_finished_at,
+        outcome=feed.last_outcome,
+        detail=feed.last_detail,
+        totals=feeds.totals if feeds is not None else None,
+        zones=feeds.items if feeds is not None else (),
     )
 
 

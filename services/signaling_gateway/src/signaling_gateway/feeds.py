@@ -51,7 +51,7 @@ class Feeds:
         subscription = await self._bus.subscribe(NPC_FEED.of(zone_id=zone_id), self._heard)
         if self._zones.get(zone_id) is feed:
             feed.subscription = subscription
-            await self._ask(zone_id)
+            await self._ask(zone_id, None)
         else:  # all who asked went while it was made
             await subscription.unsubscribe()
 
@@ -67,14 +67,14 @@ class Feeds:
             if not feed.sockets:
                 await self._let_go(zone_id)
             elif feed.fold.wants_full:
-                await self._ask(zone_id)
+                await self._ask(zone_id, feed.fold.seq)
 
     async def begin_anew(self) -> None:
         """What NATS told while it was away is not known."""
         for feed in self._zones.values():
             feed.fold.forget()
         for zone_id in list(self._zones):
-            await self._ask(zone_id)
+            await self._ask(zone_id, None)
 
     async def _heard(self, msg: Msg) -> None:
         zone_id = NPC_FEED.parse(msg.subject)["zone_id"]
@@ -95,10 +95,10 @@ class Feeds:
                 else:
                     feed.sockets.discard(socket)
         elif feed.fold.wants_full and not wanted:
-            await self._ask(zone_id)
+            await self._ask(zone_id, feed.fold.seq)
 
-    async def _ask(self, zone_id: str) -> None:
-        await self._bus.publish(FEED_WANTED.of(zone_id=zone_id), FeedWanted().model_dump_json().encode())
+    async def _ask(self, zone_id: str, after: int | None) -> None:
+        await self._bus.publish(FEED_WANTED.of(zone_id=zone_id), FeedWanted(seq=after).model_dump_json().encode())
 
     async def _let_go(self, zone_id: str) -> None:
         feed = self._zones.pop(zone_id)

@@ -19,6 +19,11 @@ class Fold:
         self._npcs: dict[str, dict[str, Any]] = {}
         self._whole: list[bytes] = []
 
+    @property
+    def seq(self) -> int | None:
+        """The number that was heard last; None while there is none."""
+        return self._seq or None
+
     def hear(self, body: bytes) -> bool:
         """Take a message in; False where it is not the next one: a deposed leader's, or one before it is missing.
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from chassis.bus import Bus
 from chassis.refusals import UnavailableError
-from contracts.npcs import ENVIRONMENT, NPC_STATE, Environment
+from contracts.npcs import ENVIRONMENT, NPC_STATE, SOURCE, Environment, Source
 from prometheus_client import Counter
 
 from scheduler.ai_service.sayings import Saying
@@ -25,9 +25,10 @@ SAID = Counter("p2p_ai_service_sayings", "NPC states said on NATS for the AI ser
 class Telling:
     """Of one adapter."""
 
-    def __init__(self, bus: Bus, adapter: str) -> None:
+    def __init__(self, bus: Bus, adapter: Source) -> None:
         self._bus = bus
         self._said = SAID.labels(adapter)
+        self._headers = {SOURCE: adapter.value}
 
     async def tell(self, sayings: Iterable[Saying]) -> None:
         """Publish; UnavailableError when NATS is away, and then what was not said is said anew when it is back."""
@@ -39,9 +40,9 @@ class Telling:
             except ValueError:  # the two names are too long for a subject, and for whoever wants to hear of them
                 continue
             if count <= TRACED:
-                await self._bus.publish(subject, saying.body)
+                await self._bus.publish(subject, saying.body, headers=self._headers)
             else:
-                await self._bus.send(subject, saying.body, "", None)
+                await self._bus.send(subject, saying.body, "", dict(self._headers))
             self._said.inc()
             if count % SETTLED_EVERY == 0:
                 await self._bus.settle()
@@ -51,4 +52,4 @@ class Telling:
         for zone_id in zone_ids:
             if not self._bus.connected:
                 raise UnavailableError("The message bus is away.")
-            await self._bus.send(ENVIRONMENT.of(zone_id=zone_id), body, "", None)
+            await self._bus.send(ENVIRONMENT.of(zone_id=zone_id), body, "", dict(self._headers))

@@ -69,6 +69,11 @@ class ZoneComposition:
     def __len__(self) -> int:
         return len(self._npcs)
 
+    @property
+    def heard_at(self) -> float | None:
+        """When the AI world spoke of the zone last."""
+        return self._heard_at
+
     def check(self, npc_id: str, state: NpcState) -> None:
         """UnusableStateError where it contradicts its subject, is another's NPC, one too many, or unfit to be told."""
         if state.npc_id != npc_id or state.zone_id not in {None, self.zone_id}:

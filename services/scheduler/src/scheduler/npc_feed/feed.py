@@ -7,6 +7,7 @@ out as it comes, and what comes close behind it together; the rest when the zone
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Mapping
 from datetime import timedelta
 from itertools import count
 from typing import Protocol
@@ -16,12 +17,13 @@ from chassis import tracing
 from chassis.bus import Bus
 from chassis.clock import Clock
 from chassis.refusals import UnavailableError
-from contracts.npcs import FEED_WANTED, NPC_FEED
+from contracts.npcs import FEED_WANTED, NPC_FEED, FeedWanted
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from opentelemetry.trace import Span
 from prometheus_client import Counter as Metric
 from prometheus_client import Gauge
+from pydantic import ValidationError
 
 from scheduler.calendar import Tick
 from scheduler.npc_feed.cadence import first_number, turn
@@ -40,8 +42,6 @@ LOOK_EVERY_S = 1.0
 FULL_ON_WISH_EVERY_S = 1.0
 """Whoever comes later waits this long at most; a crowd that comes at once costs one message."""
 
-STALE_AFTER_TURNS = 2
-
 LET_GO_AFTER_S = 10.0
 """Whoever may not act, for its lease was renewed late, listens on; once it is renewed nothing was missed."""
 
@@ -50,6 +50,10 @@ TURNS_AT_ONCE = 16
 
 MESSAGES = Metric("p2p_npc_feed_messages", "Messages of the NPC feed.", ["kind"])
 BYTES = Metric("p2p_npc_feed_bytes", "Bytes of the NPC feed.")
+GAPS = Metric("p2p_npc_feed_gaps", "Numbers of the NPC feed that somebody has missed and asked about.")
+NPCS = Gauge("p2p_npc_feed_npcs", "NPCs that this scheduler tells of.")
+STALE = Gauge("p2p_npc_feed_zones_stale", "Zones of which the AI world has not spoken for two intervals.")
+SILENCE = Gauge("p2p_npc_feed_silence_seconds", "How long ago it spoke of the zone that it has been silent of longest.")
 ZONES = Gauge("p2p_npc_feed_zones", "Zones whose NPCs this scheduler tells; 0 where it does not lead.")
 
 
@@ -101,6 +105,11 @@ class Feed:
         self._tasks: set[asyncio.Task[None]] = set()
         bus.on_reconnect(self._reconnected)
 
+    @property
+    def zones(self) -> Mapping[str, Zone]:
+        """By id, those that are told; it changes under the caller's hands."""
+        return self._zones
+
     async def round(self) -> None:
         """Tell what is due, if this process leads."""
         term = self._leadership.term
@@ -126,8 +135,14 @@ class Feed:
                 zone.composition.want_full()
                 await self._tell(zone)
         told, self._told = self._told, Counter()
+        now = time.monotonic()
+        npcs = sum(len(zone.composition) for zone in self._zones.values())
+        heard = [zone.composition.heard_at for zone in self._zones.values()]
+        NPCS.set(npcs)
+        STALE.set(sum(zone.is_stale(now) for zone in self._zones.values()))
+        SILENCE.set(max((now - at for at in heard if at is not None), default=0.0))
         return (
-            f"{len(self._zones)} zones, {sum(len(zone.composition) for zone in self._zones.values())} NPCs: "
+            f"{len(self._zones)} zones, {npcs} NPCs: "
             f"{told['messages']} messages, {told['bytes']} bytes; {told['stale']} stale"
         )
 
@@ -138,6 +153,8 @@ class Feed:
         if self._term is None or self._leadership.term != self._term or zone is None:
             self._looked_at = float("-inf")  # perhaps its first session has just begun
             return
+        if zone.missed(_last_heard(msg.data)):
+            GAPS.inc()
         zone.composition.want_full()
         if zone_id in self._unrecalled:
             return  # told when what was said before is known, or at its turn
@@ -160,7 +177,8 @@ class Feed:
             self._numbered_in = term
         self._term = term
         self._looked_at = float("-inf")
-        ZONES.set(0)
+        for gauge in (ZONES, NPCS, STALE, SILENCE):
+            gauge.set(0)
 
     async def _look(self) -> None:
         """Follow the zones that are played now, and let the others go."""
@@ -279,19 +297,27 @@ class Feed:
         composition = zone.composition
         composition.forget_unheard(now - self._forgotten_after)
         full = composition.wants_full(now, self._full_every)
-        stale = composition.is_stale(now, STALE_AFTER_TURNS * zone.interval)
+        stale = zone.is_stale(now)
         self._told["stale"] += stale
         told = composition.compose(
-            lambda: next(zone.number), now, self._clock.now(), full=full, stale=stale, traceparent=traceparent
+            zone.next_number, now, self._clock.now(), full=full, stale=stale, traceparent=traceparent
         )
         for message in list(told):
             if self._leadership.term != self._term:  # the last moment to find out
                 return
+            zone.told_at = now
             await self._bus.publish(NPC_FEED.of(zone_id=composition.zone_id), message.body)
             MESSAGES.labels("full" if message.full else "delta").inc()
             BYTES.inc(len(message.body))
             self._told["messages"] += 1
             self._told["bytes"] += len(message.body)
+
+
+def _last_heard(wish: bytes) -> int | None:
+    try:
+        return FeedWanted.model_validate_json(wish).seq
+    except ValidationError:  # that it is wanted its subject says
+        return None
 
 
 def _link(span: Span, traceparents: list[str]) -> None:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import structlog
 from chassis import tracing
-from contracts.npcs import ENVIRONMENT, NPC_STATE, Environment, NpcState
+from contracts.npcs import ENVIRONMENT, NPC_STATE, SOURCE, Environment, NpcState, Source
 from nats.aio.msg import Msg
 from opentelemetry.trace import Span
 from prometheus_client import Counter
@@ -37,6 +37,10 @@ LINKS = 32
 OVERTAKEN = Counter(
     "p2p_npc_words_overtaken", "Messages of AI servers that a newer one on the same NPC took the place of."
 )
+
+WORDS = Counter("p2p_npc_words", "Messages of the AI world that were taken in.", ["source"])
+
+_ADAPTERS = frozenset({Source.HTTP, Source.REDIS})
 
 _URGENT = re.compile(rb'"urgent"\s*:\s*true')
 
@@ -131,6 +135,7 @@ class Hearing:
                 state = NpcState.model_validate_json(_bounded(msg.data))
                 zone.composition.check(npc_id, state)
                 zone.composition.recall(state, time.monotonic())
+            zone.sources.setdefault(_source_of(msg), time.monotonic())
 
 
 def _named(subject: str) -> tuple[str, str | None]:
@@ -158,6 +163,9 @@ def _take_in(zone: Zone, npc_id: str | None, msg: Msg) -> _Word:
         urgent = _learn(zone, npc_id, msg.data)
     except (ValidationError, UnusableStateError) as error:
         return _Word(unusable=_reason(error))
+    source = _source_of(msg)
+    zone.sources[source] = time.monotonic()
+    WORDS.labels(source).inc()
     traceparent = msg.headers.get(tracing.TRACEPARENT) if msg.headers else None
     if traceparent is not None and tracing.recording() and npc_id is not None:
         if len(zone.traces) < LINKS:
@@ -165,6 +173,11 @@ def _take_in(zone: Zone, npc_id: str | None, msg: Msg) -> _Word:
         if urgent and zone.urgent_trace is None:
             zone.urgent_trace = tracing.current_traceparent()
     return _Word(urgent)
+
+
+def _source_of(msg: Msg) -> Source:
+    named = msg.headers.get(SOURCE) if msg.headers else None
+    return Source(named) if named in _ADAPTERS else Source.NATS
 
 
 def _learn(zone: Zone, npc_id: str | None, body: bytes) -> bool:

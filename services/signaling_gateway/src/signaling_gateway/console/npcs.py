@@ -37,13 +37,13 @@ class Npcs:
         for zone_id in set(zones) - self._zones.keys():
             subscription = await self._bus.subscribe(NPC_FEED.of(zone_id=zone_id), self._hear)
             self._zones[zone_id] = (subscription, Fold())
-            await self._ask(zone_id)
+            await self._ask(zone_id, None)
 
     async def begin_anew(self) -> None:
         """What NATS told while it was away is not known."""
         for zone_id, (_, fold) in list(self._zones.items()):
             fold.forget()
-            await self._ask(zone_id)
+            await self._ask(zone_id, None)
 
     async def _hear(self, msg: Msg) -> None:
         zone_id = NPC_FEED.parse(msg.subject)["zone_id"]
@@ -59,7 +59,7 @@ class Npcs:
         if is_next:
             self._told.pop(zone_id, None)
         elif fold.wants_full and not wanted:
-            await self._ask(zone_id)
+            await self._ask(zone_id, fold.seq)
 
-    async def _ask(self, zone_id: str) -> None:
-        await self._bus.publish(FEED_WANTED.of(zone_id=zone_id), FeedWanted().model_dump_json().encode())
+    async def _ask(self, zone_id: str, after: int | None) -> None:
+        await self._bus.publish(FEED_WANTED.of(zone_id=zone_id), FeedWanted(seq=after).model_dump_json().encode())
