@@ -18,11 +18,13 @@ from services.scheduler.tests.ai_service.fake import (
     Answer,
     FakeAiService,
     broken,
+    compressed,
     elsewhere,
     fake_ai_service,
     garbage,
     hangs_up,
     html,
+    limited,
     never,
     ten_megabytes,
 )
@@ -125,7 +127,9 @@ async def trouble(service: FakeAiService, answer: Answer) -> AsyncIterator[None]
 
 
 @pytest.mark.parametrize(
-    "answer", [never, hangs_up, broken, html, ten_megabytes, elsewhere, garbage], ids=lambda answer: answer.__name__
+    "answer",
+    [never, hangs_up, broken, limited, html, compressed, ten_megabytes, elsewhere, garbage],
+    ids=lambda answer: answer.__name__,
 )
 async def test_the_feed_of_others_goes_on_and_the_scheduler_is_ready(
     suite: RunningSuite, service: FakeAiService, square: Square, answer: Answer

@@ -3,12 +3,15 @@
 import asyncio
 import json
 import signal
+import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import nats
 import pytest
+from contracts.streams import NPC
 from nats.aio.client import Client
 from testkit.clients import http_client
 from testkit.eventually import eventually
@@ -64,6 +67,17 @@ class Watcher:
             self.frames.append(await self._peer.hear_until("npc-state"))
 
     @property
+    def npcs(self) -> dict[str, float]:
+        """Where the NPCs are, by every message."""
+        known: dict[str, float] = {}
+        for frame in self.frames:
+            known = {} if frame["full"] else known
+            known |= {npc["npc_id"]: npc["x"] for npc in frame["npcs"]}
+            for npc_id in frame["removed"]:
+                known.pop(npc_id, None)
+        return known
+
+    @property
     def numbers(self) -> list[int]:
         return [frame["seq"] for frame in self.frames]
 
@@ -81,13 +95,70 @@ class Watcher:
         await eventually(lambda: self.x > before, within=15, of="another step of the wanderer")
 
 
+HOST_PROGRAM = """
+import asyncio, json, sys
+from contracts.hosts import RegisterHost
+from sdk import HostAgent
+
+async def heard(*said): ...
+
+async def main(url, zone):
+    who = {"host_id": f"host-{zone}", "player_id": "p", "player_name": "n", "region": zone}
+    machine = RegisterHost(**who, network_speed_mbps=1000, cpu_cores=8, memory_mb=16384)
+    async with HostAgent(url, machine, on_message=heard) as agent:
+        while await asyncio.to_thread(sys.stdin.readline):
+            print(json.dumps({npc_id: npc.x for npc_id, npc in agent.npcs(zone).items()}), flush=True)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+class HostProgram:
+    """A host in a process of its own."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+
+    async def npcs(self) -> dict[str, float]:
+        """Where it knows its zone's NPCs to be."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(b"?\n")
+        known: dict[str, float] = json.loads(await self.process.stdout.readline())
+        return known
+
+    async def knows(self, watcher: Watcher) -> bool:
+        """Whether it knows what a reader of every message knows: the wanderer may have walked on meanwhile."""
+        known, told = await self.npcs(), watcher.npcs
+        return (
+            known.keys() == told.keys()
+            and abs(known.pop("wanderer", 0) - told.pop("wanderer", 0)) < 100
+            and (known == told)
+        )
+
+
+@asynccontextmanager
+async def hosting_program(suite: RunningSuite, zone_id: str) -> AsyncIterator[HostProgram]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", HOST_PROGRAM, suite.gateways[0], zone_id, stdin=PIPE, stdout=PIPE
+    )
+    host = HostProgram(process)
+    try:
+        await host.npcs()  # it is there
+        yield host
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
 @asynccontextmanager
 async def watched(suite: RunningSuite, zone_id: str) -> AsyncIterator[tuple[Watcher, World]]:
     async with http_client(base_url=suite.gateways[0]) as api:
         zone = {**ZONE, "zone_id": zone_id, "map_name": zone_id, "regions": [zone_id]}
         assert (await api.post("/api/v1/zones/", json=zone)).status_code == 201
         host = {**HOST, "host_id": f"host-{zone_id}", "region": zone_id}
-        assert (await api.post("/api/v1/hosts/register", json=host)).status_code == 201
+        assert (await api.post("/api/v1/hosts/register", json=host)).is_success
     async with await dial(suite.gateways[0], f"watcher-{zone_id}") as peer:
         await peer.say("enter", zone_id=zone_id)
         await peer.hear_until("session-joined")
@@ -166,6 +237,38 @@ async def test_it_goes_on_while_a_server_is_away(suite: RunningSuite, server: st
             await watcher.sees_it_move()
         await watcher.sees_it_move()
         _never_goes_back(watcher)
+
+
+async def test_a_stream_that_an_operator_deletes_is_made_anew_and_missed_by_nobody(suite: RunningSuite) -> None:
+    client = await nats.connect(suite.nats)
+    async with watched(suite, "streamless") as (watcher, _):
+        await client.jetstream().delete_stream(NPC.name)
+        await watcher.sees_it_move()
+        await suite.kill(await _leader(suite))
+        await watcher.sees_it_move()
+        _never_goes_back(watcher)
+        kept = (await client.jetstream().stream_info(NPC.name)).config
+        assert (kept.subjects, kept.max_msgs_per_subject) == ([*NPC.subjects], NPC.max_per_subject)
+    await client.close()
+
+
+async def test_a_host_that_was_asleep_knows_what_everybody_knows(suite: RunningSuite) -> None:
+    async with hosting_program(suite, "bedroom") as host, watched(suite, "bedroom") as (watcher, _):
+        client = await nats.connect(suite.nats)
+        for npc_id in ("cat", "dog"):
+            await client.publish(f"p2p.npc.bedroom.{npc_id}", b'{"npc_id": "%s", "x": 1}' % npc_id.encode())
+        await eventually(lambda: watcher.npcs.keys() == {"wanderer", "cat", "dog"}, within=15, of="all three")
+        await eventually(lambda: host.knows(watcher), within=15, of="a host that knows as much")
+        host.process.send_signal(signal.SIGSTOP)
+        try:
+            await client.publish("p2p.npc.bedroom.cat", b'{"npc_id": "cat", "removed": true}')
+            await client.publish("p2p.npc.bedroom.dog", b'{"npc_id": "dog", "x": 7}')
+            await watcher.sees_it_move(times=8)
+        finally:
+            host.process.send_signal(signal.SIGCONT)
+        await eventually(lambda: host.knows(watcher), within=15, of="a host that knows as much again")
+        assert watcher.npcs.keys() == {"wanderer", "dog"}
+        await client.close()
 
 
 async def test_it_comes_back_by_itself_when_nats_was_away(suite: RunningSuite) -> None:

@@ -110,6 +110,17 @@ async def html(_request: web.BaseRequest) -> web.StreamResponse:
     return web.Response(body=b"<html>Welcome to nginx!</html>", content_type="application/json")
 
 
+async def limited(_request: web.BaseRequest) -> web.StreamResponse:
+    """Others have used its limit up, and for how long it does not say in seconds."""
+    headers = {"Retry-After": "Sat, 28 Nov 2026 00:00:00 GMT"}
+    return web.json_response({"detail": "Rate limit exceeded"}, status=429, headers=headers)
+
+
+async def compressed(_request: web.BaseRequest) -> web.StreamResponse:
+    """Claims to be what it is not, in a compression that nobody asked for."""
+    return web.Response(body=b"\x1f\x8bnot gzip", headers={"Content-Encoding": "gzip", "Content-Type": "image/png"})
+
+
 async def ten_megabytes(_request: web.BaseRequest) -> web.StreamResponse:
     return web.Response(body=b"[" + b"1," * 5_000_000 + b"1]", content_type="application/json")
 
