@@ -6,13 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import asyncpg
+import httpx
 import pytest
 from cli.spans import in_words
 from contracts.jobs import JobName
 from testkit.eventually import eventually
 from testkit.suites import running_suite
 
-from libs.cli.tests.terminal import p2p
+from libs.cli.tests.terminal import Terminal, p2p
 
 pytestmark = pytest.mark.servers
 
@@ -84,6 +86,41 @@ async def test_a_job_that_does_not_exist_is_answered_with_those_that_do(jobs):
         "error: there is no job 'session-healht'; did you mean session-health? "
         "All: session-health, session-cleanup, npc-feed\n"
     )
+
+
+async def test_a_job_that_fails_says_so_everywhere_until_it_is_done_again(suite, jobs):
+    await listed(jobs)
+    database = await asyncpg.connect(suite.postgres("session_manager"))
+    await database.execute("ALTER TABLE unwell_sessions RENAME TO mislaid")
+    try:
+        ran = jobs("run", "session-health")
+        assert ran.code == 1
+        assert ran.out.startswith("session-health is failed")
+        await eventually(lambda: _failing(suite) == (["session-health"], True, True), of="the failure, in each place")
+        assert "failed" in next(line for line in jobs().out.splitlines() if line.startswith("session-health"))
+    finally:
+        await database.execute("ALTER TABLE mislaid RENAME TO unwell_sessions")
+        await database.close()
+    assert jobs("run", "session-health").code == 0
+    await eventually(lambda: _failing(suite) == ([], False, False), of="nothing but good runs")
+
+
+def _failing(suite):
+    """As the dashboard, Prometheus and the scheduler's readiness say."""
+    gateway = suite.gateways[0]
+    dashboard = httpx.get(f"{gateway}/api/v1/monitoring/dashboard").json()
+    metrics = httpx.get(f"{gateway}/metrics").text
+    ready = httpx.get(f"{suite.http('scheduler-1')}/health/ready")
+    assert ready.status_code == 200
+    noted = any(note.startswith("session-health failed at ") for note in ready.json()["notes"])
+    return dashboard["jobs"]["failing"], 'p2p_job_failing{name="session-health"} 1.0' in metrics, noted
+
+
+def test_people_may_watch_and_leave(suite):
+    terminal = Terminal("jobs", "--watch", "--data-dir", suite.data_dir, width=100)
+    terminal.until("session-cleanup")
+    terminal.interrupt()
+    assert terminal.ended() == 0
 
 
 async def test_it_says_so_when_no_scheduler_answers(suite, jobs):

@@ -30,9 +30,10 @@ from scheduler.announcer import Announcer
 from scheduler.book import TickBook
 from scheduler.bucket import Bucket
 from scheduler.dispatch import Dispatch
+from scheduler.failing import Failing
 from scheduler.handlers import answer_jobs, hear_jobs, hear_what_is_played, hear_wishes
 from scheduler.leadership import Leadership, since_boot
-from scheduler.loops import asking, feeding, forgetting, leading, reading, ticking
+from scheduler.loops import asking, feeding, forgetting, leading, looking, reading, ticking
 from scheduler.npc_feed.feed import Feed
 from scheduler.npc_feed.played import PlayedZones
 from scheduler.npc_feed.standing import Standings
@@ -80,6 +81,8 @@ async def service(settings: Settings) -> AsyncIterator[None]:
         own = {JobName.NPC_FEED: feed.report}
         dispatch = Dispatch(calendar, leadership, TickBook(bucket), Announcer(bus), clock, own)
         overview = Overview(calendar, leadership, runs, clock)
+        failing = Failing(runs)
+        health.note(failing.note)
 
         responder = Responder(bus, NAME, release_of(NAME), instance=settings.instance)
         answer_jobs(responder, overview, dispatch, Standings(feed.zones, leadership, clock))
@@ -92,7 +95,7 @@ async def service(settings: Settings) -> AsyncIterator[None]:
 
         # Readiness does not depend on the AI service, and the lease is given up while its last answer is waited for.
         adapters = _adapters(settings, bus, bucket, leadership, PlayedLately(played, since_boot))
-        async with adapters, consumers, responder, leadership, running(*watched, forgetting(played)):
+        async with adapters, consumers, responder, leadership, running(*watched, forgetting(played), looking(failing)):
             await hear_wishes(bus, feed, dispatch)
             with health.serving():
                 yield

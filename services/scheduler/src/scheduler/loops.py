@@ -7,6 +7,7 @@ from chassis.loops import Loop
 from scheduler.ai_service.indexing import Indexing
 from scheduler.ai_service.polling import Polling
 from scheduler.dispatch import Dispatch
+from scheduler.failing import Failing
 from scheduler.leadership import Leadership
 from scheduler.lease import look_every
 from scheduler.npc_feed.feed import Feed
@@ -23,6 +24,9 @@ ASK_EVERY = timedelta(milliseconds=200)
 """Five NPCs a second when a zone's first player comes; how many in a minute, the budget says."""
 
 FORGET_EVERY = timedelta(minutes=10)
+
+LOOK_EVERY = timedelta(seconds=2)
+"""Three rows; whoever asks whether a job fails has waited for longer."""
 
 
 def feeding(feed: Feed) -> Loop:
@@ -43,6 +47,11 @@ def reading(indexing: Indexing, every: timedelta) -> Loop:
 def forgetting(played: PlayedZones) -> Loop:
     """Let go of sessions that are over."""
     return Loop("forget-sessions", FORGET_EVERY, played.forget)
+
+
+def looking(failing: Failing) -> Loop:
+    """See which jobs fail."""
+    return Loop("failing-jobs", LOOK_EVERY, failing.look)
 
 
 def leading(leadership: Leadership, lease: timedelta) -> Loop:

@@ -119,6 +119,28 @@ class FeedPart(Part):
     """At most 50, those that stand worst."""
 
 
+class JobPart(Message):
+    """A job of the calendar."""
+
+    name: JobName
+    next_due_at: AwareDatetime | None
+    last_finished_at: AwareDatetime | None
+    """None: it has not run yet."""
+    outcome: JobOutcome | None
+    duration_ms: float | None
+    detail: str | None
+
+
+class JobsPart(Part):
+    """The calendar, as the scheduler tells it."""
+
+    leader: str | None = None
+    """The scheduler that leads; null: nothing becomes due."""
+    failing: tuple[JobName, ...] = ()
+    """Whose last run failed."""
+    items: tuple[JobPart, ...] = ()
+
+
 class Dashboard(Message):
     """The whole suite on one page."""
 
@@ -129,6 +151,7 @@ class Dashboard(Message):
     signaling: SignalingPart
     joins: JoinsPart
     npc_feed: FeedPart
+    jobs: JobsPart
 
 
 def compose(counts: Counts, services: Mapping[str, int], sockets: SocketsSeen) -> Dashboard:
@@ -145,7 +168,8 @@ def compose(counts: Counts, services: Mapping[str, int], sockets: SocketsSeen) -
         ),
         signaling=sockets.signaling,
         joins=sockets.joins,
-        npc_feed=_feed(counts.jobs, counts.feeds),
+        npc_feed=_feed(counts.jobs),
+        jobs=_jobs(counts.jobs),
     )
 
 
@@ -161,6 +185,24 @@ def _feed(jobs: Jobs | None, feeds: FeedPage | None) -> FeedPart:
         totals=feeds.totals if feeds is not None else None,
         zones=feeds.items if feeds is not None else (),
     )
+
+
+def _jobs(jobs: Jobs | None) -> JobsPart:
+    if jobs is None:
+        return JobsPart(known=False)
+    items = tuple(
+        JobPart(
+            name=job.name,
+            next_due_at=job.next_due_at,
+            last_finished_at=job.last_finished_at,
+            outcome=job.last_outcome,
+            duration_ms=job.last_duration_ms,
+            detail=job.last_detail,
+        )
+        for job in jobs.items
+    )
+    failing = tuple(job.name for job in items if job.outcome is JobOutcome.FAILED)
+    return JobsPart(known=True, leader=jobs.leader, failing=failing, items=items)
 
 
 def _part(part: type[OwnersPart], total: Message | None) -> OwnersPart:

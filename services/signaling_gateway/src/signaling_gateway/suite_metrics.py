@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from chassis.metrics import exposition
+from contracts.jobs import JobOutcome
 from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -20,6 +21,11 @@ class SuiteTotals(Collector):
         for name, about, value in self._values():
             if value is not None:
                 yield GaugeMetricFamily(name, about, value=value)
+        if self._counts.jobs is not None:
+            failing = GaugeMetricFamily("p2p_job_failing", "1 for a job whose last run failed.", labels=["name"])
+            for job in self._counts.jobs.items:
+                failing.add_metric([job.name], job.last_outcome is JobOutcome.FAILED)
+            yield failing
 
     def _values(self) -> Iterator[tuple[str, str, float | None]]:
         counts = self._counts

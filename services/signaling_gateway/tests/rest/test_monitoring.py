@@ -8,7 +8,6 @@ import pytest_asyncio
 from chassis.bus import connect_bus
 from chassis.responder import Responder
 from contracts.jobs import LIST_JOBS, Jobs
-from contracts.npcs import LIST_FEEDS, FeedPage, ListFeeds
 from contracts.refusals import Code
 from contracts.subjects import Nothing
 from embedded.ports import free_port
@@ -75,17 +74,35 @@ async def test_the_dashboard_is_what_the_owners_count(fresh):
     }
 
 
-STANDING = {
-    "zone_id": "prontera",
-    "interval_s": 5.0,
-    "seq": 7,
-    "told_at": "2026-01-01T00:00:05Z",
-    "npcs": 50,
-    "stale": True,
-    "heard_at": "2026-01-01T00:00:00Z",
-    "sources": {"http": "2026-01-01T00:00:00Z"},
-    "gaps": 3,
-}
+def telling(owners, jobs):
+    """A scheduler that tells these jobs."""
+
+    async def list_jobs(_: Nothing) -> Jobs:
+        return jobs
+
+    scheduler = Responder(owners.bus, "scheduler", "1", instance="scheduler-1")
+    scheduler.answer(LIST_JOBS, list_jobs)
+    return scheduler
+
+
+async def test_a_job_that_fails_is_named_and_counted(fresh):
+    client, owners = fresh
+    never = {"interval_s": 5.0, "next_due_at": None, "last_due_at": None, "last_finished_at": None}
+    never |= {"last_outcome": None, "last_duration_ms": None, "last_detail": None}
+    failed = never | {"last_outcome": "failed", "last_detail": "ZeroDivisionError"}
+    items = [{"name": "session-health", **failed}, {"name": "session-cleanup", **never}]
+
+    async with telling(owners, Jobs.model_validate({"leader": "one", "items": items})), owners.answering(*OWNERS):
+        told = (await client.get("/api/v1/monitoring/dashboard")).json()["jobs"]
+        metrics = (await client.get("/metrics")).text
+
+    assert (told["known"], told["leader"], told["failing"]) == (True, "one", ["session-health"])
+    assert [(job["name"], job["outcome"], job["detail"]) for job in told["items"]] == [
+        ("session-health", "failed", "ZeroDivisionError"),
+        ("session-cleanup", None, None),
+    ]
+    assert 'p2p_job_failing{name="session-health"} 1.0' in metrics
+    assert 'p2p_job_failing{name="session-cleanup"} 0.0' in metrics
 
 
 async def test_the_npc_feed_is_as_its_job_reports(fresh):
@@ -95,19 +112,7 @@ async def test_the_npc_feed_is_as_its_job_reports(fresh):
     feed |= {"last_outcome": "done", "last_duration_ms": 3.0, "last_detail": "2 zones, 100 NPCs"}
     jobs = Jobs.model_validate({"leader": "scheduler-1", "items": [feed]})
 
-    async def list_jobs(_: Nothing) -> Jobs:
-        return jobs
-
-    async def list_feeds(question: ListFeeds) -> FeedPage:
-        assert question.worst_first
-        return FeedPage.model_validate(
-            {"items": [STANDING], "totals": {"zones": 2, "npcs": 100, "stale": 1, "gaps": 3}}
-        )
-
-    scheduler = Responder(owners.bus, "scheduler", "1", instance="scheduler-1")
-    scheduler.answer(LIST_JOBS, list_jobs)
-    scheduler.answer(LIST_FEEDS, list_feeds)
-    async with scheduler, owners.answering(*OWNERS):
+    async with telling(owners, jobs), owners.answering(*OWNERS):
         dashboard = (await client.get("/api/v1/monitoring/dashboard")).json()
 
     assert dashboard["npc_feed"] == {
@@ -126,14 +131,8 @@ async def test_without_a_scheduler_all_else_is_known(fresh):
         dashboard = (await client.get("/api/v1/monitoring/dashboard")).json()
         health = await client.get("/health")
 
-    assert dashboard["npc_feed"] == {
-        "known": False,
-        "last_reported_at": None,
-        "outcome": None,
-        "detail": None,
-        "totals": None,
-        "zones": [],
-    }
+    assert dashboard["npc_feed"] == {"known": False, "last_reported_at": None, "outcome": None, "detail": None}
+    assert dashboard["jobs"] == {"known": False, "leader": None, "failing": [], "items": []}
     assert dashboard["sessions"]["known"]
     assert health.status_code == 200
 

@@ -89,7 +89,7 @@ export class Suite {
     parts.words.textContent = `: ${words}`;
   }
 
-  #totals({ hosts, zones, sessions, signaling, npc_feed: feed }) {
+  #totals({ hosts, zones, sessions, signaling, npc_feed: feed, jobs }) {
     const unknown = "not known";
     const figure = (id, label, part, value, note, tone) =>
       this.#figures.show(id, label, part.known ? value : "–", part.known ? note : unknown, part.known ? tone : "warn");
@@ -100,6 +100,9 @@ export class Suite {
     figure("latency", "Latency", sessions, ms(sessions.average_latency_ms), "mean of sessions");
     figure("zones", "Zones enabled", zones, whole(zones.enabled), `of ${whole(zones.total)}`);
     this.#figures.show("sockets", "Sockets", whole(signaling.active_connections), `in ${whole(signaling.active_sessions)} rooms`);
+    const failing = jobs.failing.join(", ");
+    const calendar = !jobs.leader ? "nobody leads" : failing ? "failed" : "on time";
+    figure("jobs", "Jobs", jobs, calendar, failing || (jobs.leader ?? ""), calendar === "on time" ? "" : "bad");
     const told = feed.last_reported_at ? [ago(feed.last_reported_at), " ago"] : ["not yet"];
     figure("feed", "NPC feed", feed, OUTCOMES[feed.outcome] ?? "–", "", feed.outcome === "failed" ? "bad" : "");
     byId("figures").querySelector("[data-figure=feed] small").replaceChildren(...(feed.known ? told : [unknown]));
