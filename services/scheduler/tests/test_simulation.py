@@ -85,3 +85,20 @@ def test_whatever_goes_wrong_each_due_time_takes_effect_once(first: int):
 def test_clocks_that_are_wrong_by_more_than_an_interval_make_nothing_run_twice():
     for seed in range(AT_ONCE):
         _try(seed, WRONG_BY_S, _check_once)
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+def test_a_leader_s_clock_that_jumps_an_hour_and_is_put_right_costs_no_later_due_time(hours: int):
+    for seed in range(AT_ONCE):
+        with capture_logs(), closing(World(seed, schedulers=2, skew_s=0)) as world:
+            world.rest(TAKEOVER_S)
+            for skew in (timedelta(hours=hours), timedelta(0)):
+                for leader in world.leaders:
+                    leader.skew = skew
+                world.rest(TAKEOVER_S + seed % 7)
+            for process in world.processes:
+                process.skew = timedelta(0)
+            world.calms.clear()
+            world.rest(2 * TAKEOVER_S + 5)
+            _check_once(world)
+            _check_none_missing(world)

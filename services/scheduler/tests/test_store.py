@@ -62,3 +62,10 @@ async def test_a_fact_told_twice_is_kept_once(runs: RunStore):
     await runs.keep(run)
     await runs.keep(run)
     assert len(await runs.last()) == 1
+
+
+async def test_a_run_told_by_a_clock_an_hour_ahead_gives_way_to_the_next(runs: RunStore):
+    now = datetime.now(UTC)
+    await runs.keep(fact(now + timedelta(hours=1), timedelta(seconds=1)))
+    await runs.keep(fact(now, timedelta(seconds=1)))
+    assert (await runs.last())[HEALTH].due_at == now

@@ -173,7 +173,8 @@ class Process:
         self.world = world
         self.awake_at = 0.0
         self.dead = False
-        self._skew = timedelta(seconds=skew_s)
+        self.skew = timedelta(seconds=skew_s)
+        """By how much its wall clock is wrong."""
         self._booted = world.random.uniform(-1e6, 0)
         self._pace = 1 + world.random.uniform(-DRIFT, DRIFT) / 2
         self.leadership = Leadership(self, name, LEASE, self._since_boot)
@@ -183,7 +184,7 @@ class Process:
         self._strands = [Strand(self, self.leadership.keep, looks_s), Strand(self, dispatch.tick, TICK_EVERY_S)]
 
     def now(self) -> datetime:
-        return NOON + timedelta(seconds=self.world.now) + self._skew
+        return NOON + timedelta(seconds=self.world.now) + self.skew
 
     def _since_boot(self) -> float:
         return (self.world.now - self._booted) * self._pace

@@ -6,6 +6,7 @@ from datetime import datetime
 from chassis.database import Database
 from contracts.jobs import JobFact, JobName, JobOutcome
 
+# A due time far ahead was told by a clock that was wrong.
 _KEEP = """
 INSERT INTO job_runs AS known (job, due_at, finished_at, outcome, duration_ms, detail)
 VALUES ($1, $2, $3, $4, $5, $6)
@@ -13,6 +14,7 @@ ON CONFLICT (job) DO UPDATE
 SET due_at = excluded.due_at, finished_at = excluded.finished_at, outcome = excluded.outcome,
     duration_ms = excluded.duration_ms, detail = excluded.detail
 WHERE (excluded.due_at, excluded.finished_at) > (known.due_at, known.finished_at)
+    OR known.due_at > now() + interval '1 minute' AND excluded.due_at <= now() + interval '1 minute'
 """
 _ALL = "SELECT job, due_at, finished_at, outcome, duration_ms, detail FROM job_runs"
 

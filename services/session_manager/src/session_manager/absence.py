@@ -50,7 +50,7 @@ class Absence:
         """The socket of a seat is there."""
         if fact.session_id is not None:
             await self._presence.entered(fact, self._clock.now())
-            await self._active((fact.session_id,), fact.occurred_at)
+            await self._active((fact.session_id,))
 
     async def disconnected(self, fact: PeerPresence) -> None:
         """The socket of a seat is gone: its grace begins, or is over at once where nobody will come back."""
@@ -63,7 +63,7 @@ class Absence:
         """A gateway lives, and so do these of its sessions."""
         await self._presence.heard(fact.gateway_id, self._clock.now())
         if fact.session_ids:
-            await self._active(fact.session_ids, fact.occurred_at)
+            await self._active(fact.session_ids)
 
     async def give_up_seats(self) -> int:
         """Free the seats of players who were absent for too long; give how many."""
@@ -99,5 +99,6 @@ class Absence:
         await self._presence.forget_gateways(unheard_by)
         return given_up
 
-    async def _active(self, session_ids: tuple[str, ...], at: datetime) -> None:
-        await self._sessions.touch(session_ids, min(at, self._clock.now()))
+    async def _active(self, session_ids: tuple[str, ...]) -> None:
+        """Active when it is heard of: a gateway's clock may be wrong, and who is told late lives a little longer."""
+        await self._sessions.touch(session_ids, self._clock.now())

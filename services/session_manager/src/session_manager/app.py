@@ -6,7 +6,6 @@ from datetime import timedelta
 from importlib.resources import files
 
 from chassis.bus import connect_bus
-from chassis.clock import SystemClock
 from chassis.database import open_database
 from chassis.events import Consumers
 from chassis.health import serve_health
@@ -25,6 +24,7 @@ from session_manager.lifecycle import Lifecycle
 from session_manager.returning import Returning
 from session_manager.seating import Seating
 from session_manager.settings import Settings
+from session_manager.shared_clock import SharedClock
 from session_manager.store.claims import ClaimStore
 from session_manager.store.fallback import FallbackStore
 from session_manager.store.health import HealthStore
@@ -55,7 +55,7 @@ async def service(settings: Settings) -> AsyncIterator[None]:
         ) as database,
     ):
         await declare_streams(bus)
-        clock, place_within = SystemClock(), timedelta(seconds=settings.place_within_s)
+        clock, place_within = await SharedClock.read(database), timedelta(seconds=settings.place_within_s)
         seats, sessions, presence = SeatStore(database), SessionStore(database), PresenceStore(database)
         zones, policies = ZoneManager(bus, place_within), ZonePolicies(PolicyStore(database))
         counts_for = timedelta(seconds=settings.report_counts_for_s)
@@ -108,11 +108,12 @@ async def service(settings: Settings) -> AsyncIterator[None]:
         handlers.hear_gateways(consumers, absence, health_store)
         handlers.hear_ticks(consumers, jobs)
 
-        seat_loop, forget_loop = loops.give_up_seats(absence), loops.forget_answers(database)
+        seat_loop = loops.give_up_seats(absence)
+        other_loops = loops.forget_answers(database), loops.keep_time(clock)
         health.watch("nats", lambda: bus.connected)
         health.watch("postgres", database.ping)
         health.watch_loop(seat_loop)
-        async with OutboxRelay(database, bus), consumers, responder, running(seat_loop, forget_loop):
+        async with OutboxRelay(database, bus), consumers, responder, running(seat_loop, *other_loops):
             await fallback.leave_closed()  # what was switched off while nobody ran
             with health.serving():
                 yield

@@ -7,12 +7,16 @@ from chassis.idempotency import forget_old_answers
 from chassis.loops import Loop
 
 from session_manager.absence import Absence
+from session_manager.shared_clock import SharedClock
 
 GIVE_UP_SEATS_EVERY = timedelta(seconds=1)
 """A seat's grace is told in seconds."""
 
 FORGET_EVERY = timedelta(hours=1)
 """Answers are kept for a day; an hour more or less of them is a few megabytes."""
+
+KEEP_TIME_EVERY = timedelta(seconds=10)
+"""Quartz strays by a millisecond meanwhile."""
 
 
 def give_up_seats(absence: Absence) -> Loop:
@@ -21,3 +25,7 @@ def give_up_seats(absence: Absence) -> Loop:
 
 def forget_answers(database: Database) -> Loop:
     return Loop("forget-answers", FORGET_EVERY, lambda: forget_old_answers(database))
+
+
+def keep_time(clock: SharedClock) -> Loop:
+    return Loop("keep-time", KEEP_TIME_EVERY, clock.look)
