@@ -82,6 +82,7 @@ async def service(settings: Settings) -> AsyncIterator[None]:
             turnstile=turnstile,
             warp_upgrade_after=timedelta(seconds=settings.warp_upgrade_delay_s),
             warp_stays=max(settings.drain - STOPPING, timedelta(0)),
+            answer_within=timedelta(seconds=settings.answer_within_s),
         ) as signaling,
     ):
         health.watch("nats", lambda: bus.connected)

@@ -79,7 +79,7 @@ class Inbox:
             return
         receiver = self._relay.receiver_here(peer_id, session_id)
         if receiver is not None:
-            receiver.wire.write(msg.data)
+            self._relay.hand_over(receiver, msg.data)
             return
         peer = self._connections.of(peer_id)
         if peer is not None and (peer.standing.host_id is not None or peer.unidentified):
@@ -90,7 +90,7 @@ class Inbox:
     async def _hand_over(self, msg: Msg, peer_id: str, session_id: str) -> None:
         receiver = self._relay.receiver_here(peer_id, session_id)
         if receiver is not None:
-            receiver.wire.write(msg.data)
+            self._relay.hand_over(receiver, msg.data)
         else:
             await self._answer(msg)
 

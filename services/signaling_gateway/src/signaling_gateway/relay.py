@@ -22,6 +22,7 @@ from signaling_gateway.mailbox import Letter, Mailbox
 from signaling_gateway.presence import Mark, Presence
 from signaling_gateway.room import Room
 from signaling_gateway.rooms import Rooms
+from signaling_gateway.unanswered import Unanswered
 
 LOOK_AGAIN_AFTER_S = 1.0
 """How often at most Redis is asked who is in a room because somebody signals a peer that we do not know."""
@@ -44,6 +45,7 @@ class Relay:
         presence: Presence,
         mailbox: Mailbox,
         errands: Errands,
+        unanswered: Unanswered,
     ) -> None:
         self._bus = bus
         self._gateway_id = gateway_id
@@ -52,6 +54,7 @@ class Relay:
         self._presence = presence
         self._mailbox = mailbox
         self._errands = errands
+        self._unanswered = unanswered
         self.relayed = 0
 
     async def carry(self, sender: Connection, carry: Carry) -> None:
@@ -59,6 +62,8 @@ class Relay:
         room = self._rooms.get(carry.place.session_id)
         if room is None:
             raise undelivered(carry.signal.type, carry.signal.to)
+        if carry.signal.type == "offer" and carry.to == carry.place.host_peer_id:
+            self._unanswered.offered(sender.peer_id, carry.place.session_id, carry.to)
         receiver = room.receiver(carry.to) or await self._look_again(room, carry.to)
         self.relayed += 1
         if receiver is None:
@@ -73,7 +78,7 @@ class Relay:
             traceparent=tracing.current_traceparent() if tracing.recording() else None,
         )
         if isinstance(receiver, Connection):
-            receiver.wire.write(frame)
+            self.hand_over(receiver, frame)
         else:
             await self.send(
                 receiver.gateway_id,
@@ -100,6 +105,11 @@ class Relay:
                 await self._bus.send(subject, frame, bounce, headers)
         except UnavailableError as error:
             raise undelivered(kind, to, Code.UNAVAILABLE) from error
+
+    def hand_over(self, receiver: Connection, frame: bytes) -> None:
+        """Give a signal to a socket here."""
+        self._unanswered.received(receiver.peer_id, frame)
+        receiver.wire.write(frame)
 
     def receiver_here(self, peer_id: str, session_id: str) -> Connection | None:
         """The socket that may take what another gateway sends: the peer's, in this session or hosting it."""

@@ -131,6 +131,9 @@ class Settings(RedisSettings, ServiceSettings):
     jaeger_url: WebAddress | None = shared("JAEGER_URL", default=None)
     """Where people look at traces in Jaeger: the console links there."""
 
+    answer_within_s: float = Field(default=30, gt=0)
+    """A host that has not answered a player's offers for this long serves that player badly; p2p.js offers twice."""
+
     warp_upgrade_delay_s: float = 0.3
     """The shipped game client loses its first event when its upgrade is answered within 100 ms; thrice that is safe."""
 

@@ -1,5 +1,6 @@
 """Signaling, put together: what `app.py` runs beside the REST half."""
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ from signaling_gateway.probing import Probing
 from signaling_gateway.relay import Relay
 from signaling_gateway.rooms import Rooms
 from signaling_gateway.sockets import Sockets
+from signaling_gateway.unanswered import Unanswered
 from signaling_gateway.upkeep import Upkeep
 
 LOOK_AFTER_FEEDS_EVERY = timedelta(seconds=2)
@@ -75,13 +77,14 @@ async def open_signaling(
     turnstile: Turnstile,
     warp_upgrade_after: timedelta,
     warp_stays: timedelta,
+    answer_within: timedelta,
 ) -> AsyncIterator[Signaling]:
     """Hear other gateways and the owners' facts, and keep true what was told, until the block ends."""
     gateway_id = f"gw-{new_event_id().replace('-', '')}"
     connections, entrance = Connections(), access.entrance(bus, SystemClock())
     presence = Presence(redis, gateway_id)
     mailbox = Mailbox(redis)
-    funnel = Funnel()
+    funnel, unanswered = Funnel(), Unanswered(answer_within, time.monotonic)
     async with (
         announcing(bus, gateway_id, SystemClock()) as announcer,
         telling(bus) as neighbours,
@@ -97,6 +100,7 @@ async def open_signaling(
             presence=presence,
             mailbox=mailbox,
             errands=errands,
+            unanswered=unanswered,
         )
         hosting = Hosting(bus=bus, connections=connections, rooms=rooms, presence=presence, announcer=announcer)
         attendance = Attendance(
@@ -133,6 +137,7 @@ async def open_signaling(
             attendance=attendance,
             announcer=announcer,
             figures=figures,
+            unanswered=unanswered,
         )
         feeds, probing = Feeds(bus), Probing(bus, connections)
         loops = [*upkeep.loops(), Loop("feeds", LOOK_AFTER_FEEDS_EVERY, feeds.look_after)]
@@ -149,6 +154,7 @@ async def open_signaling(
             funnel=funnel,
             feeds=feeds,
             probing=probing,
+            unanswered=unanswered,
             sampling=sampling,
             warp_upgrade_after=warp_upgrade_after,
         )

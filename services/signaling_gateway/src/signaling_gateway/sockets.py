@@ -44,6 +44,7 @@ from signaling_gateway.limits.flow import Excess, Flow
 from signaling_gateway.limits.turnstile import MESSAGES, Turnstile
 from signaling_gateway.probing import Probing
 from signaling_gateway.relay import Relay
+from signaling_gateway.unanswered import Unanswered
 from signaling_gateway.warp import USER_AGENT, WarpWire, from_warp, speaks_warp
 from signaling_gateway.wire import WIRE, Wire
 
@@ -87,6 +88,7 @@ class Sockets:
         funnel: Funnel,
         feeds: Feeds,
         probing: Probing,
+        unanswered: Unanswered,
         sampling: Sampling,
         warp_upgrade_after: timedelta,
     ) -> None:
@@ -99,6 +101,7 @@ class Sockets:
         self._funnel = funnel
         self._feeds = feeds
         self._probing = probing
+        self._unanswered = unanswered
         self._sampling = sampling
         self._warp_upgrade_after = warp_upgrade_after
         self._draining = False
@@ -303,6 +306,7 @@ class Sockets:
             evict()
 
     def _report(self, connection: Connection, deed: Report) -> None:
+        self._unanswered.settled(connection.peer_id)
         if deed.place.is_session:
             self._announcer.ice_reported(deed.place.session_id, connection.peer_id, deed.result)
         if connection.standing.host_id is None:  # a host's word on the same connection would count it twice

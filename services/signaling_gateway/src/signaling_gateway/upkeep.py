@@ -9,7 +9,8 @@ import structlog
 from chassis.bus import Bus
 from chassis.loops import Loop
 from chassis.refusals import DeadlineExceededError, ServiceError, UnavailableError
-from contracts.gateway import ALIVE
+from contracts.frames import IceResult
+from contracts.gateway import ALIVE, IceState
 
 from signaling_gateway.announcer import Announcer
 from signaling_gateway.attendance import Attendance
@@ -19,6 +20,7 @@ from signaling_gateway.hosting import Hosting
 from signaling_gateway.presence import ENTRY_LIVES, GATEWAY_LIVES, HOST, PLAYER, Listing, Mark, Presence
 from signaling_gateway.room import Room
 from signaling_gateway.rooms import Rooms
+from signaling_gateway.unanswered import Unanswered
 
 log = structlog.stdlib.get_logger()
 
@@ -53,6 +55,7 @@ class Upkeep:
         attendance: Attendance,
         announcer: Announcer,
         figures: Figures,
+        unanswered: Unanswered,
     ) -> None:
         self._bus = bus
         self._connections = connections
@@ -62,6 +65,7 @@ class Upkeep:
         self._attendance = attendance
         self._announcer = announcer
         self._figures = figures
+        self._unanswered = unanswered
         self._slice = 0
         self._silent: set[str] = set()
         """Gateways that did not answer in the last round; in the second they are dead."""
@@ -73,6 +77,7 @@ class Upkeep:
             Loop("gateway-watch", timedelta(seconds=2), self.watch_gateways),
             Loop("sessions-active", timedelta(seconds=10), self.tell_active),
             Loop("identification", timedelta(seconds=2), self.identify),
+            Loop("unanswered", timedelta(seconds=1), self.tell_unanswered),
         )
 
     async def beat(self) -> None:
@@ -146,6 +151,15 @@ class Upkeep:
             await self._hosting.identify(connection)
             if connection.unidentified:
                 return
+
+    async def tell_unanswered(self) -> None:
+        """Say of players whose host does not answer that they have no connection."""
+        for offer, waited in self._unanswered.overdue():
+            connection = self._connections.of(offer.peer_id)
+            place = None if connection is None else connection.standing.place
+            if place is not None and (place.session_id, place.host_peer_id) == (offer.session_id, offer.to):
+                outcome = IceResult(to=offer.to, state=IceState.FAILED, elapsed_ms=waited / timedelta(milliseconds=1))
+                self._announcer.ice_reported(offer.session_id, offer.peer_id, outcome)
 
     async def _reconciled(self, room: Room) -> Listing:
         as_of = room.changes

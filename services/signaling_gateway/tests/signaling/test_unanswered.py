@@ -1,0 +1,96 @@
+"""A player whose host does not answer has no connection, whether the player says so or not."""
+
+from datetime import timedelta
+
+import pytest
+import pytest_asyncio
+from contracts.gateway import IceState
+from signaling_gateway.unanswered import Offer, Unanswered
+from testkit.eventually import eventually
+
+from services.signaling_gateway.tests.signaling.client import dial, joined, leaving
+from services.signaling_gateway.tests.signaling.gateways import gateway
+
+WITHIN = timedelta(seconds=30)
+
+
+class Time:
+    """Seconds, in the test's hand."""
+
+    def __init__(self):
+        self.seconds = 0.0
+
+    def __call__(self):
+        return self.seconds
+
+
+@pytest.fixture
+def time():
+    return Time()
+
+
+@pytest.fixture
+def unanswered(time):
+    return Unanswered(WITHIN, time)
+
+
+def test_an_offer_is_overdue_once_and_its_repeats_do_not_put_that_off(unanswered, time):
+    for _ in range(4):
+        unanswered.offered("ann", "session-1", "host")
+        assert list(unanswered.overdue()) == []
+        time.seconds += 7.5
+    assert list(unanswered.overdue()) == [(Offer("ann", "session-1", "host", 0.0), WITHIN)]
+    assert list(unanswered.overdue()) == []
+
+
+@pytest.mark.parametrize(
+    "happens",
+    [
+        lambda waiting: waiting.received("ann", b'{"type":"answer","from":"host","sdp":"v=0"}'),
+        lambda waiting: waiting.settled("ann"),
+        lambda waiting: waiting.offered("ann", "session-1", "another-host"),
+        lambda waiting: waiting.offered("ann", "session-2", "host"),
+    ],
+)
+def test_an_answer_a_word_of_the_player_and_another_host_end_the_wait(unanswered, time, happens):
+    unanswered.offered("ann", "session-1", "host")
+    time.seconds += 29
+    happens(unanswered)
+    time.seconds += 1
+    assert list(unanswered.overdue()) == []
+
+
+def test_other_frames_do_not_end_it(unanswered, time):
+    unanswered.offered("ann", "session-1", "host")
+    unanswered.received("ann", b'{"type":"ice-candidate","from":"host"}')
+    unanswered.received("bob", b'{"type":"answer","from":"host"}')
+    time.seconds += 30
+    assert len(list(unanswered.overdue())) == 1
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def impatient(servers, owners):
+    async with gateway(servers, answer_within_s=2) as url:
+        yield url
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("hosts_are", ["here", "there"])
+async def test_session_manager_hears_of_who_waits_in_vain_and_of_no_other(
+    impatient, there, owners, number, name, hosts_are
+):
+    owners.add_host(f"host-{number}")
+    session = owners.add_session(number, f"host-{number}")
+    host = await dial(impatient if hosts_are == "here" else there, f"host-{number}")
+    await host.hear("session-assigned")
+    ann, bob = await joined(impatient, name("ann"), session), await joined(impatient, name("bob"), session)
+    async with leaving(host, ann, bob):
+        await ann.say("offer", to=f"host-{number}", sdp="v=0")
+        await host.hear_until("offer")
+        await host.say("answer", to=name("ann"), sdp="v=0", session_id=session)
+        await ann.hear_until("answer")
+        await bob.say("offer", to=f"host-{number}", sdp="v=0")
+        [told] = await eventually(lambda: owners.ice_of(name("bob")))
+        assert (told.session_id, told.to, told.state) == (session, f"host-{number}", IceState.FAILED)
+        assert told.elapsed_ms >= 2000
+        assert owners.ice_of(name("ann")) == []
