@@ -28,6 +28,7 @@ from contracts.subjects import Nothing, Rpc
 from scheduler.app import service
 from scheduler.settings import Settings
 from testkit.eventually import eventually
+from testkit.patience import patient
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 HEALTH = JobName.SESSION_HEALTH
@@ -134,7 +135,7 @@ async def test_runs_outlive_a_restart(bus: Bus, settings: Settings):
 
 @pytest.mark.usefixtures("scheduler")
 async def test_it_serves_exactly_what_its_contract_publishes(bus: Bus):
-    described = json.loads((await bus.request("$SRV.INFO.scheduler", b"", timeout_s=5)).data)
+    described = json.loads((await bus.request("$SRV.INFO.scheduler", b"", timeout_s=patient(5))).data)
     ours = (*vars(jobs).values(), *vars(npcs).values())
     published = [rpc.subject for rpc in ours if isinstance(rpc, Rpc)]
     assert sorted(endpoint["subject"] for endpoint in described["endpoints"]) == sorted(published)

@@ -168,7 +168,7 @@ def compose(counts: Counts, services: Mapping[str, int], sockets: SocketsSeen) -
         ),
         signaling=sockets.signaling,
         joins=sockets.joins,
-        npc_feed=_feed(counts.jobs),
+        npc_feed=_feed(counts.jobs, counts.feeds),
         jobs=_jobs(counts.jobs),
     )
 

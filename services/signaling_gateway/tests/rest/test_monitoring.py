@@ -8,6 +8,7 @@ import pytest_asyncio
 from chassis.bus import connect_bus
 from chassis.responder import Responder
 from contracts.jobs import LIST_JOBS, Jobs
+from contracts.npcs import LIST_FEEDS, FeedPage, ListFeeds
 from contracts.refusals import Code
 from contracts.subjects import Nothing
 from embedded.ports import free_port
@@ -74,14 +75,34 @@ async def test_the_dashboard_is_what_the_owners_count(fresh):
     }
 
 
+STANDING = {
+    "zone_id": "prontera",
+    "interval_s": 5.0,
+    "seq": 7,
+    "told_at": "2026-01-01T00:00:05Z",
+    "npcs": 50,
+    "stale": True,
+    "heard_at": "2026-01-01T00:00:00Z",
+    "sources": {"http": "2026-01-01T00:00:00Z"},
+    "gaps": 3,
+}
+
+
 def telling(owners, jobs):
-    """A scheduler that tells these jobs."""
+    """A scheduler that tells these jobs, and of one feed."""
 
     async def list_jobs(_: Nothing) -> Jobs:
         return jobs
 
+    async def list_feeds(question: ListFeeds) -> FeedPage:
+        assert question.worst_first
+        return FeedPage.model_validate(
+            {"items": [STANDING], "totals": {"zones": 2, "npcs": 100, "stale": 1, "gaps": 3}}
+        )
+
     scheduler = Responder(owners.bus, "scheduler", "1", instance="scheduler-1")
     scheduler.answer(LIST_JOBS, list_jobs)
+    scheduler.answer(LIST_FEEDS, list_feeds)
     return scheduler
 
 
@@ -131,7 +152,14 @@ async def test_without_a_scheduler_all_else_is_known(fresh):
         dashboard = (await client.get("/api/v1/monitoring/dashboard")).json()
         health = await client.get("/health")
 
-    assert dashboard["npc_feed"] == {"known": False, "last_reported_at": None, "outcome": None, "detail": None}
+    assert dashboard["npc_feed"] == {
+        "known": False,
+        "last_reported_at": None,
+        "outcome": None,
+        "detail": None,
+        "totals": None,
+        "zones": [],
+    }
     assert dashboard["jobs"] == {"known": False, "leader": None, "failing": [], "items": []}
     assert dashboard["sessions"]["known"]
     assert health.status_code == 200

@@ -102,7 +102,26 @@ ANSWERS: Mapping[str, Any] = {
         "system": {"postgres": "healthy", "redis": "healthy", "nats": "healthy", "services": {"host_registry": 2}},
         "signaling": {"active_connections": 42, "active_sessions": 7},
         "joins": {"begun": 60, "direct": 51, "relayed": 6, "failed": 3, "p50_ms": 180, "p95_ms": 900},
-        "npc_feed": {"known": True, "last_reported_at": "2026-11-22T21:00:00Z", "outcome": "done", "detail": "3 zones"},
+        "npc_feed": {
+            "known": True,
+            "last_reported_at": "2026-11-22T21:00:00Z",
+            "outcome": "done",
+            "detail": "3 zones",
+            "totals": {"zones": 1, "npcs": 50, "stale": 0, "gaps": 1},
+            "zones": [
+                {
+                    "zone_id": "prontera",
+                    "interval_s": 5.0,
+                    "seq": 1048577,
+                    "told_at": "2026-11-22T21:00:00Z",
+                    "npcs": 50,
+                    "stale": False,
+                    "heard_at": "2026-11-22T20:59:59Z",
+                    "sources": {"nats": "2026-11-22T20:59:59Z"},
+                    "gaps": 1,
+                }
+            ],
+        },
         "jobs": {
             "known": True,
             "leader": "scheduler-1",
