@@ -137,10 +137,14 @@ class StandIn:
         return web.json_response(_host(host))
 
     async def _drain(self, request: web.Request) -> web.Response:
+        if (await request.json())["run_id"] != self.hosts[request.match_info["host_id"]]["run_id"]:
+            return _problem(409, "conflict")
         self.drained.append(request.match_info["host_id"])
         return web.json_response(_host(self.hosts[request.match_info["host_id"]]))
 
     async def _unregister(self, request: web.Request) -> web.Response:
+        if request.query["run_id"] != self.hosts[request.match_info["host_id"]]["run_id"]:
+            return _problem(409, "conflict")
         del self.hosts[request.match_info["host_id"]]
         return web.Response(status=204)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aiortc import RTCIceTransport
 from contracts.hosts import Heartbeat, RegisterHost
-from sdk import HostAgent, OnClose, PlayerConnected, PlayerGone, SignalingLost
+from sdk import HostAgent, OnClose, PlayerConnected, PlayerGone, ReplacedError, SignalingLost
 from testkit.eventually import eventually
 from testkit.patience import patient, within
 
@@ -223,6 +223,20 @@ async def test_closing_may_unregister(stand_in):
     async with agent_for(stand_in, on_close=OnClose.UNREGISTER):
         assert "host-1" in stand_in.hosts
     assert stand_in.hosts == {}
+
+
+@pytest.mark.parametrize("on_close", [OnClose.UNREGISTER, OnClose.DRAIN])
+@pytest.mark.parametrize("it_knows", [True, False])
+async def test_a_host_that_was_replaced_has_nothing_left_to_say(stand_in, on_close, it_knows):
+    async with agent_for(stand_in, on_close=on_close) as first:
+        if it_knows:
+            await stand_in.close("host-1", 4001)
+            with pytest.raises(ReplacedError):
+                await first.until_stopped()
+        else:  # its successor has registered, and is not connected yet
+            stand_in.hosts["host-1"] = stand_in.hosts["host-1"] | {"run_id": "of another"}
+    assert [*stand_in.hosts] == ["host-1"]
+    assert stand_in.drained == []
 
 
 async def next_of(kind, events):

@@ -33,7 +33,7 @@ async def populate(world: World, count: int) -> None:
         if chance.random() < 0.2:
             await world.tell_session(session_fact(f"s{number}", host_id=name, players=chance.choice([3, 10])))
         if chance.random() < 0.1:
-            await world.registration.drain(name)
+            await world.drain(name)
         if chance.random() < 0.1:
             await world.registration.change(ChangeHost(host_id=name, status=HostStatus.BUSY))
 
@@ -174,7 +174,7 @@ async def test_counts_stay_true_through_everything_that_happens_to_hosts(world: 
     await populate(world, 60)
     await world.wait(20 * SECOND)
     await asyncio.gather(*(world.beat(f"host-{number}", latency_ms=5.0) for number in range(0, 60, 2)))
-    await world.registration.delete("host-4")
+    await world.delete("host-4")
     await world.wait(25 * SECOND)
     hosts = await all_pages(world)
     online = [host for host in hosts if host.status is HostStatus.ONLINE]

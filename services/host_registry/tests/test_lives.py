@@ -6,13 +6,14 @@ import pytest
 from chassis.refusals import RefusedError, ServiceError
 from contracts.gateway import IceState
 from contracts.hosts import ReserveSlot
+from host_registry.errors import HostNotFoundError, RegisteredSinceError
 from host_registry.store.beats import Beat
 
 from services.host_registry.tests.world import PATIENCE, SECOND, World, ice_outcome, session_fact
 
 
 async def reborn(world: World) -> None:
-    await world.registration.delete("host-1")
+    await world.delete("host-1")
     await world.wait(5 * SECOND)
     await world.register()
 
@@ -29,7 +30,7 @@ async def test_the_end_of_its_socket_does_not_cut_the_next_off(world: World) -> 
 
 async def test_a_late_word_of_its_socket_is_not_the_nexts(world: World) -> None:
     await world.register()
-    await world.registration.delete("host-1")
+    await world.delete("host-1")
     late = world.presence, world._peer("c1", "host-1", "gw-1")
     await world.wait(5 * SECOND)
     await world.register()
@@ -78,4 +79,28 @@ async def test_deleting_it_while_its_sessions_are_told_of_breaks_nothing(world: 
             for number in range(10):
                 group.create_task(world.tell_session(session_fact(f"s{times}-{number}", players=1)))
                 group.create_task(reserve(number))
-            group.create_task(world.registration.delete("host-1"))
+            group.create_task(world.delete("host-1"))
+
+
+async def test_a_run_that_was_replaced_sends_its_successor_nowhere(world: World) -> None:
+    await world.register(run_id="first")
+    await world.register(run_id="second")
+    for leaving in (world.drain, world.delete):
+        with pytest.raises(RegisteredSinceError):
+            await leaving(run_id="first")
+    assert (await world.host()).status == "online"
+    await world.drain(run_id="second")
+    assert (await world.host()).status == "draining"
+    with pytest.raises(RegisteredSinceError):
+        await world.drain(run_id="first")
+    await world.delete(run_id="second")
+    with pytest.raises(HostNotFoundError):
+        await world.delete(run_id="second")
+
+
+async def test_a_host_that_somebody_else_registered_since_is_no_runs(world: World) -> None:
+    await world.register(run_id="first")
+    await world.register()
+    with pytest.raises(RegisteredSinceError):
+        await world.delete(run_id="first")
+    await world.delete()

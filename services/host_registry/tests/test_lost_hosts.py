@@ -55,7 +55,7 @@ async def test_a_loss_is_told_once_however_often_it_is_judged(world: World) -> N
 
 async def test_a_host_that_drains_has_no_deadline(world: World) -> None:
     await world.register()
-    await world.registration.drain("host-1")
+    await world.drain("host-1")
     await world.wait(60 * SECOND)
     assert (await world.host()).status is HostStatus.DRAINING
 

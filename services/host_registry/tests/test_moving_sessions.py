@@ -161,7 +161,7 @@ async def test_a_session_may_return_after_it_was_forgotten(on_a: World) -> None:
 
 
 async def test_a_session_that_moves_off_a_deleted_host_has_its_new_slot(on_a: World) -> None:
-    await on_a.registration.delete("a")
+    await on_a.delete("a")
     await on_a.tell_session(session_fact(revision=2, host_id="b"))
     assert await on_a.slots_taken("b") == 1
 

@@ -217,5 +217,5 @@ async def test_a_report_of_an_unknown_host_is_refused(world: World) -> None:
 async def test_a_deleted_host_takes_its_measurements_along(world: World) -> None:
     await arrive(world)
     await world.probe(round_trip_ms=20)
-    await world.registration.delete("host-1")
+    await world.delete("host-1")
     assert not (await world.register()).measured

@@ -219,20 +219,20 @@ async def test_a_host_that_was_set_aside_is_still_so_when_it_comes_back_from_sil
 async def test_draining_is_told_once(world: World) -> None:
     await world.register()
     for _ in range(2):
-        host = Host.model_validate_json(await world.registration.drain("host-1"))
+        host = Host.model_validate_json(await world.drain("host-1"))
         assert host.status is HostStatus.DRAINING
     assert await world.told_subjects() == ["host-1.registered", "host-1.draining"]
 
 
 async def test_a_draining_host_stays_so_whatever_it_beats(world: World) -> None:
     await world.register()
-    await world.registration.drain("host-1")
+    await world.drain("host-1")
     assert (await world.beat(latency_ms=10.0)).status is HostStatus.DRAINING
 
 
 async def test_a_draining_host_that_registers_again_is_online(world: World) -> None:
     await world.register()
-    await world.registration.drain("host-1")
+    await world.drain("host-1")
     assert (await world.register()).status is HostStatus.ONLINE
     assert (await world.told_subjects())[2:] == ["host-1.registered", "host-1.online"]
 
@@ -240,7 +240,7 @@ async def test_a_draining_host_that_registers_again_is_online(world: World) -> N
 async def test_a_deleted_host_is_gone_and_said_to_be(world: World) -> None:
     await world.register()
     await world.reserve("session-1")
-    await world.registration.delete("host-1")
+    await world.delete("host-1")
     with pytest.raises(HostNotFoundError):
         await world.host()
     last = (await world.told())[-1]
@@ -249,7 +249,7 @@ async def test_a_deleted_host_is_gone_and_said_to_be(world: World) -> None:
 
 async def test_a_host_that_comes_back_after_its_deletion_goes_on_in_revisions(world: World) -> None:
     first = await world.register()
-    await world.registration.delete("host-1")
+    await world.delete("host-1")
     assert (await world.register()).id != first.id
     revisions = [fact["revision"] for fact in await world.told()]
     assert revisions == sorted(set(revisions))
@@ -265,21 +265,21 @@ async def test_an_unknown_host_can_be_neither_changed_nor_drained_nor_deleted(wo
     with pytest.raises(HostNotFoundError):
         await change(world, "nobody", region="eu")
     with pytest.raises(HostNotFoundError):
-        await world.registration.drain("nobody")
+        await world.drain("nobody")
     with pytest.raises(HostNotFoundError):
-        await world.registration.delete("nobody")
+        await world.delete("nobody")
 
 
 async def test_registering_deleting_and_draining_at_once_leave_one_state_that_facts_agree_with(world: World) -> None:
     async def leave() -> None:
         try:
-            await world.registration.delete("host-1")
+            await world.delete("host-1")
         except HostNotFoundError:
             return
 
     async def drain() -> None:
         try:
-            await world.registration.drain("host-1")
+            await world.drain("host-1")
         except HostNotFoundError:
             return
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 from chassis.database import Database
 from chassis.requests import Asked
 from contracts.gateway import IceOutcome, IceState, PeerPresence, SessionsActive
-from contracts.hosts import FindHosts, Host, HostPage, HostsFound, ListHosts, RegisterHost, ReserveSlot
+from contracts.hosts import FindHosts, Host, HostPage, HostsFound, ListHosts, NameHost, RegisterHost, ReserveSlot
 from contracts.probes import ProbeDue, ReportProbe, TakeProbes
 from contracts.sessions import ConnectionType, Session, SessionFact, SessionStatus
 from host_registry import wire
@@ -87,6 +87,12 @@ class World:
 
     async def slots_taken(self, host_id: str = "host-1") -> int:
         return (await self.find(host_id=host_id)).candidates[0].slots_taken
+
+    async def drain(self, host_id: str = "host-1", run_id: str | None = None) -> bytes:
+        return await self.registration.drain(NameHost(host_id=host_id, run_id=run_id))
+
+    async def delete(self, host_id: str = "host-1", run_id: str | None = None) -> None:
+        await self.registration.delete(NameHost(host_id=host_id, run_id=run_id))
 
     async def seats_taken(self, host_id: str = "host-1") -> int:
         return (await self.find(host_id=host_id)).candidates[0].seats_taken

@@ -49,6 +49,8 @@ class RegisterHost(Machine):
     player_name: Text
     peer_id: Identifier | None = None
     """Its name in signaling; the `host_id` when absent."""
+    run_id: Text | None = None
+    """Of the run of its program that registers: whoever leaves with it undoes no later registration."""
 
 
 class Heartbeat(Message):
@@ -124,6 +126,8 @@ class NameHost(Message):
     """A question about one host."""
 
     host_id: Identifier
+    run_id: Text | None = None
+    """Of whoever leaves: that it registered with; CONFLICT, and nothing done, where another has registered since."""
 
 
 class NamePeer(Message):
@@ -277,8 +281,8 @@ LIST_HOSTS = Rpc("p2p.hosts.list", ListHosts, HostPage, frozenset())
 FIND_HOSTS = Rpc("p2p.hosts.find", FindHosts, HostsFound, _NOT_FOUND)
 RESERVE_SLOT = Rpc("p2p.hosts.reserve", ReserveSlot, Host, frozenset({Code.HOST_NOT_FOUND, Code.HOST_NOT_ELIGIBLE}))
 RELEASE_SLOT = Rpc("p2p.hosts.release", ReleaseSlot, Nothing, frozenset())
-DRAIN_HOST = Rpc("p2p.hosts.drain", NameHost, Host, _NOT_FOUND)
-DELETE_HOST = Rpc("p2p.hosts.delete", NameHost, Nothing, _NOT_FOUND)
+DRAIN_HOST = Rpc("p2p.hosts.drain", NameHost, Host, _NOT_FOUND | {Code.CONFLICT})
+DELETE_HOST = Rpc("p2p.hosts.delete", NameHost, Nothing, _NOT_FOUND | {Code.CONFLICT})
 FIND_PEER_HOST = Rpc("p2p.hosts.of_peer", NamePeer, PeerHost, frozenset())
 COUNT_HOSTS = Rpc("p2p.hosts.count", Nothing, HostCounts, frozenset())
 

@@ -45,7 +45,7 @@ from sdk.agent_events import (
 )
 from sdk.backoff import Backoff
 from sdk.channel import PlayerChannel
-from sdk.errors import ChannelClosedError, NotHostedError, P2pError, RefusedError, UnreachableError
+from sdk.errors import ChannelClosedError, NotHostedError, P2pError, RefusedError, ReplacedError, UnreachableError
 from sdk.feeding import Feeding
 from sdk.ice_servers import IceServers
 from sdk.player import OnMessage, Player
@@ -230,9 +230,12 @@ class HostAgent:
             await self._running
 
     async def _take_leave(self) -> None:
-        """Have what was sent leave, and tell the coordinator first, so that it sends nobody here meanwhile."""
+        """Have what was sent leave, and tell the coordinator first, so that it sends nobody here meanwhile.
+
+        Whoever was replaced says nothing more: the host is the other's now.
+        """
         try:
-            match self._on_close:
+            match OnClose.KEEP if self._replaced else self._on_close:
                 case OnClose.KEEP:
                     pass
                 case OnClose.DRAIN:
@@ -244,6 +247,11 @@ class HostAgent:
         with suppress(TimeoutError):
             async with asyncio.timeout(FLUSH_WITHIN_S):
                 await asyncio.gather(*(channel.flush() for channel in self.channels()))
+
+    @property
+    def _replaced(self) -> bool:
+        over = self._running.done() and not self._running.cancelled()
+        return over and isinstance(self._running.exception(), ReplacedError)
 
     async def _beat(self) -> None:
         clock = asyncio.get_running_loop().time

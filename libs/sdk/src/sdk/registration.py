@@ -1,11 +1,12 @@
 """A host's dealings with the coordinator over REST: register, beat, drain, unregister, and what it asks."""
 
+import secrets
 from collections.abc import Sequence
 from typing import TypeVar
 from urllib.parse import quote
 
 from contracts.frames import IceServer
-from contracts.hosts import Heartbeat, Host, RegisterHost
+from contracts.hosts import Heartbeat, Host, NameHost, RegisterHost
 from contracts.refusals import Code
 from contracts.sessions import Session
 from contracts.subjects import Message
@@ -28,7 +29,7 @@ class Registration:
     def __init__(self, rest: Rest, tokens: Tokens, host: RegisterHost) -> None:
         self._rest = rest
         self._tokens = tokens
-        self._host = host
+        self._host = host.model_copy(update={"run_id": secrets.token_hex(8)})
         self._own = f"/hosts/{quote(host.host_id, safe='')}"
 
     async def register(self) -> Host:
@@ -40,12 +41,13 @@ class Registration:
         return await self._ask("POST", f"{self._own}/heartbeat", TypeAdapter(Host), beat)
 
     async def drain(self) -> Host:
-        """Ask for no new session, and have the present ones moved away."""
-        return await self._ask("POST", f"{self._own}/drain", TypeAdapter(Host))
+        """Ask for no new session, and have the present ones moved away; CONFLICT when another run registered since."""
+        run = NameHost(host_id=self._host.host_id, run_id=self._host.run_id)
+        return await self._ask("POST", f"{self._own}/drain", TypeAdapter(Host), run)
 
     async def unregister(self) -> None:
-        """Have the host forgotten."""
-        await self._ask("DELETE", self._own, TypeAdapter(None))
+        """Have the host forgotten; CONFLICT when another run registered since."""
+        await self._ask("DELETE", f"{self._own}?run_id={self._host.run_id}", TypeAdapter(None))
 
     async def live_sessions(self) -> Sequence[Session]:
         """Ask which sessions this host serves now."""

@@ -25,6 +25,15 @@ class PeerTakenError(ServiceError):
         super().__init__(f"The peer_id {peer_id} belongs to another host.", fields={"peer_id": peer_id})
 
 
+class RegisteredSinceError(ServiceError):
+    """Whoever leaves is not the one that is there."""
+
+    code = Code.CONFLICT
+
+    def __init__(self, host_id: str) -> None:
+        super().__init__(f"Host {host_id} was registered by another run since.", fields={"host_id": host_id})
+
+
 class NotForSettingError(ServiceError):
     """A status that the registry alone decides on."""
 

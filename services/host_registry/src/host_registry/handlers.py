@@ -64,16 +64,13 @@ BEATS_WAITING = 500_000
 
 
 def answer_registration(responder: Responder, registration: Registration) -> None:
-    async def drain(question: NameHost) -> bytes:
-        return await registration.drain(question.host_id)
-
     async def delete(question: NameHost) -> Nothing:
-        await registration.delete(question.host_id)
+        await registration.delete(question)
         return Nothing()
 
     responder.answer(REGISTER_HOST, registration.register)
     responder.answer(CHANGE_HOST, registration.change)
-    responder.answer(DRAIN_HOST, drain)
+    responder.answer(DRAIN_HOST, registration.drain)
     responder.answer(DELETE_HOST, delete)
 
 

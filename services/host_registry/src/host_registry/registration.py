@@ -5,10 +5,16 @@ from chassis.database import Database, Transaction
 from chassis.idempotency import once
 from chassis.refusals import InvalidError
 from chassis.requests import Asked
-from contracts.hosts import SCORE_CHANGED, ChangeHost, HostStatus, RegisterHost
+from contracts.hosts import SCORE_CHANGED, ChangeHost, HostStatus, NameHost, RegisterHost
 from contracts.identifiers import to_token
 
-from host_registry.errors import HostNotFoundError, NotForSettingError, NotHeardFromError, PeerTakenError
+from host_registry.errors import (
+    HostNotFoundError,
+    NotForSettingError,
+    NotHeardFromError,
+    PeerTakenError,
+    RegisteredSinceError,
+)
 from host_registry.store.reading import HostReader
 from host_registry.store.registrations import RegistrationStore
 
@@ -58,14 +64,23 @@ class Registration:
             raise NotHeardFromError(change.host_id)
         return host
 
-    async def drain(self, host_id: str) -> bytes:
+    async def drain(self, leaving: NameHost) -> bytes:
         """Drain; a host that drains already stays as it is."""
-        drained = await self._store.drain(host_id, self._clock.now())
-        return await self._reader.get(host_id) if drained is None else drained
+        drained = await self._store.drain(leaving.host_id, leaving.run_id, self._clock.now())
+        if drained is not None:
+            return drained
+        host = await self._reader.get(leaving.host_id)  # refuses when it is not there
+        if not await self._store.is_of_run(leaving.host_id, leaving.run_id):
+            raise RegisteredSinceError(leaving.host_id)
+        return host
 
-    async def delete(self, host_id: str) -> None:
-        if not await self._store.delete(host_id, self._clock.now()):
-            raise HostNotFoundError(host_id)
+    async def delete(self, leaving: NameHost) -> None:
+        if await self._store.delete(leaving.host_id, leaving.run_id, self._clock.now()):
+            return
+        if await self._store.is_of_run(leaving.host_id, leaving.run_id):
+            raise HostNotFoundError(leaving.host_id)
+        await self._reader.get(leaving.host_id)  # refuses when it is not there
+        raise RegisteredSinceError(leaving.host_id)
 
 
 def _token(host_id: str) -> str:

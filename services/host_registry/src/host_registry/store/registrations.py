@@ -46,17 +46,17 @@ WITH asked AS (
 ), h AS (
     INSERT INTO hosts AS kept (
         host_id, token, peer_id, player_id, player_name, ip_address, port, public_ip, cpu_frequency_mhz,
-        ice_servers, metadata, created_at
+        ice_servers, metadata, run_id, created_at
     )
     SELECT
         host_id, $2, peer, player_id, player_name, ip_address, port, public_ip, cpu_frequency_mhz,
-        ice_servers, metadata, $3
+        ice_servers, metadata, run_id, $3
     FROM asked
     ON CONFLICT (host_id) DO UPDATE SET
         peer_id = excluded.peer_id, player_id = excluded.player_id, player_name = excluded.player_name,
         ip_address = excluded.ip_address, port = excluded.port, public_ip = excluded.public_ip,
         cpu_frequency_mhz = excluded.cpu_frequency_mhz, ice_servers = excluded.ice_servers,
-        metadata = excluded.metadata
+        metadata = excluded.metadata, run_id = excluded.run_id
     RETURNING kept.*
 ), s AS (
     INSERT INTO standings AS kept (
@@ -82,6 +82,7 @@ WITH asked AS (
 SELECT {HOST_JSON} AS host FROM h CROSS JOIN s
 """  # noqa: S608 -- made of constants
 
+_IS_OF_RUN = "SELECT run_id IS NOT DISTINCT FROM $2 FROM hosts WHERE host_id = $1"
 _HOST_OF_PEER = "SELECT host_id FROM hosts WHERE peer_id = $1"
 
 _CHANGE = f"""
@@ -111,20 +112,25 @@ SELECT {HOST_JSON} AS host FROM h CROSS JOIN s
 """  # noqa: S608 -- made of constants
 """A key that the JSON lacks keeps the row's value; nothing is changed if a silent host is to be set online."""
 
+_OF_RUN = "($4::text IS NULL OR run_id IS NOT DISTINCT FROM $4)"
+
 _DRAIN = f"""
-WITH s AS (
+WITH h AS (
+    SELECT * FROM hosts WHERE host_id = $1 AND {_OF_RUN} FOR SHARE -- nobody registers it meanwhile
+), s AS (
     UPDATE standings AS kept SET duty = 'draining', revision = nextval('revisions'), updated_at = $2
-    WHERE kept.host_id = $1 AND kept.duty <> 'draining'
+    FROM h
+    WHERE kept.host_id = h.host_id AND kept.duty <> 'draining'
     RETURNING kept.*
 ), told AS (
-    {tell(subject_of(HOST_DRAINING), "NULL", now="$2", traceparent="$3", where="s JOIN hosts AS h USING (host_id)")}
+    {tell(subject_of(HOST_DRAINING), "NULL", now="$2", traceparent="$3", where="s JOIN h USING (host_id)")}
 )
-SELECT {HOST_JSON} AS host FROM s JOIN hosts AS h USING (host_id)
+SELECT {HOST_JSON} AS host FROM s JOIN h USING (host_id)
 """  # noqa: S608 -- made of constants
 
 _SAY_GOODBYE = f"""
 WITH h AS (
-    SELECT * FROM hosts WHERE host_id = $1 FOR UPDATE
+    SELECT * FROM hosts WHERE host_id = $1 AND {_OF_RUN} FOR UPDATE
 ), s AS (
     UPDATE standings AS kept
     SET duty = 'online', liveness = 'offline', revision = nextval('revisions'), updated_at = $2
@@ -177,15 +183,22 @@ class RegistrationStore:
             )
         )
 
-    async def drain(self, host_id: str, now: datetime) -> bytes | None:
-        """None when there is no such host, or it is draining already."""
-        return _encoded(await self._database.fetchval("hosts.drain", _DRAIN, host_id, now, current_traceparent()))
+    async def drain(self, host_id: str, run_id: str | None, now: datetime) -> bytes | None:
+        """None when there is no such host, it is another run's, or it is draining already."""
+        traceparent = current_traceparent()
+        return _encoded(await self._database.fetchval("hosts.drain", _DRAIN, host_id, now, traceparent, run_id))
 
-    async def delete(self, host_id: str, now: datetime) -> bool:
-        """Give whether there was such a host."""
+    async def is_of_run(self, host_id: str, run_id: str | None) -> bool:
+        """Whether the host was registered by this run, if one is named."""
+        return run_id is None or bool(await self._database.fetchval("hosts.of_run", _IS_OF_RUN, host_id, run_id))
+
+    async def delete(self, host_id: str, run_id: str | None, now: datetime) -> bool:
+        """Give whether there was such a host, registered by this run if one is named."""
 
         async def work(transaction: Transaction) -> bool:
-            told = await transaction.fetchval("hosts.say_goodbye", _SAY_GOODBYE, host_id, now, current_traceparent())
+            told = await transaction.fetchval(
+                "hosts.say_goodbye", _SAY_GOODBYE, host_id, now, current_traceparent(), run_id
+            )
             if told:  # one that came only after the first look stays: nobody was told that it goes
                 await transaction.execute("hosts.delete", _DELETE, host_id)
             return bool(told)

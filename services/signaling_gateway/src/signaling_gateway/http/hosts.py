@@ -80,7 +80,7 @@ def _routes(bus: Bus, hosts: Resource) -> list[Route]:
             hidden=("available",),
         ),
         *_available(bus, hosts),
-        hosts.route("GET", "/hosts/{host_id}", GET_HOST, summary="Show a host"),
+        hosts.route("GET", "/hosts/{host_id}", GET_HOST, summary="Show a host", hidden=("run_id",)),
         hosts.route(
             "PATCH",
             "/hosts/{host_id}",
