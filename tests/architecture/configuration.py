@@ -33,6 +33,11 @@ A process reads its environment and, beneath it, a file `.env` in its folder. A 
 at the start, which names the nearest one. Lists are words between commas, or JSON. Where several names stand in a row,
 each will do.
 
+What is secret, and `POSTGRES_USER` and `POSTGRES_DB`, may stand in a file that `NAME_FILE` names, as with the official
+images (`POSTGRES_PASSWORD_FILE=/run/secrets/postgres`). Where an address such as `POSTGRES_URL` is given, its parts are
+not looked at. The variables that Kubernetes and Docker set for their links (`REDIS_PORT=tcp://…`,
+`SCHEDULER_SERVICE_HOST`) are passed by, and so are those of `psql` (`PGSSLMODE`): the address says it.
+
 This page is made out of the settings classes, by `.venv/bin/python -m tests.architecture.configuration`.
 """
 

@@ -13,7 +13,7 @@ import pytest
 from testkit.patience import within
 
 PROGRAM = """
-import asyncio, gc, structlog
+import asyncio, gc, os, structlog
 from contextlib import asynccontextmanager
 from pydantic_settings import SettingsConfigDict
 from chassis import tracing
@@ -30,6 +30,7 @@ class Settings(ServiceSettings):
 async def service(settings):
     if settings.way == "never starts":
         await asyncio.Event().wait()
+    print("PG variables", [name for name in os.environ if name.startswith("PG")], flush=True)
     with tracing.root("work"):
         pass
     with tracing.edge(Sampling({}), "beat", "POST /beat"):
@@ -74,7 +75,7 @@ async def said(program: subprocess.Process, words: str) -> str:
     raise AssertionError(f"it ended without saying {words!r}")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 async def test_a_signal_drains_the_process_and_ends_it_with_0(number):
     async with process() as program:
         await said(program, "service.started")
@@ -120,6 +121,27 @@ async def test_a_bad_setting_is_one_clear_line_and_ends_with_2():
         (line,) = err.decode().splitlines()
         assert line.startswith("sample: ")
         assert "valid integer" in line
+
+
+@pytest.mark.parametrize(
+    ("variable", "said"),
+    [
+        ({"LOG_LEVEL": "trace"}, "LOG_LEVEL: 'trace' is no level; choose one of DEBUG, INFO, WARNING, ERROR, CRITICAL"),
+        ({"REDIS_PASSWORD_FILE": "/nowhere"}, ""),
+        ({"POSTGRES_PASSWORD_FILE": "/nowhere"}, "POSTGRES_PASSWORD_FILE: /nowhere cannot be read: No such file"),
+    ],
+)
+async def test_what_cannot_be_used_is_one_line(variable, said):
+    async with process(SAMPLE_WAY="breaks", **variable) as program:
+        _, err = await program.communicate()
+    assert (program.returncode == 2) == bool(said)
+    assert err.decode().startswith(f"sample: {said}" if said else "")
+    assert len(err.splitlines()) <= 1
+
+
+async def test_variables_for_the_users_psql_are_none_of_ours():
+    async with process(PGSSLMODE="verify-full", PGTARGETSESSIONATTRS="standby") as program:
+        assert await said(program, "PG variables") == "PG variables []\n"
 
 
 async def test_a_misspelt_setting_names_the_nearest():

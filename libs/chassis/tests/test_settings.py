@@ -1,6 +1,7 @@
 """What a process reads from its environment, and how it says what is wrong with it."""
 
 import pytest
+from chassis.neighbours import UnreadableSecretError, is_link, without_links
 from chassis.settings import Listed, RedisSettings, ServiceSettings, Words, shared
 from pydantic import ValidationError
 from pydantic_settings import SettingsConfigDict
@@ -88,6 +89,72 @@ def test_a_misspelt_variable_in_the_env_file_is_an_error_as_well(read, tmp_path)
 @pytest.mark.parametrize("name", ["POSTGRES_INITDB_ARGS", "NATS_CONTEXT", "ZONE_MANAGER_SEED_FILE", "PATH_X"])
 def test_what_belongs_to_other_programs_is_left_alone(read, name):
     assert read(**{name: "1"}).offline_after_s == 45
+
+
+NEIGHBOURS = {
+    "REDIS_PORT": "tcp://10.96.0.7:6379",
+    "REDIS_PORT_6379_TCP_ADDR": "10.96.0.7",
+    "REDIS_SERVICE_HOST": "10.96.0.7",
+    "POSTGRES_PORT": "tcp://10.96.0.8:5432",
+    "POSTGRES_SERVICE_PORT_SQL": "5432",
+    "NATS_PORT": "tcp://10.96.0.9:4222",
+    "NATS_PORT_4222_TCP": "tcp://10.96.0.9:4222",
+    "HTTP_PORT": "udp://10.96.0.1:80",
+    "HOST_REGISTRY_PORT": "tcp://10.96.0.2:80",
+    "HOST_REGISTRY_SERVICE_HOST": "10.96.0.2",
+    "HOST_REGISTRY_SERVICE_PORT": "80",
+    "HOST_REGISTRY_PORT_80_TCP_PROTO": "tcp",
+}
+
+
+def test_what_kubernetes_and_docker_set_for_their_links_is_passed_by(read, tmp_path):
+    (tmp_path / ".env").write_text("REDIS_PORT=7000\n")
+    settings = read(**NEIGHBOURS)
+    assert (settings.redis_url, settings.http_port) == ("redis://127.0.0.1:7000/0", 0)
+    assert settings.postgres_url == "postgresql://postgres@127.0.0.1:5432/host_registry"
+
+
+def test_a_host_of_ours_that_looks_like_a_link_is_one_where_the_link_is_there(monkeypatch):
+    assert not is_link("HTTP_HOST")
+    asked = {"P2P_SERVICE_HOST": "0.0.0.0", "P2P_SERVICE_PORT": "80"}
+    assert without_links(asked) == asked
+    assert without_links({**asked, "P2P_PORT": "tcp://10.96.0.3:80"}) == {}
+
+
+@pytest.mark.parametrize("level", ["trace", "verbose", "7"])
+def test_an_unknown_level_is_told_which_there_are(read, level):
+    with pytest.raises(ValidationError, match=f"'{level}' is no level; choose one of DEBUG, INFO, WARNING"):
+        read(LOG_LEVEL=level)
+
+
+def test_parts_of_an_address_are_not_looked_at_where_the_whole_is_given(read):
+    settings = read(
+        POSTGRES_URL="postgresql://x/y",
+        POSTGRES_PORT="none",
+        POSTGRES_PASSWORD_FILE="/nowhere",
+        REDIS_URL="redis://z",
+        REDIS_DB="first",
+    )
+    assert (settings.postgres_url, settings.redis_url) == ("postgresql://x/y", "redis://z")
+
+
+def test_secrets_are_read_from_files_as_the_official_images_have_it(read, tmp_path):
+    for name, text in (("user", "me"), ("password", "a b\n"), ("redis", "c\r\n")):
+        (tmp_path / name).write_text(text)
+    settings = read(
+        POSTGRES_USER_FILE=str(tmp_path / "user"),
+        POSTGRES_PASSWORD_FILE=str(tmp_path / "password"),
+        REDIS_PASSWORD_FILE=str(tmp_path / "redis"),
+    )
+    assert settings.postgres_url == "postgresql://me:a%20b@127.0.0.1:5432/host_registry"
+    assert settings.redis_url == "redis://:c@127.0.0.1:6379/0"
+
+
+def test_a_secret_in_two_places_or_in_none_is_one_line(read, tmp_path):
+    with pytest.raises(UnreadableSecretError, match="POSTGRES_PASSWORD_FILE: /nowhere cannot be read: No such file"):
+        read(POSTGRES_PASSWORD_FILE="/nowhere")
+    with pytest.raises(UnreadableSecretError, match="POSTGRES_PASSWORD and POSTGRES_PASSWORD_FILE are both set"):
+        read(POSTGRES_PASSWORD="x")
 
 
 def test_settings_are_frozen(read):

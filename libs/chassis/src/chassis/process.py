@@ -14,6 +14,7 @@ import uvloop
 from pydantic import ValidationError
 
 from chassis.logs import open_logs
+from chassis.neighbours import UnreadableSecretError, forget_libpq
 from chassis.settings import ServiceSettings
 from chassis.tracing import open_tracing
 
@@ -27,10 +28,14 @@ BAD_SETTINGS = 2
 
 def run(service: Callable[[S], AbstractAsyncContextManager[None]], settings_class: type[S]) -> NoReturn:
     """Run one service in this process; it ends with 0 after a drain, 1 after a defect, 2 when a setting is bad."""
+    forget_libpq()
     try:
         settings = settings_class()
     except ValidationError as error:
         sys.stderr.write(_explain(settings_class.service_name(), error))
+        sys.exit(BAD_SETTINGS)
+    except UnreadableSecretError as error:
+        sys.stderr.write(f"{settings_class.service_name()}: {error}\n")
         sys.exit(BAD_SETTINGS)
     name = settings.service_name()
     open_logs(name, settings.instance, level=settings.log_level, form=settings.log_format)
@@ -81,7 +86,9 @@ async def _live(service: Callable[[S], AbstractAsyncContextManager[None]], setti
         stop.set()
 
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    # The end of the terminal ends what was started from it, unless by nohup.
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    for number in (signal.SIGTERM, signal.SIGINT, *(() if ignored else (signal.SIGHUP,))):
         loop.add_signal_handler(number, told_to_stop)
     log.info("service.starting")
     return await _ending(life, stop, settings.drain_seconds)

@@ -1,6 +1,7 @@
 """What every process reads from its environment; a service's own knobs stand in a subclass with its prefix."""
 
 import json
+import logging
 import os
 import socket
 from collections.abc import Iterable
@@ -13,15 +14,34 @@ from urllib.parse import quote
 from dotenv import dotenv_values
 from pydantic import AliasChoices, BeforeValidator, Field, field_validator, model_validator
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from chassis.credentials import read_user
+from chassis.neighbours import is_link, with_files, without_links
 
 SHARED_PREFIXES = ("NATS_", "POSTGRES_", "REDIS_", "AI_SERVICE_", "OTLP_", "LOG_")
 """Under these other programs have variables too (POSTGRES_INITDB_ARGS): only a near miss is taken for a misspelling."""
 
 NEAR = 0.8
 """difflib's measure: one or two letters wrong in a name of ten."""
+
+
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+ADDRESSES = {
+    "POSTGRES_URL": ("POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_DB", "POSTGRES_USER", "POSTGRES_PASSWORD"),
+    "REDIS_URL": ("REDIS_HOST", "REDIS_PORT", "REDIS_DB", "REDIS_PASSWORD"),
+}
+"""Each with the parts that it is made of where it is not given, and that are not looked at where it is."""
+
+IN_FILES_TOO = frozenset({"POSTGRES_USER", "POSTGRES_DB"})
+"""The official image of PostgreSQL reads these from a file as well; beside them, all that is secret."""
 
 
 def shared(*names: str, **field: Any) -> Any:
@@ -106,12 +126,41 @@ class ServiceSettings(BaseSettings):
     def drain(self) -> timedelta:
         return timedelta(seconds=self.drain_seconds)
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Those of pydantic-settings, of which the environment's two tell what was meant for us."""
+        sources = (env_settings, dotenv_settings)
+        given = {
+            name.upper() for source in sources if isinstance(source, EnvSettingsSource) for name in source.env_vars
+        }
+        needless = {part for address, parts in ADDRESSES.items() if address in given for part in parts}
+        for source in sources:
+            if isinstance(source, EnvSettingsSource):
+                ours = without_links(source.env_vars)
+                ours = {name: value for name, value in ours.items() if name.upper() not in needless}
+                source.env_vars = with_files(ours, _secret(settings_cls) - needless)
+        return init_settings, *sources, file_secret_settings
+
     @model_validator(mode="before")
     @classmethod
     def _own_database(cls, read: dict[str, Any]) -> dict[str, Any]:
         if not {"POSTGRES_DB", "postgres_db"} & read.keys():
             read["postgres_db"] = cls.service_name()
         return read
+
+    @field_validator("log_level")
+    @classmethod
+    def _level(cls, level: str) -> str:
+        if level.upper() not in logging.getLevelNamesMapping():
+            raise ValueError(f"{level!r} is no level; choose one of {', '.join(LEVELS)}")
+        return level
 
     @field_validator("nats_creds")
     @classmethod
@@ -130,7 +179,8 @@ class ServiceSettings(BaseSettings):
     def _check(cls, name: str) -> None:
         prefix = cls.model_config.get("env_prefix", "").upper()
         known = _known(cls) | _known(ServiceSettings) | _known(RedisSettings)
-        if name in known:
+        in_files = (_secret(cls) | _secret(ServiceSettings) | _secret(RedisSettings)) if name.endswith("_FILE") else ()
+        if name in known or name.removesuffix("_FILE") in in_files or is_link(name):
             return
         if prefix and name.startswith(prefix):
             near = get_close_matches(name, known, n=1, cutoff=0)
@@ -154,14 +204,22 @@ class RedisSettings(BaseSettings):
 
 
 def _variables(env_file: Any) -> Iterable[str]:
-    yield from (name.upper() for name in os.environ)
+    yield from (name.upper() for name in without_links(os.environ))
     if isinstance(env_file, (str, os.PathLike)):
-        yield from (name.upper() for name in dotenv_values(env_file))
+        yield from (name.upper() for name in without_links(dotenv_values(env_file)))
 
 
 def _known(settings: type[BaseSettings]) -> set[str]:
     prefix = settings.model_config.get("env_prefix", "")
     return {name.upper() for field, about in settings.model_fields.items() for name in _names(prefix, field, about)}
+
+
+def _secret(settings: type[BaseSettings]) -> set[str]:
+    """What may be given in a file: what is not to be shown, and what the official images take so."""
+    prefix = settings.model_config.get("env_prefix", "")
+    fields = settings.model_fields.items()
+    names = {name.upper() for field, about in fields for name in _names(prefix, field, about) if not about.repr}
+    return names | (_known(settings) & IN_FILES_TOO)
 
 
 def _names(prefix: str, field: str, about: FieldInfo) -> Iterable[str]:

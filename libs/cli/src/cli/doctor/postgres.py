@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import asyncpg
+from asyncpg.connect_utils import SessionAttribute
 from embedded.catalogue import SERVICES
 from embedded.servers import postgres_url
 
@@ -83,4 +84,12 @@ def _released(service: str) -> int:
 
 
 async def _connected(port: int, database: str, password: str | None) -> asyncpg.Connection:
-    return await asyncpg.connect(postgres_url(port, database, password), timeout=CONNECT_WITHIN_S)
+    # All that the address leaves out asyncpg would take from variables that are meant for the user's psql.
+    return await asyncpg.connect(
+        postgres_url(port, database, password),
+        timeout=CONNECT_WITHIN_S,
+        password=password or "",
+        ssl=False,
+        direct_tls=False,
+        target_session_attrs=SessionAttribute.any,
+    )
