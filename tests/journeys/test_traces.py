@@ -104,7 +104,7 @@ def test_what_is_not_kept_is_said_with_what_to_do(p2p: P2p, what: str, word: str
 def test_without_a_suite_it_says_how_to_start_one(tmp_path: Path) -> None:
     refused = terminal.p2p("trace", "session-1", "--data-dir", tmp_path)
     assert refused.code == 1
-    assert "start it with `p2p up" in refused.error
+    assert "p2p up" in refused.error
 
 
 KNOWN = {

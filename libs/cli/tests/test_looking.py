@@ -18,6 +18,7 @@ from contracts.hosts import Host
 from contracts.npcs import FeedPage
 from contracts.sessions import Session
 from contracts.zones import ZoneExplained
+from embedded.hints import p2p as hint
 from rich.cells import cell_len
 from testkit.eventually import eventually
 from testkit.patience import patient
@@ -344,7 +345,7 @@ def test_where_nothing_runs_it_says_what_to_do(tmp_path, command):
     said = p2p(command, "--data-dir", tmp_path)
     assert (said.code, said.out) == (1, "")
     assert said.error == (
-        f"error: nothing runs on {tmp_path}; start it with `p2p up --data-dir {tmp_path}`, "
+        f"error: nothing runs on {tmp_path}; start it with `{hint('up', data_dir=tmp_path)}`, "
         "or say where it is with --url or --nats\n"
     )
 

@@ -37,15 +37,16 @@ class P2p:
     port: int
     result: subprocess.CompletedProcess[str]
 
-    def __init__(self, data_dir, environment):
+    def __init__(self, data_dir, environment, directory=None):
         self.data_dir = data_dir
+        self._directory = directory or data_dir.parent
         self._environment = environment
 
     def __call__(self, subcommand, *arguments):
         return subprocess.run(
             [sys.executable, "-m", "cli", subcommand, "--data-dir", self.data_dir, *arguments],
             env=self._environment,
-            cwd=self.data_dir.parent,
+            cwd=self._directory,
             capture_output=True,
             text=True,
             timeout=patient(60),
@@ -68,7 +69,7 @@ def p2p(environment, tmp_path):
 @pytest.fixture(scope="module")
 def up(environment, tmp_path_factory):
     """The same with a suite running on it, shared by tests that leave it running."""
-    command = P2p(tmp_path_factory.mktemp("shared") / "data", environment)
+    command = P2p(tmp_path_factory.mktemp("shared") / "donnés 한글 🎮", environment)
     port = free_port()
     # subprocess.run returns at the end of both pipes: a suite that held one would keep it waiting for a minute.
     command.result = command("up", "--detach", "--http-port", str(port), "--replicas", "signaling_gateway=2")
@@ -148,34 +149,88 @@ def test_a_killed_supervisor_takes_everything_with_it_and_up_works_again(p2p):
     assert p2p("up", "--detach", "--http-port", "0").returncode == 0
     assert alive(first) == []
     second = p2p.status()
-    assert p2p("down").returncode == 0
+    (p2p.data_dir / "suite.json").write_text('{"supervisor": ')
+    looked = p2p("status")
+    assert looked.returncode == 1
+    assert "a suite runs on" in looked.stderr
+    assert "already runs" in p2p("up", "--detach").stderr
+    down = p2p("down")
+    assert (down.returncode, down.stdout.split()[0]) == (0, "stopped")
     assert alive(second) == []
     after = p2p("status", "--json")
     assert after.returncode != 0
     assert json.loads(after.stdout)["processes"] == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_stops_a_suite_in_the_foreground(environment, tmp_path, number):
-    with subprocess.Popen(
-        [sys.executable, "-m", "cli", "up", "--data-dir", tmp_path, "--http-port", "0"],
-        env=environment,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=tmp_path,
-    ) as up:
-        lines = []
-        try:
-            for line in up.stdout or ():
-                lines.append(line)
-                if "stop  " in line:
-                    up.send_signal(number)
-        except BaseException:
-            up.terminate()
-            raise
-    assert up.returncode == 0
+@pytest.fixture
+def foreground(environment, tmp_path):
+    """`p2p up …` with its output in a pipe; killed if the test leaves it running."""
+    begun = []
+
+    def start(*options):
+        begun.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "cli", "up", "--data-dir", tmp_path / "data", "--http-port", "0", *options],
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                cwd=tmp_path,
+            )
+        )
+        return begun[-1]
+
+    yield start
+    for up in begun:
+        up.terminate()
+        up.communicate(timeout=patient(30))
+
+
+def until(up, words):
+    lines = []
+    for line in up.stdout:
+        lines.append(line)
+        if words in line:
+            return lines
+    raise AssertionError("".join(lines))
+
+
+def test_ctrl_c_stops_a_suite_in_the_foreground(foreground):
+    up = foreground("--logs")
+    lines = until(up, "stop  ")
+    up.send_signal(signal.SIGINT)
+    lines += up.stdout.readlines()
+    assert up.wait() == 0
     assert "signaling_gateway-1  | drained\n" in lines
     assert lines[-1].endswith("| stopped\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+async def test_a_suite_whose_reader_has_gone_revives_its_services_and_stops_in_order(foreground, p2p, number):
+    """As `p2p up | tee log` after Ctrl-C, `p2p up | head`, and a terminal that was closed."""
+    up = foreground()
+    lines = until(up, "stop  ")
+    assert not any("INSTANCE=" in line for line in lines), "only what matters is shown"
+    up.stdout.close()
+    before = p2p.status()["processes"][0]["pid"]
+    os.kill(before, signal.SIGKILL)
+    await eventually(lambda: p2p.status()["processes"][0]["pid"] not in {None, before})
+    await eventually(lambda: all(process["ready"] for process in p2p.status()["processes"]))
+    running = p2p.status()
+    up.send_signal(number)
+    assert up.stderr.read() == ""
+    assert up.wait() == 0
+    assert alive(running) == []
+    assert "signaling_gateway-1  | drained\n" in (p2p.data_dir / "suite.log").read_text()
+
+
+@pytest.mark.parametrize("words", [("up",), ("up", "--detach"), ("status",), ("down",), ("demo",)])
+def test_a_data_directory_below_a_file_is_one_line(environment, tmp_path, words):
+    (tmp_path / "file").touch()
+    said = P2p(tmp_path / "file" / "data", {**environment, "HOME": str(tmp_path)}, tmp_path)(*words)
+    assert len([*said.stdout.splitlines(), *said.stderr.splitlines()]) == 1
+    assert str(tmp_path / "file" / "data") in said.stdout + said.stderr
+    assert (said.returncode == 0) == (words == ("down",))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ import socket
 import subprocess
 import sys
 
-import psutil
 import pytest
 from embedded.errors import AlreadyRunningError, EndedEarlyError, JetStreamUnavailableError, PortTakenError
 from embedded.ports import free_port
@@ -113,13 +112,13 @@ async def test_what_a_killed_supervisor_left_is_stopped_by_the_next(run, log, tm
     DataDir(tmp_path).write(record)
     async with run():
         assert hung.process() is None
-    assert log.lines["p2p"] == ["stopped 1 programs that an earlier suite had left behind"]
+    assert "stopped 1 programs that an earlier suite had left behind" in log.lines["p2p"]
 
 
 async def test_a_process_that_merely_has_a_recorded_number_is_left_alone(run, tmp_path):
     async with run() as suite:
         record = suite.record
-    record.processes[0].pid = dataclasses.replace(Pid.of(os.getpid()), born=psutil.boot_time())
+    record.processes[0].pid = dataclasses.replace(Pid.of(os.getpid()), ticks=1)
     DataDir(tmp_path).write(record)
     async with run():
         pass

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from embedded.hints import p2p
 from embedded.record import DataDir, Record
 from embedded.secrets import operator_credentials
 
@@ -36,5 +37,5 @@ def demo(
 def _running(data_dir: Path) -> Record:
     record = DataDir(data_dir.resolve()).running()
     if record is None:
-        sys.exit(f"error: nothing runs on {data_dir}; start it with `p2p up --data-dir {data_dir}`, or give --url")
+        sys.exit(f"error: nothing runs on {data_dir}; start it with `{p2p('up', data_dir=data_dir)}`, or give --url")
     return record

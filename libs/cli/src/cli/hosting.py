@@ -4,18 +4,21 @@ import asyncio
 import os
 import platform
 import secrets
-import signal
 import sys
+from collections.abc import Callable
 from datetime import datetime
 from urllib.parse import urlencode
 
 from contracts.hosts import RegisterHost
+from embedded.hints import p2p
 from sdk import HostAgent, NotAllowedError, OnClose, P2pError, ServerKey, UnreachableError
 
 from cli.chat import Chat
 from cli.demo_key import key_for, player_token
+from cli.ending import cancel_on_signals
 from cli.entrance import Entrance
 from cli.npcs import live_in
+from cli.outlet import Outlet
 
 CLAIMED_MBPS = 1000
 """Nobody has measured it; zones ask for 100."""
@@ -30,28 +33,36 @@ def host_chat(gateway: str, zone: str, nats: Entrance | None, key: str | None) -
     NPCs live in the zone where `nats`, the suite's, is given. Where the gateway asks who calls, `key` is a server's, or
     one is made over `nats`.
     """
+    out = Outlet(sys.stdout.fileno())
     try:
-        asyncio.run(_demo(gateway, zone, nats, key))
+        asyncio.run(_demo(gateway, zone, nats, key, out))
     except UnreachableError as error:
-        sys.exit(f"error: {error}; is the suite running? `p2p up` starts it")
+        sys.exit(f"error: {error}; is the suite running? `{p2p('up')}` starts it")
     except NotAllowedError as error:
         sys.exit(f"error: {error} (for this command: --key)")
     except P2pError as error:
         sys.exit(f"error: {error}")
+    finally:
+        out.close()
 
 
-async def _demo(gateway: str, zone: str, nats: Entrance | None, key: str | None) -> None:
-    _cancel_on_signals()
-    async with key_for(nats, key, _say) as server_key:
+async def _demo(gateway: str, zone: str, nats: Entrance | None, key: str | None, out: Outlet) -> None:
+    def say(words: str) -> None:
+        out(f"{datetime.now().astimezone():%H:%M:%S}  {words}")
+
+    cancel_on_signals()
+    async with key_for(nats, key, say) as server_key:
         try:
-            await _host(gateway, zone, nats, server_key)
+            await _host(gateway, zone, nats, server_key, out, say)
         except asyncio.CancelledError:
-            _say("closed; the coordinator has forgotten this host")
+            say("closed; the coordinator has forgotten this host")
 
 
-async def _host(gateway: str, zone: str, nats: Entrance | None, key: ServerKey | None) -> None:
+async def _host(
+    gateway: str, zone: str, nats: Entrance | None, key: ServerKey | None, out: Outlet, say: Callable[[str], None]
+) -> None:
     machine = _this_machine()
-    chat = Chat(machine.host_id, _say)
+    chat = Chat(machine.host_id, say)
     page = await _page(gateway, zone, key)
     # A demo that is over should not stay in the list of hosts.
     agent = HostAgent(
@@ -63,12 +74,12 @@ async def _host(gateway: str, zone: str, nats: Entrance | None, key: ServerKey |
         on_close=OnClose.UNREGISTER,
     )
     async with agent:
-        print(f"\n  open        {page}\n  stop        Ctrl-C\n", flush=True)
+        out(f"\n  open        {page}\n  stop        Ctrl-C\n")
         working = [asyncio.create_task(chat.tell(agent))]
         if nats:
-            working.append(asyncio.create_task(live_in(zone, nats, _say)))
+            working.append(asyncio.create_task(live_in(zone, nats, say)))
         else:
-            _say("no NPCs: they need the suite's NATS (--nats)")
+            say("no NPCs: they need the suite's NATS (--nats)")
         try:
             await agent.until_stopped()
         finally:
@@ -86,19 +97,6 @@ async def _page(gateway: str, zone: str, key: ServerKey | None) -> str:
     return f"{page}#{urlencode({'name': name, 'token': await player_token(gateway, key, name)})}"
 
 
-def _cancel_on_signals() -> None:
-    """Let Ctrl-C and SIGTERM cancel the caller, once: a second one must not cut the farewell short."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    assert task is not None  # noqa: S101  called from a coroutine
-
-    def interrupt() -> None:
-        if not task.cancelling():
-            task.cancel()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, interrupt)
-
-
 def _this_machine() -> RegisterHost:
     name = platform.node() or "this-machine"
     return RegisterHost(
@@ -109,7 +107,3 @@ def _this_machine() -> RegisterHost:
         memory_mb=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // (1024 * 1024),
         network_speed_mbps=CLAIMED_MBPS,
     )
-
-
-def _say(words: str) -> None:
-    print(f"{datetime.now().astimezone():%H:%M:%S}  {words}", flush=True)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from embedded.errors import EmbeddedError
+from embedded.hints import p2p
 from embedded.nats import reload_nats
 from embedded.nats_accounts import Accounts, User
 from embedded.private import write_new_private
@@ -73,7 +74,7 @@ def revoke_credentials(data_dir: Path, accounts: Path | None, name: str) -> str:
 def _accounts(data_dir: Path, accounts: Path | None) -> Accounts:
     directory = accounts or nats_directory(data_dir)
     if not Accounts.are_in(directory):
-        make = f"`p2p up --mode enforced --data-dir {data_dir}` makes them"
+        make = f"`{p2p('up', '--mode', 'enforced', data_dir=data_dir)}` makes them"
         if accounts is not None:
             make = f"`p2p nats configure --out {accounts}` makes them"
         raise EmbeddedError(f"there are no accounts of NATS in {directory}; {make}")

@@ -6,9 +6,10 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 import typer
+from embedded import hints
 from embedded.catalogue import SERVICES
 
-DEFAULT_DATA_DIR = Path(".data")
+DEFAULT_DATA_DIR = hints.DEFAULT_DATA_DIR
 DEFAULT_HTTP_PORT = 8001
 
 DataDirOption = Annotated[Path, typer.Option(help="Where the servers keep their data.", metavar="DIR")]

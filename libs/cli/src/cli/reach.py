@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from embedded.hints import p2p
 from embedded.record import DataDir, Record
 from embedded.secrets import operator_credentials
 
@@ -41,7 +42,7 @@ class Where:
         record = DataDir(self.data_dir.resolve()).running()
         if record is None:
             sys.exit(
-                f"error: nothing runs on {self.data_dir}; start it with `p2p up --data-dir {self.data_dir}`, "
+                f"error: nothing runs on {self.data_dir}; start it with `{p2p('up', data_dir=self.data_dir)}`, "
                 "or say where it is with --url or --nats"
             )
         return record

@@ -4,9 +4,11 @@ import asyncio
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from embedded.hints import p2p
 from embedded.probes import http_ready
 from embedded.record import DataDir, Record, ServiceRecord
 
@@ -33,17 +35,27 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
 ) -> None:
     """Show where everything is, and whether it is ready now."""
-    record = DataDir(data_dir.resolve()).running()
+    directory = DataDir(data_dir.resolve())
+    record = directory.running()
     if record is None:
         if as_json:
             print(json.dumps(NOTHING))
-        sys.exit(f"nothing runs on {data_dir}; start it with `p2p up --data-dir {data_dir}`")
+        sys.exit(_nothing(directory, data_dir))
     ready = asyncio.run(_ready(record.processes))
     if as_json:
         print(json.dumps(_as_json(record, ready), indent=2))
     else:
         print(addresses(record))
         show_table(COLUMNS, _rows(record, ready))
+
+
+def _nothing(directory: DataDir, named: Path) -> str:
+    if directory.is_held():
+        return (
+            f"a suite runs on {named}, or is about to stop, and where its parts are is not written down; "
+            f"try again, or stop it with `{p2p('down', data_dir=named)}`"
+        )
+    return f"nothing runs on {named}; start it with `{p2p('up', data_dir=named)}`"
 
 
 async def _ready(processes: Sequence[ServiceRecord]) -> list[bool]:

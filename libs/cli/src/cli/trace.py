@@ -11,6 +11,7 @@ from urllib.parse import quote
 from urllib.request import urlopen
 
 import typer
+from embedded.hints import p2p
 from embedded.record import DataDir, Record
 from embedded.secrets import traces_key_file
 from rich.console import Console
@@ -75,7 +76,7 @@ def _store_of(record: Record | None, data_dir: Path) -> str:
     """Find the suite's, or say what to do."""
     if record is None:
         sys.exit(
-            f"error: nothing runs on {data_dir}; start it with `p2p up --data-dir {data_dir}`, or give --traces URL"
+            f"error: nothing runs on {data_dir}; start it with `{p2p('up', data_dir=data_dir)}`, or give --traces URL"
         )
     if record.port_of(STORE) is None:
         sys.exit("error: this suite keeps no spans, it was started with --otlp: look for them where it sends them")

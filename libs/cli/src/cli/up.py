@@ -1,22 +1,23 @@
 """`p2p up`: runs the suite here until Ctrl-C, or in the background."""
 
 import asyncio
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import typer
 from embedded.certificates import authority_of
-from embedded.errors import AlreadyRunningError, EmbeddedError
+from embedded.errors import AlreadyRunningError, DataDirError, EmbeddedError
+from embedded.hints import p2p
 from embedded.plan import Mode, Plan
 from embedded.record import DataDir, Record
 from embedded.secrets import secrets_directory
 from embedded.suite import SUPERVISOR, running
 
-from cli.console import addresses, show
+from cli.console import Console, addresses, rows
+from cli.ending import cancel_on_signals
 from cli.options import DEFAULT_DATA_DIR, DEFAULT_HTTP_PORT, DataDirOption, read_replicas, read_url
 
 LOOK_EVERY_S = 0.05
@@ -47,50 +48,56 @@ def up(
         ),
     ] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Return when all is ready, and leave it running.")] = False,
+    logs: Annotated[
+        bool, typer.Option("--logs", help="Show all that the programs say, not only what they warn of.")
+    ] = False,
 ) -> None:
     """Start the servers and the six services, and keep them running."""
     plan = Plan(data_dir, http_port or None, nats_port or None, read_replicas(replicas or []), mode=mode, otlp=otlp)
     if detach:
         print(_detached(plan))
-    else:
-        asyncio.run(_foreground(plan))
-
-
-async def _foreground(plan: Plan) -> None:
-    began = time.monotonic()
-    _cancel_on_signals()
+        return
+    console = Console(_data_dir(plan).log, everything=logs)
     try:
-        async with running(plan, show) as suite:
-            show(SUPERVISOR, f"all ready in {time.monotonic() - began:.1f} s")
-            print(addresses(suite.record))
-            print(f"  TLS         on the gateway's port too; trust {_authority(plan)}")
-            print(f"  stop        Ctrl-C, or p2p down --data-dir {plan.data_dir}", flush=True)
+        asyncio.run(_foreground(plan, console))
+    finally:
+        console.close()
+
+
+async def _foreground(plan: Plan, console: Console) -> None:
+    began = time.monotonic()
+    cancel_on_signals(lambda: console(SUPERVISOR, "stopping: first the services, then the servers"))
+    try:
+        async with running(plan, console) as suite:
+            console(SUPERVISOR, f"all ready in {time.monotonic() - began:.1f} s")
+            console.print(_ready(suite.record, plan, ("stop", f"Ctrl-C, or {p2p('down', data_dir=plan.data_dir)}")))
             await asyncio.Event().wait()
     except asyncio.CancelledError:
-        show(SUPERVISOR, "stopped")
+        console(SUPERVISOR, "stopped")
 
 
-def _cancel_on_signals() -> None:
-    """Let Ctrl-C and SIGTERM cancel the caller, once: a second one must not cut the stopping short."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    assert task is not None  # noqa: S101  called from a coroutine
-
-    def interrupt() -> None:
-        if not task.cancelling():
-            show(SUPERVISOR, "stopping: first the services, then the servers")
-            task.cancel()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, interrupt)
+def _ready(record: Record, plan: Plan, stop: tuple[str, str]) -> str:
+    """All that one wants to know of it, on one screen."""
+    where = rows(
+        ("TLS", f"on the console's port too; trust {_authority(plan)}"),
+        ("log", f"{_data_dir(plan).log}"),
+    )
+    then = rows(
+        ("next", p2p("demo", data_dir=plan.data_dir)),
+        ("", "in another terminal: a host on this machine, and a page that plays on it"),
+        ("logs", p2p("logs", "--follow", data_dir=plan.data_dir)),
+        stop,
+    )
+    return f"\n{addresses(record)}\n{where}\n\n{then}\n"
 
 
 def _detached(plan: Plan) -> str:
     """Start ourselves again, holding nothing of the caller's, and wait until that suite is ready."""
-    data_dir = DataDir(plan.data_dir.resolve())
-    if data_dir.running():
-        raise AlreadyRunningError(data_dir.path)
-    data_dir.path.mkdir(parents=True, exist_ok=True)
-    with data_dir.log.open("wb") as log:
+    data_dir = _data_dir(plan)
+    if data_dir.is_held():
+        raise AlreadyRunningError(plan.data_dir)
+    data_dir.make()
+    with _opened(data_dir) as log:
         child = subprocess.Popen(
             _arguments(plan), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
@@ -100,14 +107,22 @@ def _detached(plan: Plan) -> str:
         child.terminate()
         child.wait()
         raise
-    tls = f"  TLS         on the gateway's port too; trust {_authority(plan)}"
-    return (
-        f"{addresses(record)}\n{tls}\n  log         {data_dir.log}\n  stop        p2p down --data-dir {plan.data_dir}"
-    )
+    return _ready(record, plan, ("stop", p2p("down", data_dir=plan.data_dir)))
+
+
+def _opened(data_dir: DataDir) -> BinaryIO:
+    try:
+        return data_dir.log.open("wb")
+    except OSError as error:
+        raise DataDirError(data_dir.log, "cannot be written", error) from error
+
+
+def _data_dir(plan: Plan) -> DataDir:
+    return DataDir(plan.data_dir.resolve())
 
 
 def _authority(plan: Plan) -> Path:
-    return authority_of(secrets_directory(plan.data_dir.resolve()))
+    return authority_of(secrets_directory(_data_dir(plan).path))
 
 
 def _arguments(plan: Plan) -> list[str]:

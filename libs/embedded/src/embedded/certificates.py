@@ -4,6 +4,7 @@ Made once and kept: who has trusted `ca.pem` need not do so again while the auth
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -20,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from embedded.errors import EmbeddedError
 from embedded.private import private_directory, write_private
 
 AUTHORITY_LASTS = timedelta(days=3650)
@@ -62,11 +64,14 @@ def keep_certificates(directory: Path, now: datetime | None = None) -> Certifica
     return kept
 
 
-async def renewing(directory: Path) -> None:
+async def renewing(directory: Path, say: Callable[[str], None]) -> None:
     """Keep them from ending while a suite runs; the gateways take what is new."""
     while True:
         await asyncio.sleep(LOOK_EVERY_S)
-        keep_certificates(directory)
+        try:
+            keep_certificates(directory)
+        except (EmbeddedError, OSError) as error:  # a full disk; there are weeks in which to try again
+            say(f"the certificates could not be looked after today: {error}")
 
 
 def authority_of(directory: Path) -> Path:
@@ -89,9 +94,14 @@ def _make_authority(certificate: Path, key_file: Path, now: datetime) -> None:
 
 
 def _make_leaf(kept: Certificates, authority_key: Path, now: datetime) -> None:
-    signer = load_pem_private_key(authority_key.read_bytes(), password=None)
+    try:
+        signer = load_pem_private_key(authority_key.read_bytes(), password=None)
+    except ValueError:
+        signer = None
     if not isinstance(signer, Key):
-        raise TypeError(f"{authority_key} is not a key of ours")
+        raise EmbeddedError(
+            f"{authority_key} is no key of ours; put it back, or remove it and have all trust a new one"
+        )
     authority = x509.load_pem_x509_certificate(kept.authority.read_bytes())
     key = ec.generate_private_key(ec.SECP256R1())
     names = [x509.DNSName("localhost"), *(x509.IPAddress(ip_address(host)) for host in ("127.0.0.1", "::1"))]
@@ -142,7 +152,11 @@ def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
 
 
 def _ends(certificate: Path) -> datetime:
-    return x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
+    """What cannot be read as one ended long ago."""
+    try:
+        return x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)
 
 
 def _write_certificate(file: Path, certificate: x509.Certificate) -> None:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from embedded.hints import p2p
+
 
 class EmbeddedError(Exception):
     """Shown to the person at the command line as it is."""
@@ -27,6 +29,11 @@ class NotReadyError(EmbeddedError):
         super().__init__(f"{name} was not ready within {within_s:g} s; its last line: {last_words or 'none'}")
 
 
+class StillRunningError(EmbeddedError):
+    def __init__(self, data_dir: Path, why: str) -> None:
+        super().__init__(f"a suite runs on {data_dir} still: {why}")
+
+
 class JetStreamUnavailableError(EmbeddedError):
     def __init__(self, store: Path, why: str) -> None:
         super().__init__(
@@ -35,9 +42,16 @@ class JetStreamUnavailableError(EmbeddedError):
         )
 
 
+class DataDirError(EmbeddedError):
+    """The data directory, or a file in it, is not what a suite can use."""
+
+    def __init__(self, path: Path, what: str, error: OSError) -> None:
+        super().__init__(f"{path} {what}: {error.strerror}; choose another --data-dir")
+
+
 class AlreadyRunningError(EmbeddedError):
     def __init__(self, data_dir: Path) -> None:
         super().__init__(
-            f"a suite already runs on {data_dir}; see it with `p2p status --data-dir {data_dir}`, "
-            f"stop it with `p2p down --data-dir {data_dir}`, or choose another --data-dir"
+            f"a suite already runs on {data_dir}; see it with `{p2p('status', data_dir=data_dir)}`, "
+            f"stop it with `{p2p('down', data_dir=data_dir)}`, or choose another --data-dir"
         )

@@ -16,12 +16,23 @@ def stop_leftovers(record: Record) -> int:
     left = [process for pid in record.pids() if (process := pid.process()) is not None]
     for process in left:
         # PostgreSQL takes SIGTERM for "wait until everybody has gone", SIGINT for "stop".
-        _send(process, signal.SIGINT if process.name() == "postgres" else signal.SIGTERM)
+        _send(process, signal.SIGINT if _name(process) == "postgres" else signal.SIGTERM)
+    end(left)
+    return len(left)
+
+
+def end(left: list[psutil.Process]) -> None:
+    """Wait until these have ended, who were told to; kill who has not in time."""
     _, alive = psutil.wait_procs(left, timeout=STOP_WITHIN_S)
     for process in alive:
         _send(process, signal.SIGKILL)
     psutil.wait_procs(alive)
-    return len(left)
+
+
+def _name(process: psutil.Process) -> str:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.name()
+    return ""
 
 
 def _send(process: psutil.Process, number: signal.Signals) -> None:

@@ -16,7 +16,7 @@ async def start_nats(directory: Path, port: int, observer: Observer, accounts: P
     """Start it on `port`, with its streams in `directory`; `accounts`, a file, says who may connect; else all may."""
     directory.mkdir(parents=True, exist_ok=True)
     configuration = directory / "nats.conf"
-    configuration.write_text(_configuration(directory, port, accounts))
+    configuration.write_bytes(os.fsencode(_configuration(directory, port, accounts)))
 
     async def probe() -> bool:
         greeting = await nats_greeting(port)
@@ -42,15 +42,20 @@ def nats_url(port: int) -> str:
 
 def _configuration(directory: Path, port: int, accounts: Path | None) -> str:
     # A path to include is taken as seen from the file that includes it.
-    include = f"include {json.dumps(os.path.relpath(accounts, directory))}\n" if accounts else ""
+    include = f"include {_quoted(os.path.relpath(accounts, directory))}\n" if accounts else ""
     return f"""\
 # Written at every start; changes made here are lost.
 server_name: p2p
 listen: "{LOOPBACK}:{port}"
 jetstream {{
-  store_dir: {json.dumps(str(directory / "store"))}
+  store_dir: {_quoted(str(directory / "store"))}
 }}
 {include}"""
+
+
+def _quoted(path: str) -> str:
+    # The server's configuration has no escape for a character by its number; as they are it takes them all.
+    return json.dumps(path, ensure_ascii=False)
 
 
 def _binary() -> Path:

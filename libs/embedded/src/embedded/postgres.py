@@ -16,6 +16,7 @@ import psutil
 
 from embedded.errors import EmbeddedError
 from embedded.installation import programs, server_account
+from embedded.leftovers import end
 from embedded.ports import LOOPBACK
 from embedded.probes import postgres_ready
 from embedded.process import Account, Observer, Process, Program
@@ -104,7 +105,7 @@ class Postgres:
 
     async def _make_cluster(self) -> None:
         if (self.directory / "PG_VERSION").exists():
-            found = (self.directory / "PG_VERSION").read_text().strip()
+            found = (self.directory / "PG_VERSION").read_text(errors="replace").strip()
             if found != MAJOR:
                 raise EmbeddedError(
                     f"{self.directory} was made by PostgreSQL {found}, this is {MAJOR}; "
@@ -132,7 +133,7 @@ class Postgres:
         """Say who is let in: whoever knows the password, which the server learns before it listens to anybody."""
         rules = self.directory / "pg_hba.conf"
         wanted = RULES.format(how="scram-sha-256" if self.password else "trust")
-        if rules.read_text() == wanted:
+        if rules.exists() and rules.read_text(errors="replace") == wanted:
             return
         if self.password:
             with self._within_reach(self.directory) as (path, descriptors):
@@ -202,16 +203,28 @@ class Postgres:
 
 
 def _clear_stale_lock(directory: Path) -> None:
-    """Remove a lock file that names a process which is no PostgreSQL.
+    """Remove the lock file of a server that is no more, and stop one that is.
 
-    PostgreSQL itself takes any living process of its user for the old server, and in a container, where every
-    start deals out the same few numbers, there is always one.
+    PostgreSQL itself takes any living process of its user for the old server, and in a container, where every start
+    deals out the same few numbers, there is always one. Here the data directory is ours: who calls holds its lock.
     """
     lock = directory / "postmaster.pid"
     if not lock.exists():
         return
+    old = _server_of(directory, lock.read_text(errors="replace"))
+    if old is not None:
+        old.send_signal(signal.SIGINT)
+        end([old])
+    lock.unlink(missing_ok=True)
+
+
+def _server_of(directory: Path, lock: str) -> psutil.Process | None:
+    """The living server that the lock file names, if it serves `directory`."""
+    number = lock.split(maxsplit=1)[0] if lock.strip() else ""
     try:
-        if psutil.Process(int(lock.read_text().split()[0])).name() != "postgres":
-            lock.unlink()
-    except psutil.NoSuchProcess:
-        lock.unlink()
+        process = psutil.Process(int(number))
+        # A server's working directory is the one that it serves.
+        serves = process.name() == "postgres" and Path(process.cwd()).samefile(directory)
+    except (ValueError, OSError, psutil.Error):
+        return None
+    return process if serves else None

@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
+import json
 import shutil
 import signal
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -28,6 +29,9 @@ PROBE_EVERY_S = 0.03
 
 LONGEST_LINE = 1024 * 1024
 """A traceback with a large payload in it is one line in a structured log."""
+
+DRAWN = " |+-"
+"""What Python frames the errors of an ExceptionGroup with."""
 
 HEAR_OUT_S = 5.0
 """PostgreSQL's children notice within a second that their parent is gone; a stray child may hold the pipe for ever."""
@@ -137,9 +141,8 @@ class Process:
 
     @property
     def last_words(self) -> str:
-        """The last line that is no mere remark of PostgreSQL's, which goes on to say that it is down; else the last."""
-        lines = [line for line in reversed(self._last_lines) if line.strip()]
-        return next((line for line in lines if not line.startswith("LOG:")), lines[0] if lines else "")
+        """Its last sentence: no mere remark of PostgreSQL's, which goes on to say that it is down, and no drawing."""
+        return last_sentence(self._last_lines)
 
     async def stop(self) -> None:
         """Ask it to stop, and kill it if it has not within its time."""
@@ -198,6 +201,23 @@ class Process:
             line = raw.decode(errors="replace").rstrip()
             self._last_lines.append(line)
             self._observer.wrote(self.program.name, line)
+
+
+def last_sentence(lines: Iterable[str]) -> str:
+    """The last of `lines` that tells something; what Python draws around the errors of a group is left out."""
+    told = [words for line in lines if (words := _words(line))]
+    return next((words for words in reversed(told) if not words.startswith("LOG:")), told[-1] if told else "")
+
+
+def _words(line: str) -> str:
+    """What is said in a line; one of JSON says what happened, and of a traceback its end."""
+    if line.startswith("{"):
+        with contextlib.suppress(ValueError):
+            said = json.loads(line)
+            traceback = last_sentence(str(said.get("exception", "")).splitlines())
+            return ": ".join(filter(None, (str(said.get("event", line)), traceback)))
+    words = line.lstrip(DRAWN) if line.startswith((" ", "+", "|")) else line
+    return words.rstrip() if words.strip(DRAWN) else ""
 
 
 def _dying_with_us(number: signal.Signals) -> tuple[str, ...]:

@@ -4,37 +4,63 @@ import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 import psutil
 
-from embedded.errors import AlreadyRunningError
+from embedded.errors import AlreadyRunningError, DataDirError
 
-BORN_WITHIN_S = 0.05
-"""Two readings of one process' time of birth differ by the rounding of the clock's ticks (10 ms)."""
+LOCK_TRIES = 5
+LOCK_AGAIN_AFTER_S = 0.05
+"""Who merely looks whether a suite runs holds the lock for some microseconds."""
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+START_TICKS = 19
+"""Field 22 of /proc/<pid>/stat, counted from behind the command's name, which may hold blanks."""
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
 class Pid:
-    """A process id with its time of birth, since ids are dealt out again."""
+    """A process id with the time of its birth, since ids are dealt out again.
+
+    In ticks since the machine's start, which of the two clocks is the one that nobody steps.
+    """
 
     pid: int
-    born: float
+    ticks: int
+    boot: str
+    """Which start of the machine they count from."""
 
     @classmethod
     def of(cls, pid: int) -> "Pid":
-        return cls(pid, psutil.Process(pid).create_time())
+        return cls(pid, _ticks(pid), _boot())
 
     def process(self) -> psutil.Process | None:
         """The process if it still lives."""
         try:
             process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.born) < BORN_WITHIN_S
+            same = (self.ticks, self.boot) == (_ticks(self.pid), _boot())
             return process if same and process.status() != psutil.STATUS_ZOMBIE else None
         except psutil.NoSuchProcess:
             return None
+
+
+def _ticks(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[START_TICKS])
+    except (FileNotFoundError, ProcessLookupError):
+        raise psutil.NoSuchProcess(pid) from None
+
+
+def _boot() -> str:
+    return BOOT_ID.read_text().strip()
 
 
 @dataclass
@@ -103,6 +129,10 @@ class DataDir:
         return self.path / "suite.json"
 
     @property
+    def _lock(self) -> Path:
+        return self.path / "lock"
+
+    @property
     def log(self) -> Path:
         """Where a detached suite writes."""
         return self.path / "suite.log"
@@ -110,39 +140,108 @@ class DataDir:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the directory; the kernel lets go of it when we die, however we die."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise AlreadyRunningError(self.path) from None
+        self.make()
+        try:
+            lock = self._lock.open("w")
+        except OSError as error:
+            raise DataDirError(self.path, "cannot be written to", error) from error
+        with lock:
+            if not _locked(lock.fileno()):
+                raise AlreadyRunningError(self.path)
             yield
 
+    def make(self) -> None:
+        """See that it is there."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataDirError(self.path, "cannot be made", error) from error
+
+    def is_held(self) -> bool:
+        """Whether a suite runs here, whatever its record says."""
+        try:
+            with self._lock.open() as lock:
+                return not _locked(lock.fileno(), tries=1)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            raise DataDirError(self.path, "cannot be looked into", error) from error
+
+    def holder(self) -> psutil.Process | None:
+        """Who holds the lock, as far as we may know: another user's programs are closed to us."""
+        lock = self._lock.stat()
+        return next((process for process in psutil.process_iter() if _holds(process.pid, lock)), None)
+
     def read(self) -> Record | None:
-        """What the last suite wrote, running or not."""
+        """What the last suite wrote, running or not; what cannot be understood is no record."""
         try:
             written = json.loads(self._record.read_text())
-        except FileNotFoundError:
+            return Record(
+                supervisor=_pid(written["supervisor"]),
+                ready=bool(written["ready"]),
+                gateways=[str(gateway) for gateway in written["gateways"]],
+                servers=[_entry(ServerRecord, entry) for entry in written["servers"]],
+                processes=[_entry(ServiceRecord, entry) for entry in written["processes"]],
+            )
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
             return None
-        return Record(
-            supervisor=Pid(**written["supervisor"]),
-            ready=written["ready"],
-            gateways=written["gateways"],
-            servers=[ServerRecord(**{**entry, "pid": _pid(entry["pid"])}) for entry in written["servers"]],
-            processes=[ServiceRecord(**{**entry, "pid": _pid(entry["pid"])}) for entry in written["processes"]],
-        )
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise DataDirError(self._record, "cannot be read", error) from error
 
     def running(self) -> Record | None:
-        """What runs now."""
+        """What runs now, as far as its record can be understood."""
         record = self.read()
         return record if record is not None and record.supervisor.process() is not None else None
 
     def write(self, record: Record) -> None:
         # Replaced as a whole: a reader sees the old one or the new one.
         partial = self._record.with_suffix(f".{os.getpid()}")
-        partial.write_text(json.dumps(asdict(record), indent=1))
-        partial.replace(self._record)
+        try:
+            partial.write_text(json.dumps(asdict(record), indent=1))
+            partial.replace(self._record)
+        except OSError:
+            with contextlib.suppress(OSError):
+                partial.unlink()
+            raise
 
 
-def _pid(written: dict[str, float] | None) -> Pid | None:
-    return None if written is None else Pid(int(written["pid"]), written["born"])
+def _pid(written: Any) -> Pid:
+    pid = Pid(int(written["pid"]), int(written["ticks"]), str(written["boot"]))
+    if pid.pid <= 0:
+        raise ValueError(f"{pid.pid} is no process id")
+    return pid
+
+
+def _entry(kind: Callable[..., Made], written: Any) -> Made:
+    number = written["pid"]
+    texts = {name: str(value) for name, value in written.items() if name not in {"pid", "port"}}
+    return kind(**texts, port=int(written["port"]), pid=None if number is None else _pid(number))
+
+
+def _locked(descriptor: int, tries: int = LOCK_TRIES) -> bool:
+    for left in reversed(range(tries)):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(LOCK_AGAIN_AFTER_S if left else 0)
+        else:
+            return True
+    return False
+
+
+def _holds(pid: int, lock: os.stat_result) -> bool:
+    """Whether one of its descriptors is that file, and locked."""
+    try:
+        return any(_is_held(pid, held.name, lock) for held in Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:  # it has ended, or is not ours to look into
+        return False
+
+
+def _is_held(pid: int, descriptor: str, lock: os.stat_result) -> bool:
+    try:
+        same = os.path.samestat(Path(f"/proc/{pid}/fd/{descriptor}").stat(), lock)
+        return same and "FLOCK" in Path(f"/proc/{pid}/fdinfo/{descriptor}").read_text()
+    except OSError:  # closed meanwhile
+        return False

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -36,7 +37,7 @@ async def running(plan: Plan, sink: Sink) -> AsyncIterator["Suite"]:
     with data_dir.locked():
         previous = data_dir.read()
         if previous is not None and (count := await asyncio.to_thread(stop_leftovers, previous)):
-            sink(SUPERVISOR, f"stopped {count} programs that an earlier suite had left behind")
+            _tell(sink, SUPERVISOR, f"stopped {count} programs that an earlier suite had left behind")
         suite = Suite(plan, lay_out(plan, previous), data_dir, sink, _secrets(plan, data_dir))
         try:
             await suite.bring_up()
@@ -66,28 +67,30 @@ class Suite:
         """In the order of their start."""
         self._keeping: dict[str, asyncio.Task[None]] = {}
         """By name; what is taken down has none."""
+        self._unwritten = False
+        """Whether the record could not be written when it was last tried."""
 
     def spawned(self, name: str, pid: int) -> None:
         # One that has ended already has no birth to be read; `ended` is about to say so.
         with contextlib.suppress(psutil.NoSuchProcess):
             self.record.note(name, Pid.of(pid))
-            self._data_dir.write(self.record)
+            self._write_record()
 
     def wrote(self, name: str, line: str) -> None:
-        self._sink(name, line)
+        _tell(self._sink, name, line)
 
     def ended(self, name: str) -> None:
         self.record.note(name, None)
-        self._data_dir.write(self.record)
+        self._write_record()
 
     async def bring_up(self) -> None:
         """Servers first, side by side; then the services, wave after wave."""
-        self._data_dir.write(self.record)
+        self._write_record()
         await self._bring_up(Keeper(server.name, server.start, self) for server in self._servers)
         for wave in waves(self._plan.services):
             await self._bring_up(self._keeper(instance) for instance in self._instances if instance.service in wave)
-        renewal = renewing(secrets_directory(self._data_dir.path))
-        self._keeping["certificates"] = asyncio.create_task(renewal, name="certificates")
+        renewal = renewing(secrets_directory(self._data_dir.path), lambda said: self.wrote(SUPERVISOR, said))
+        self._begin("certificates", renewal)
 
     @property
     def data_dir(self) -> Path:
@@ -95,7 +98,7 @@ class Suite:
 
     def say_ready(self) -> None:
         self.record.ready = True
-        self._data_dir.write(self.record)
+        self._write_record()
 
     def is_up(self, name: str) -> bool:
         """Whether its process runs and has been ready."""
@@ -117,17 +120,45 @@ class Suite:
         """Callers before those they call, servers last."""
         await _cancelled(self._keeping.values())
         for wave in reversed(self._waves):
-            await asyncio.gather(*(keeper.stop() for keeper in wave))
+            stopped = await asyncio.gather(*(keeper.stop() for keeper in wave), return_exceptions=True)
+            for keeper, error in zip(wave, stopped, strict=True):
+                if error is not None:  # no reason to leave the others to the kernel
+                    self.wrote(SUPERVISOR, f"{keeper.name} could not be stopped in order: {error!r}")
 
     async def _bring_up(self, keepers: Iterable[Keeper]) -> None:
         wave = list(keepers)
         self._waves.append(wave)
-        await _side_by_side([keeper.bring_up() for keeper in wave])
+        await _side_by_side([self._timed(keeper) for keeper in wave])
         for keeper in wave:
             self._keep(keeper)
 
+    async def _timed(self, keeper: Keeper) -> None:
+        began = time.monotonic()
+        await keeper.bring_up()
+        self.wrote(SUPERVISOR, f"{keeper.name} is ready after {time.monotonic() - began:.1f} s")
+
     def _keep(self, keeper: Keeper) -> None:
-        self._keeping[keeper.name] = asyncio.create_task(keeper.keep(), name=f"keeper of {keeper.name}")
+        self._begin(keeper.name, keeper.keep())
+
+    def _begin(self, name: str, work: Coroutine[None, None, None]) -> None:
+        self._keeping[name] = asyncio.create_task(work, name=f"keeper of {name}")
+        self._keeping[name].add_done_callback(self._hear)
+
+    def _hear(self, task: asyncio.Task[None]) -> None:
+        """Keepers end when they are cancelled; one that ends otherwise has a fault, and nobody awaits it."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.wrote(SUPERVISOR, f"the {task.get_name()} has failed, and what it kept is kept no more: {error!r}")
+
+    def _write_record(self) -> None:
+        """Without a record all runs on: `p2p status` and `p2p down` find less until it can be written again."""
+        try:
+            self._data_dir.write(self.record)
+        except OSError as error:
+            if not self._unwritten:
+                self.wrote(SUPERVISOR, f"what runs cannot be written down in {self._data_dir.path}: {error.strerror}")
+            self._unwritten = True
+        else:
+            self._unwritten = False
 
     def _keeper_of(self, name: str) -> Keeper:
         return next(keeper for wave in self._waves for keeper in wave if keeper.name == name)
@@ -191,6 +222,12 @@ class Suite:
     @property
     def redis_url(self) -> str:
         return redis_url(self._redis_port, self.secrets.redis if self.secrets else None)
+
+
+def _tell(sink: Sink, name: str, line: str) -> None:
+    """What nobody reads any more is dropped: a closed pipe ends no program, and no keeper of one."""
+    with contextlib.suppress(OSError):
+        sink(name, line)
 
 
 def _secrets(plan: Plan, data_dir: DataDir) -> Secrets | None:

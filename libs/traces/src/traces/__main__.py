@@ -31,7 +31,9 @@ def main() -> None:
         sys.stderr.write(f"traces: {error}\n")
         sys.exit(BAD_SETTINGS)
     told_to_stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    # The end of the terminal ends what was started from it, unless by nohup.
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    for number in (signal.SIGTERM, signal.SIGINT, *(() if ignored else (signal.SIGHUP,))):
         signal.signal(number, lambda *_: told_to_stop.set())
     with (
         open_store(settings.file, keep=settings.keep, most_bytes=settings.most_bytes) as store,

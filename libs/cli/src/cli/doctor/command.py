@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from embedded.catalogue import GATEWAY
+from embedded.hints import p2p
 from embedded.record import DataDir, Record
 from embedded.secrets import operator_credentials, secrets_directory
 
@@ -47,7 +48,7 @@ async def _examined(where: Where) -> list[Finding]:
 
 
 def _nothing(data_dir: Path) -> Finding:
-    remedy = f"`p2p up --data-dir {data_dir}` starts one; --url or --nats names one elsewhere"
+    remedy = f"`{p2p('up', data_dir=data_dir)}` starts one; --url or --nats names one elsewhere"
     return warning(Check.SERVICES, "suite", f"nothing runs on {data_dir}", remedy)
 
 
