@@ -1,5 +1,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
+comma := ,
 MADE := .venv/.made
 SERVICES := $(patsubst services/%/pyproject.toml,%,$(wildcard services/*/pyproject.toml))
 PROJECTS := pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject.toml)
@@ -11,15 +12,22 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup run test soak lint check lock
 
+# Said in one line, before anything is made: uv would speak of requirements that have no solution.
+OLDEST := 3.11
+NEEDED := import sys; found = "%d.%d" % sys.version_info[:2]; ours = sys.version_info >= ($(subst .,$(comma) ,$(OLDEST))); \
+	sys.exit(0 if ours else "needs Python $(OLDEST), this is %s: %s" % (found, sys.executable))
+
 setup: $(MADE)
 
 # uv comes from the lock too: pip installs that one pin, by its hash, and uv does the rest.
 $(BIN)/uv:
+	@$(PYTHON) -c '$(NEEDED)'
 	$(PYTHON) -m venv .venv
 	sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .venv/uv.lock.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement .venv/uv.lock.txt
 
 $(MADE): requirements.lock $(PROJECTS) | $(BIN)/uv
+	@$(BIN)/python -c '$(NEEDED)'
 	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --require-hashes --requirement requirements.lock
 	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation $(addprefix --editable ,$(MEMBERS))
 	$(BIN)/python -c 'import cli.main, sdk$(patsubst %,; import %.__main__,$(SERVICES))'

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from chassis.descriptors import enough
 from chassis.http import serve_http
 from chassis.loops import Loop
 from chassis.metrics import exposition
@@ -29,7 +30,7 @@ class Health:
     """What readiness depends on; `watch` adds to it, `serving` says from when to when we are willing."""
 
     def __init__(self) -> None:
-        self._checks: dict[str, Check] = {}
+        self._checks: dict[str, Check] = {"descriptors": enough}
         self._notes: list[Note] = []
         self._serving = False
 

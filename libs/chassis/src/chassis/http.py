@@ -11,6 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from chassis.certificate import Certificate
+from chassis.descriptors import watching
 from chassis.openings import Openings, TakesSocket
 from chassis.proxied import Network
 
@@ -64,10 +65,12 @@ async def serve_http(
     actual: int = listening.getsockname()[1]
     async with asyncio.TaskGroup() as group:
         group.create_task(server.serve([listening]), name="http")
+        watch = group.create_task(watching(), name="descriptors")
         log.info("http.listening", host=host, port=actual)
         try:
             yield actual
         finally:
+            watch.cancel()
             server.should_exit = True
 
 

@@ -13,6 +13,7 @@ import structlog
 import uvloop
 from pydantic import ValidationError
 
+from chassis.descriptors import raise_limit
 from chassis.logs import open_logs
 from chassis.neighbours import UnreadableSecretError, forget_libpq
 from chassis.settings import ServiceSettings
@@ -29,6 +30,7 @@ BAD_SETTINGS = 2
 def run(service: Callable[[S], AbstractAsyncContextManager[None]], settings_class: type[S]) -> NoReturn:
     """Run one service in this process; it ends with 0 after a drain, 1 after a defect, 2 when a setting is bad."""
     forget_libpq()
+    raise_limit()
     try:
         settings = settings_class()
     except ValidationError as error:

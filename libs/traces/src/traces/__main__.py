@@ -1,5 +1,6 @@
 """`python -m traces`: the store as a process, until it is told to stop."""
 
+import resource
 import signal
 import sqlite3
 import sys
@@ -30,6 +31,9 @@ def main() -> None:
     except BadSettingError as error:
         sys.stderr.write(f"traces: {error}\n")
         sys.exit(BAD_SETTINGS)
+    # Each connection is one, and shells start programs with 1,024.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     told_to_stop = threading.Event()
     # The end of the terminal ends what was started from it, unless by nohup.
     ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN

@@ -6,9 +6,11 @@ Exporters keep their connection and send a batch twice a second, so there are ab
 import gzip
 import json
 import threading
+import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from errno import EMFILE, ENFILE
 from hmac import compare_digest
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -34,6 +36,11 @@ MOST_UNPACKED = 32 * 1024 * 1024
 
 IDLE_S = 60.0
 """An exporter is heard twice a second while there is anything to say; a silent connection costs a thread."""
+
+OUT_OF_FILES_S = 0.1
+"""Who waits to be let in waits on; without a pause we would ask for them without end."""
+
+COMPLAIN_EVERY_S = 60.0
 
 Keep = Callable[[list[Span]], None]
 """Takes the spans of one export; raises `AwayError` when it can't keep them now."""
@@ -71,10 +78,7 @@ def receiving(keep: Keep, answers: Answers, port: int = 0, key: str = "") -> Ite
     Handler.keep = staticmethod(keep)
     Handler.answers = answers
     Handler.shown = f"Bearer {key}".encode() if key else b""
-    with ThreadingHTTPServer((LOOPBACK, port), Handler) as server:
-        # A connection that an exporter keeps open must not keep us from ending.
-        server.daemon_threads = True
-        server.block_on_close = False
+    with _Server((LOOPBACK, port), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, name="span receiver")
         thread.start()
         try:
@@ -82,6 +86,28 @@ def receiving(keep: Keep, answers: Answers, port: int = 0, key: str = "") -> Ite
         finally:
             server.shutdown()
             thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    # A connection that an exporter keeps open must not keep us from ending.
+    daemon_threads = True
+    block_on_close = False
+    _complained_at = -COMPLAIN_EVERY_S
+
+    def get_request(self) -> Any:
+        try:
+            return super().get_request()
+        except OSError as error:
+            if error.errno in {EMFILE, ENFILE}:
+                self._complain()
+                time.sleep(OUT_OF_FILES_S)
+            raise
+
+    def _complain(self) -> None:
+        now = time.monotonic()
+        if now - self._complained_at >= COMPLAIN_EVERY_S:
+            print("error: no file descriptor is left for another connection", flush=True)  # noqa: T201  its log
+            self._complained_at = now
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -50,9 +50,9 @@ def disk(data_dir: Path) -> Finding:
 
 
 def descriptors(record: Record | None) -> list[Finding]:
-    """Of each gateway that runs here; of what this shell would start where none does."""
+    """Of each gateway that runs here; of what this shell would start where none does, which takes all it is let."""
     if record is None:
-        return [_descriptors("this shell", resource.getrlimit(resource.RLIMIT_NOFILE)[0])]
+        return [_descriptors("this shell", resource.getrlimit(resource.RLIMIT_NOFILE)[1])]
     pids = {process.name: record.pid_of(process.name) for process in record.processes if process.service == GATEWAY}
     return [_descriptors_of(name, pid) for name, pid in pids.items() if pid is not None]
 
