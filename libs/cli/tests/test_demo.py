@@ -58,7 +58,7 @@ async def line_with(process, word):
     return line.strip()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 async def test_it_prints_the_page_to_open_and_ends_cleanly(stand_in, number, started):
     process = await started("--url", stand_in.url, "--zone", "geffen")
     assert await line_with(process, "open ") == f"open        {stand_in.url}/demo/?zone=geffen"

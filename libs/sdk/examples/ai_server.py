@@ -8,7 +8,7 @@ import sys
 from itertools import cycle
 
 from contracts.npcs import Environment, NpcState
-from sdk import AiServer
+from sdk import AiServer, P2pError
 
 ZONE = "prontera"
 ROUND = ((156, 180), (156, 200), (176, 200), (176, 180))
@@ -46,6 +46,8 @@ async def main(url: str) -> None:
 
 if __name__ == "__main__":
     try:
-        asyncio.run(main(sys.argv[1]))
+        asyncio.run(main(sys.argv[1] if sys.argv[1:] else "nats://127.0.0.1:4222"))
     except KeyboardInterrupt:
         print("bye")
+    except P2pError as error:
+        sys.exit(f"error: {error}")

@@ -7,7 +7,7 @@ import asyncio
 import sys
 
 from contracts.hosts import RegisterHost
-from sdk import HostAgent, PlayerChannel
+from sdk import HostAgent, P2pError, PlayerChannel
 
 HOST = RegisterHost(
     host_id="echo-host",
@@ -30,6 +30,8 @@ async def main(url: str) -> None:
 
 if __name__ == "__main__":
     try:
-        asyncio.run(main(sys.argv[1]))
+        asyncio.run(main(sys.argv[1] if sys.argv[1:] else "http://127.0.0.1:8001"))
     except KeyboardInterrupt:
         print("bye")
+    except P2pError as error:
+        sys.exit(f"error: {error}")

@@ -7,7 +7,7 @@ import asyncio
 import sys
 
 from contracts.hosts import REGISTER_HOST, Heartbeat, RegisterHost
-from sdk import GameServer
+from sdk import GameServer, P2pError
 
 HOST = RegisterHost(
     host_id="central-1",
@@ -46,6 +46,8 @@ async def main(url: str) -> None:
 
 if __name__ == "__main__":
     try:
-        asyncio.run(main(sys.argv[1]))
+        asyncio.run(main(sys.argv[1] if sys.argv[1:] else "nats://127.0.0.1:4222"))
     except KeyboardInterrupt:
         print("bye")
+    except P2pError as error:
+        sys.exit(f"error: {error}")

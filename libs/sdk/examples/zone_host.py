@@ -9,7 +9,7 @@ import sys
 from collections import defaultdict
 
 from contracts.hosts import Heartbeat, RegisterHost
-from sdk import AgentEvent, HostAgent, PlayerChannel, PlayerGone
+from sdk import AgentEvent, HostAgent, P2pError, PlayerChannel, PlayerGone
 
 HOST = RegisterHost(
     host_id="zone-host",
@@ -59,6 +59,8 @@ async def main(url: str) -> None:
 
 if __name__ == "__main__":
     try:
-        asyncio.run(main(sys.argv[1]))
+        asyncio.run(main(sys.argv[1] if sys.argv[1:] else "http://127.0.0.1:8001"))
     except KeyboardInterrupt:
         print("bye")
+    except P2pError as error:
+        sys.exit(f"error: {error}")

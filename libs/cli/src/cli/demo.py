@@ -10,12 +10,14 @@ from embedded.record import DataDir, Record
 from embedded.secrets import operator_credentials
 
 from cli.entrance import Entrance
-from cli.options import DEFAULT_DATA_DIR, DataDirOption
+from cli.options import DEFAULT_DATA_DIR, DataDirOption, read_gateway
 
 
 def demo(
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
-    url: Annotated[str | None, typer.Option(help="Of a gateway, instead of the suite on DIR.")] = None,
+    url: Annotated[
+        str | None, typer.Option(help="Of a gateway, instead of the suite on DIR.", callback=read_gateway)
+    ] = None,
     nats: Annotated[str | None, typer.Option(help="Of the suite behind --url; without it there are no NPCs.")] = None,
     key: Annotated[
         str | None,

@@ -31,6 +31,10 @@ def down(data_dir: DataDirOption = DEFAULT_DATA_DIR) -> None:
     print(f"stopped what ran on {data_dir}" if supervisor or left else f"nothing runs on {data_dir}")
 
 
+stop = down
+"""The word that others have for it."""
+
+
 def _stop(supervisor: psutil.Process, data_dir: Path) -> None:
     try:
         supervisor.send_signal(signal.SIGTERM)

@@ -47,45 +47,45 @@ def host_chat(gateway: str, zone: str, nats: Entrance | None, key: str | None) -
 
 
 async def _demo(gateway: str, zone: str, nats: Entrance | None, key: str | None, out: Outlet) -> None:
-    def say(words: str) -> None:
-        out(f"{datetime.now().astimezone():%H:%M:%S}  {words}")
-
+    say = _saying(out)
     cancel_on_signals()
     async with key_for(nats, key, say) as server_key:
+        machine = _this_machine()
+        chat = Chat(machine.host_id, say)
+        agent = HostAgent(
+            gateway,
+            machine,
+            on_message=chat.on_message,
+            on_event=chat.on_event,
+            credentials=server_key,
+            # A demo that is over should not stay in the list of hosts.
+            on_close=OnClose.UNREGISTER,
+        )
         try:
-            await _host(gateway, zone, nats, server_key, out, say)
+            page = await _page(gateway, zone, server_key)
+            async with agent:
+                out(f"\n  open        {page}\n  stop        Ctrl-C\n")
+                await _play(agent, chat, zone, nats, say)
         except asyncio.CancelledError:
-            say("closed; the coordinator has forgotten this host")
+            say("closed; the coordinator has forgotten this host" if agent.took_leave else "closed")
 
 
-async def _host(
-    gateway: str, zone: str, nats: Entrance | None, key: ServerKey | None, out: Outlet, say: Callable[[str], None]
-) -> None:
-    machine = _this_machine()
-    chat = Chat(machine.host_id, say)
-    page = await _page(gateway, zone, key)
-    # A demo that is over should not stay in the list of hosts.
-    agent = HostAgent(
-        gateway,
-        machine,
-        on_message=chat.on_message,
-        on_event=chat.on_event,
-        credentials=key,
-        on_close=OnClose.UNREGISTER,
-    )
-    async with agent:
-        out(f"\n  open        {page}\n  stop        Ctrl-C\n")
-        working = [asyncio.create_task(chat.tell(agent))]
-        if nats:
-            working.append(asyncio.create_task(live_in(zone, nats, say)))
-        else:
-            say("no NPCs: they need the suite's NATS (--nats)")
-        try:
-            await agent.until_stopped()
-        finally:
-            for task in working:
-                task.cancel()
-            await asyncio.wait(working, timeout=FAREWELL_S)
+async def _play(agent: HostAgent, chat: Chat, zone: str, nats: Entrance | None, say: Callable[[str], None]) -> None:
+    working = [asyncio.create_task(chat.tell(agent))]
+    if nats:
+        working.append(asyncio.create_task(live_in(zone, nats, say)))
+    else:
+        say("no NPCs: they need the suite's NATS (--nats)")
+    try:
+        await agent.until_stopped()
+    finally:
+        for task in working:
+            task.cancel()
+        await asyncio.wait(working, timeout=FAREWELL_S)
+
+
+def _saying(out: Outlet) -> Callable[[str], None]:
+    return lambda words: out(f"{datetime.now().astimezone():%H:%M:%S}  {words}")
 
 
 async def _page(gateway: str, zone: str, key: ServerKey | None) -> str:

@@ -2,8 +2,10 @@
 
 import sys
 from collections.abc import Iterator, MutableMapping
+from difflib import get_close_matches
 from importlib import import_module
-from typing import Any
+from importlib.metadata import version
+from typing import Annotated, Any
 
 import typer
 from embedded.errors import EmbeddedError
@@ -13,7 +15,9 @@ from typer.main import get_group
 SUBCOMMANDS = {
     "up": "cli.up",
     "down": "cli.down",
+    "stop": "cli.down",
     "status": "cli.status",
+    "logs": "cli.logs",
     "doctor": "cli.doctor.command",
     "demo": "cli.demo",
     "kick": "cli.kick",
@@ -61,16 +65,43 @@ class P2p(TyperGroup):
         super().__init__(**attributes)
         self.commands = Subcommands()
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find it; a slip of the finger is told the nearest, and `help` is what it says."""
+        if args[0] == "help":
+            print(ctx.get_help() if not args[1:] else self.resolve_command(ctx, args[1:])[1].get_help(ctx))
+            ctx.exit()
+        if args[0] not in self.commands:
+            near = get_close_matches(args[0], self.commands, n=1)
+            ctx.fail(f"there is no command {args[0]!r}; " + (f"did you mean {near[0]}?" if near else "see p2p --help"))
+        return super().resolve_command(ctx, args)
+
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002  the name is typer's
         return list(self.commands)
 
 
 # Plain help and errors: a program that calls us finds the reason in the last line, not inside a drawn box.
-app = typer.Typer(name="p2p", cls=P2p, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(
+    name="p2p",
+    cls=P2p,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        print(f"p2p {version('cli')}")
+        raise typer.Exit
 
 
 @app.callback()
-def p2p() -> None:
+def p2p(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Say which release this is.", callback=_say_version, is_eager=True)
+    ] = False,
+) -> None:
     """Runs the P2P Coordinator on this machine."""
 
 

@@ -32,6 +32,13 @@ def read_url(word: str | None) -> str | None:
     raise typer.BadParameter(f"{word!r} is not a URL such as http://127.0.0.1:4318")
 
 
+def read_gateway(word: str | None) -> str | None:
+    """Take the base URL of a gateway."""
+    if word is not None and "://" not in word:
+        raise typer.BadParameter(f"{word!r} is not a URL; did you mean http://{word}?")
+    return read_url(word)
+
+
 def _one(word: str) -> tuple[str, int]:
     name, equals, number = word.partition("=")
     service = name.strip().replace("-", "_")

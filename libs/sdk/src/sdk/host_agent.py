@@ -117,6 +117,8 @@ class HostAgent:
         self._sessions: dict[str, SessionAssigned] = {}
         self._players: dict[tuple[str, str], Player] = {}
         self._reachable = asyncio.Event()
+        self.took_leave = False
+        """Whether, at the end, the coordinator was told."""
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
@@ -242,6 +244,7 @@ class HostAgent:
                     await self._registration.drain()
                 case OnClose.UNREGISTER:
                     await self._registration.unregister()
+            self.took_leave = True
         except P2pError as error:
             log.warning("the coordinator was not told that host %s closes: %s", self._host.host_id, error)
         with suppress(TimeoutError):

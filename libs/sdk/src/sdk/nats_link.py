@@ -147,6 +147,7 @@ async def nats_link(url: str, name: str, credentials: Path | None = None) -> Asy
     user = _user(credentials) if credentials else None
     client = _ReturningClient()
     entered = False
+    waiting = False
 
     async def disconnected() -> None:
         if not client.is_closed:
@@ -156,12 +157,16 @@ async def nats_link(url: str, name: str, credentials: Path | None = None) -> Asy
         log.info("NATS is back")
 
     async def failed(error: Exception) -> None:
+        nonlocal waiting
         if _SHUT_OUT in str(error).lower():
             if not entered:  # whoever waits for the first connection is told; nats-py alone would try for ever
                 raise CredentialsError(credentials, str(error))
             log.error("NATS lets us in no more; credentials that are put in %s are read at the next try", credentials)
         elif client.is_connected:
             log.warning("NATS: %s", error)
+        elif not entered and not waiting:
+            log.warning("waiting for NATS at %s: %s", url, error)
+            waiting = True
 
     try:
         await client.connect(
