@@ -6,7 +6,8 @@
 Each zone has a session with one player, on a host whose signaling socket is subscribed to the zone's feed. Every NPC
 moves once in each `--interval`, which is what scheduler is set to (`--moving 0.1`: each tenth of them), evenly spread;
 twenty times a second a random one changes urgently, and the time until its host's socket has that very change is taken.
-Cores are those of each process while that goes on, by /proc.
+Cores are those of each process while that goes on, by /proc. Memory per NPC is what the resident size of a process grew
+by while the NPCs were first heard of, over their number: zones, sessions and sockets are there before.
 """
 
 import argparse
@@ -22,7 +23,7 @@ import nats
 import websockets
 from contracts.hosts import HEARTBEAT
 from contracts.npcs import NPC_STATE
-from running import cpu_seconds, read_options, status
+from running import cpu_seconds, read_options, resident_bytes, status
 
 ZONES_PER_HOST = 20
 URGENT_PER_S = 20
@@ -142,14 +143,17 @@ async def main(chosen: argparse.Namespace, suite: dict[str, Any]) -> None:
     client = await nats.connect(suite["nats"])
     tasks.append(asyncio.create_task(beat(client, zones)))
     await play(suite["gateways"][0], zones, sockets, tasks)
+    await asyncio.sleep(chosen.interval)
+    empty = {name: resident_bytes(pid) for name, pid in pids.items()}
     for zone in zones:
         for npc in range(chosen.npcs):
             await client.publish(subject(zone, npc), state(zone, npc))
         await client.flush()
     await asyncio.sleep(2 * chosen.interval)
+    grown = {name: resident_bytes(pid) - empty[name] for name, pid in pids.items()}
 
     before = {name: cpu_seconds(pid) for name, pid in pids.items()}
-    sockets.deltas.clear(), sockets.took_ms.clear()
+    sockets.deltas.clear(), sockets.fulls.clear(), sockets.took_ms.clear()
     began = time.perf_counter()
     until = began + chosen.seconds
     moved, startled = await asyncio.gather(
@@ -169,6 +173,11 @@ async def main(chosen: argparse.Namespace, suite: dict[str, Any]) -> None:
     for name, sizes in (("delta", sockets.deltas), ("full", sockets.fulls)):
         if sizes:
             print(f"  {name:<15} {len(sizes):,} frames, mean {statistics.fmean(sizes):,.0f} bytes")
+    if sockets.deltas and sockets.fulls:
+        print(f"  delta / full    {statistics.fmean(sockets.deltas) / statistics.fmean(sockets.fulls):.1%}")
+    tracked = chosen.zones * chosen.npcs
+    for name in sorted(name for name in pids if name.startswith(("scheduler", "signaling_gateway"))):
+        print(f"  memory          {name} {grown[name] / tracked:,.0f} bytes an NPC ({grown[name] / 2**20:.1f} MiB)")
     told = sorted(sockets.took_ms)
     if told:
         p50, p99 = (told[min(len(told) - 1, int(len(told) * share))] for share in (0.5, 0.99))
