@@ -2,11 +2,13 @@
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+from contracts.jobs import JOB_DONE, RUN_JOB, JobDue, JobFact
+from nats.aio.client import Client
 
 P2P = Path(sys.executable).with_name("p2p")
 
@@ -32,12 +34,24 @@ def status(data_dir: str) -> dict[str, Any]:
     return known
 
 
+def database_of(service: str, suite: dict[str, Any]) -> str:
+    """Where a service's database is."""
+    return str(suite["postgres"]).rpartition("/")[0] + f"/{service}"
+
+
 def cpu_seconds(pid: int) -> float:
     """User and system time of a process since it started."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / 100
 
 
-def resident_bytes(pid: int) -> int:
-    """What of a process is in memory now."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()
+async def run_job(client: Client, name: str) -> JobFact:
+    """Make a job due, and wait until it is done."""
+    over = await client.subscribe(JOB_DONE.wildcard)
+    answer = await client.request(RUN_JOB.subject, json.dumps({"job": name}).encode())
+    due = JobDue.model_validate_json(answer.data)
+    while True:
+        fact = JobFact.model_validate_json((await over.next_msg(timeout=60)).data)
+        if fact.job is due.job and fact.due_at >= due.due_at:
+            await over.unsubscribe()
+            return fact

@@ -139,7 +139,7 @@ async def test_a_lease_that_began_again_from_one_is_no_deposed_leader(world, clo
 
 
 async def test_a_job_that_fails_says_so(world, clock, monkeypatch):
-    async def fail(_after):
+    async def fail(_after, **_):
         raise ZeroDivisionError
 
     monkeypatch.setattr(world.lifecycle, "end_idle", fail)
@@ -150,7 +150,7 @@ async def test_a_job_that_fails_says_so(world, clock, monkeypatch):
 
 
 async def test_a_job_that_meets_no_database_comes_again(world, clock, monkeypatch):
-    async def away(_after):
+    async def away(_after, **_):
         raise UnavailableError("The database is away.")
 
     tick = a_tick(clock)

@@ -64,8 +64,8 @@ class Jobs:
             return JobOutcome.FAILED, type(error).__name__
 
     async def _clean_up(self) -> str:
-        idle = await self._lifecycle.end_idle(self._idle_after)
-        empty = await self._lifecycle.end_empty(self._empty_after)
+        idle = await self._lifecycle.end_idle(self._idle_after, gently=True)
+        empty = await self._lifecycle.end_empty(self._empty_after, gently=True)
         return f"ended {len(idle)} idle and {len(empty)} empty sessions"
 
     async def _look_after(self) -> str:

@@ -1,6 +1,8 @@
 """A session's life: created on a host that zone_manager chose, activated, reported on, ended or failed."""
 
+import asyncio
 import secrets
+import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
@@ -22,6 +24,12 @@ from session_manager.zones import Zones
 
 TRIES = 10
 """Each try that fails means that somebody else's change succeeded in between."""
+
+PAUSES = 3
+"""After each bite of a cleanup that nobody waits for, so many times as long as it took: players who join have most of
+PostgreSQL, and whoever hears of the ends keeps up."""
+
+MOST_PAUSE_S = 0.2
 
 IDLE = "idle"
 EMPTY = "empty"
@@ -98,15 +106,15 @@ class Lifecycle:
         standing, _ = await self._sessions.standing(ref)
         raise WrongStateError(standing.session_id, standing.status)
 
-    async def end_idle(self, after: timedelta) -> list[str]:
-        """End every session without activity for this long."""
+    async def end_idle(self, after: timedelta, *, gently: bool = False) -> list[str]:
+        """End every session without activity for this long; gently: where nobody waits for it, but others join."""
         now = self._clock.now()
-        return await _all_batches(lambda: self._sessions.end_idle(now - after, IDLE, now))
+        return await _all_batches(lambda: self._sessions.end_idle(now - after, IDLE, now), gently=gently)
 
-    async def end_empty(self, after: timedelta) -> list[str]:
+    async def end_empty(self, after: timedelta, *, gently: bool = False) -> list[str]:
         """End every session without players for this long."""
         now = self._clock.now()
-        return await _all_batches(lambda: self._sessions.end_empty(now - after, EMPTY, now))
+        return await _all_batches(lambda: self._sessions.end_empty(now - after, EMPTY, now), gently=gently)
 
     async def _place(self, question: CreateSession, *, socket: bool) -> NewSession:
         session_id = SessionId(f"session-{secrets.token_hex(8)}")
@@ -135,10 +143,14 @@ class Lifecycle:
         raise _too_busy(new.session_id)
 
 
-async def _all_batches(batch: Callable[[], Awaitable[list[str]]]) -> list[str]:
+async def _all_batches(batch: Callable[[], Awaitable[list[str]]], *, gently: bool) -> list[str]:
     finished: list[str] = []
+    began = time.monotonic()
     while session_ids := await batch():
         finished += session_ids
+        if gently:
+            await asyncio.sleep(min(PAUSES * (time.monotonic() - began), MOST_PAUSE_S))
+            began = time.monotonic()
     return finished
 
 

@@ -180,7 +180,7 @@ WITH touched AS MATERIALIZED (
 UPDATE sessions s SET last_activity_at = $1::timestamptz FROM touched WHERE s.id = touched.id
 """
 
-BATCH = 100
+BATCH = 50
 """Sessions ended by one transaction: some 10 ms, in which their hosts' rows are held."""
 
 
