@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +44,11 @@ def cpu_seconds(pid: int) -> float:
     """User and system time of a process since it started."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / 100
+
+
+def resident_bytes(pid: int) -> int:
+    """What of a process is in memory now."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 async def run_job(client: Client, name: str) -> JobFact:

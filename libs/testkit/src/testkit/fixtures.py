@@ -33,6 +33,7 @@ SERVER_FIXTURES = frozenset({"servers", "suite"})
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "servers: runs real servers or processes; set by itself where a fixture says so")
+    config.addinivalue_line("markers", "xdist_group(name): which tests one worker should run; set by itself")
     settings.load_profile(PROFILE)
     # Tracebacks in logs as services show them: structlog's own, with every local, hold an event loop up for seconds.
     plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
