@@ -18,7 +18,7 @@ def _is_legal(text: str) -> bool:
 
 
 legal = st.text(
-    st.characters(blacklist_categories=("C", "Z"), blacklist_characters="/"), min_size=1, max_size=40
+    st.characters(blacklist_categories=("C", "Z"), blacklist_characters="/"), min_size=1, max_size=16
 ).filter(_is_legal)
 
 
@@ -68,6 +68,13 @@ def test_what_no_encoder_makes_is_refused(token: str) -> None:
 def test_what_is_no_identifier_is_refused(text: str) -> None:
     with pytest.raises(ValidationError):
         NameHost(host_id=text)
+
+
+@pytest.mark.parametrize(("character", "most"), [("x", 128), ("é", 32), ("한", 21), ("🙂", 16)])
+def test_an_identifier_is_as_long_as_two_of_them_fit_a_subject(character: str, most: int) -> None:
+    assert identifier(character * most) == character * most
+    with pytest.raises(ValueError, match="must"):
+        identifier(character * (most + 1))
 
 
 def test_128_plain_characters_are_an_identifier() -> None:

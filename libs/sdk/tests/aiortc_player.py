@@ -23,6 +23,8 @@ class AiortcPlayer:
         self.npcs: asyncio.Queue[str] = asyncio.Queue()
         """What came on the feed's channel."""
         self.closed = asyncio.Event()
+        self.in_offer = ""
+        """Lines behind the offer's own."""
         self.joined: Json = {}
         self.answer: Json = {}
 
@@ -52,7 +54,7 @@ class AiortcPlayer:
         pings = self.peer.createDataChannel("p2p-ping", ordered=False, maxRetransmits=0)
         pings.on("message", lambda text: pings.send(text.replace("ping", "pong")))
         await self.peer.setLocalDescription(await self.peer.createOffer())
-        offer = {"type": "offer", "sdp": self.peer.localDescription.sdp}
+        offer = {"type": "offer", "sdp": self.peer.localDescription.sdp + self.in_offer}
         to = {"to": self.joined["host_peer_id"], "session_id": self.joined["session_id"]}
         self.answer = await self.ask({"type": "offer", "sdp": offer, **to, **more}, "answer")
         await self.peer.setRemoteDescription(RTCSessionDescription(**self.answer["sdp"]))

@@ -59,6 +59,8 @@ class StandIn:
         self.hosts: dict[str, Json] = {}
         self.beats: list[Json] = []
         self.drained: list[str] = []
+        self.stands_still = False
+        """Answers no `ping`."""
         self.sessions: dict[str, SessionState] = {}
         self.sockets: dict[str, web.WebSocketResponse] = {}
         self.dialled: list[str] = []
@@ -185,20 +187,21 @@ class StandIn:
     async def _heard(self, peer_id: str, socket: web.WebSocketResponse, frame: Json) -> None:
         match frame:
             case {"type": "enter", "zone_id": zone_id}:
-                await self._enter(peer_id, socket, zone_id)
-            case {"type": "ping"}:
+                await self._enter(peer_id, socket, zone_id, {"id": frame["id"]} if "id" in frame else {})
+            case {"type": "ping"} if not self.stands_still:
                 await socket.send_json({"type": "pong", "id": frame.get("id")})
             case {"type": "leave"}:
                 await self._leave(peer_id, socket)
             case {"type": "offer" | "answer" | "ice-candidate" as kind, "to": to}:
                 await self._relay(peer_id, socket, kind, to, frame)
 
-    async def _enter(self, peer_id: str, socket: web.WebSocketResponse, zone_id: str) -> None:
+    async def _enter(self, peer_id: str, socket: web.WebSocketResponse, zone_id: str, more: Json) -> None:
         session = next((one for one in self.sessions.values() if one.zone_id == zone_id), None)
         if session is None:
             host_id = next((host_id for host_id in self.hosts if host_id in self.sockets), None)
-            if host_id is None:
-                await socket.send_json(_error("No host can take the zone now.", "no_host_free", "enter"))
+            if host_id is None or zone_id == "nowhere":
+                refused = _error("No host can take the zone now.", "no_host_free", "enter")
+                await socket.send_json(refused | more)
                 return
             session = await self.assign(f"session-{len(self.sessions):016x}", zone_id, host_id)
         others = [player for player in session.players if player != peer_id]
@@ -213,6 +216,7 @@ class StandIn:
                 "host_peer_id": session.host_id,
                 "epoch": 1,
                 "ice_servers": self.ice_servers,
+                **more,
             }
         )
 
@@ -228,7 +232,7 @@ class StandIn:
             await socket.send_json(_error(f"Failed to deliver {kind} to {to}", "peer_not_found", kind))
             return
         out = {"type": kind, "from": peer_id, SIGNALS[kind]: frame[SIGNALS[kind]], "timestamp": _now()}
-        out |= {name: frame[name] for name in ("session_id", "traceparent") if name in frame}
+        out |= {name: frame[name] for name in ("session_id", "traceparent", "ufrag") if name in frame}
         await target.send_json(out)
 
 

@@ -4,10 +4,13 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+import aioice.ice
 import pytest
 from aiortc import RTCIceTransport
 from contracts.hosts import Heartbeat, RegisterHost
 from sdk import HostAgent, OnClose, PlayerConnected, PlayerGone, ReplacedError, SignalingLost
+from sdk.descriptions import ufrag_of
+from sdk.player import Player
 from testkit.eventually import eventually
 from testkit.patience import patient, within
 
@@ -223,6 +226,58 @@ async def test_closing_may_unregister(stand_in):
     async with agent_for(stand_in, on_close=OnClose.UNREGISTER):
         assert "host-1" in stand_in.hosts
     assert stand_in.hosts == {}
+
+
+@pytest.mark.parametrize(
+    ("reason", "gone"), [("left", True), ("moved", True), ("kicked", True), ("disconnected", False)]
+)
+async def test_a_player_who_has_left_is_let_go_and_one_who_lost_the_socket_plays_on(stand_in, reason, gone):
+    async with agent_for(stand_in) as agent, aiortc_player(stand_in.url, "anna") as anna:
+        channel = await anna.enter("prontera")
+        session_id = anna.joined["session_id"]
+        left = {"type": "peer-left", "peer_id": "anna", "session_id": session_id, "reason": reason}
+        await stand_in.send("host-1", left)
+        if gone:
+            await eventually(lambda: not agent.channels())
+            await anna.closed.wait()
+        else:
+            channel.send("still here")
+            assert await anna.heard.get() == "still here"
+
+
+async def test_an_answer_names_its_offer_and_candidates_of_another_are_passed_over(stand_in, monkeypatch):
+    taken: list[Any] = []
+    monkeypatch.setattr(Player, "_take_candidate", lambda _self, _peer, candidate: noted(taken, candidate))
+    async with agent_for(stand_in), aiortc_player(stand_in.url, "anna") as anna:
+        await anna.enter("prontera")
+        ufrag = ufrag_of(anna.peer.localDescription.sdp)
+        assert anna.answer["ufrag"] == ufrag
+        to = {"to": "host-1", "session_id": anna.joined["session_id"]}
+        for candidate in ({"candidate": "a", "usernameFragment": "other"}, "b ufrag other", f"c ufrag {ufrag}", "d"):
+            await anna.send({"type": "ice-candidate", "candidate": candidate, **to})
+        await eventually(lambda: len(taken) == 2)
+    assert taken == [f"c ufrag {ufrag}", "d"]
+
+
+async def noted(taken, candidate):
+    taken.append(candidate)
+
+
+async def test_a_name_that_cannot_be_looked_up_costs_that_candidate_alone(stand_in, monkeypatch):
+    async def held(*_, **__):
+        raise OSError(98, "Address already in use")
+
+    monkeypatch.setattr(aioice.ice, "get_or_create_mdns_protocol", held)
+    name = "candidate:1 1 udp 2122260223 0b8cb9d2-0a5b-4a6c.local 50000 typ host"
+    async with agent_for(stand_in), aiortc_player(stand_in.url, "anna") as anna:
+        anna.joined = await anna.ask({"type": "enter", "zone_id": "prontera"}, "session-joined")
+        anna.in_offer = f"a={name}\r\n"
+        channel = await anna.connect()
+        to = {"to": "host-1", "session_id": anna.joined["session_id"]}
+        await anna.send({"type": "ice-candidate", "candidate": name, **to})
+        await anna.send({"type": "ice-candidate", "candidate": {"candidate": name, "sdpMid": "0"}, **to})
+        channel.send("still here")
+        assert await anna.heard.get() == "still here"
 
 
 @pytest.mark.parametrize("on_close", [OnClose.UNREGISTER, OnClose.DRAIN])

@@ -28,7 +28,7 @@ MODULES: tuple[ModuleType, ...] = (
 """One for each owner, and those that several owners share."""
 
 BUILDING_BLOCKS = frozenset(
-    {"Frame", "FrameIn", "FrameOut", "Machine", "Requirements", "Signal", "SignalOut", "WarpFrame"}
+    {"Answering", "Frame", "FrameIn", "FrameOut", "Machine", "Requirements", "Signal", "SignalOut", "WarpFrame"}
 )
 """What messages are built of; never sent by themselves. A Frame's bytes are one of the frames."""
 

@@ -1,8 +1,8 @@
 """The coordinator dialect: what players, pages and hosts say and hear on the signaling WebSocket."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import AliasChoices, AwareDatetime, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, AliasChoices, AwareDatetime, ConfigDict, Field, JsonValue
 
 from contracts.gateway import IceState
 from contracts.identifiers import Identifier
@@ -11,8 +11,23 @@ from contracts.refusals import Code
 from contracts.subjects import Message, says_its_type
 from contracts.values import Milliseconds, ShallowJson, SmallJson, Text
 
+SOCKET_LOST = frozenset({"disconnected", "replaced", "restarting"})
+"""Reasons of `peer-left` that tell of a socket alone."""
+
 Opaque = ShallowJson
 """SDP and candidates pass through as they came: a string or an object, never read."""
+
+
+MAX_ID_BYTES = 64
+
+
+def _short(text: str) -> str:
+    if len(text.encode()) > MAX_ID_BYTES:
+        raise ValueError(f"must not exceed {MAX_ID_BYTES} bytes")
+    return text
+
+
+FrameId = Annotated[str, AfterValidator(_short)]
 
 
 class FrameIn(Message):
@@ -21,6 +36,8 @@ class FrameIn(Message):
     model_config = ConfigDict(json_schema_extra=says_its_type)
 
     traceparent: str | None = None
+    id: FrameId | None = None
+    """At the sender's choice; what answers the frame, or refuses it, carries it back."""
 
 
 class Join(FrameIn):
@@ -53,6 +70,8 @@ class Signal(FrameIn):
     to: str = Field(validation_alias=AliasChoices("to", "target_peer_id", "target"))
     session_id: str | None = None
     """Needed from hosts, who are in several sessions."""
+    ufrag: str | None = None
+    """ICE's name (`a=ice-ufrag`) of the offer that an answer or a candidate belongs to."""
 
 
 class Offer(Signal):
@@ -80,7 +99,7 @@ class Ping(FrameIn):
     """Ask for a `pong`."""
 
     type: Literal["ping"] = "ping"
-    id: ShallowJson = None
+    id: ShallowJson = None  # type: ignore[assignment]  # of any form, as ever
 
 
 class IceResult(Signal):
@@ -128,6 +147,13 @@ class FrameOut(Message):
     traceparent: str | None = None
 
 
+class Answering(FrameOut):
+    """What answers a frame."""
+
+    id: str | None = None
+    """Of that frame, if it had one."""
+
+
 class IceServer(Message):
     """A STUN or TURN server, as RTCPeerConnection takes it."""
 
@@ -136,7 +162,7 @@ class IceServer(Message):
     credential: str | None = None
 
 
-class SessionJoined(FrameOut):
+class SessionJoined(Answering):
     """You are in; sent before the others hear of you."""
 
     type: Literal["session-joined"] = "session-joined"
@@ -152,11 +178,13 @@ class SessionJoined(FrameOut):
     ice_servers: tuple[IceServer, ...] = ()
 
 
-class SessionLeft(FrameOut):
+class SessionLeft(Answering):
     """You are out."""
 
     type: Literal["session-left"] = "session-left"
     session_id: str
+    reason: str | None = None
+    """`left` by your own frame or over REST, `moved` to another session, or what else was said."""
 
 
 class PeerJoined(FrameOut):
@@ -174,6 +202,8 @@ class PeerLeft(FrameOut):
     type: Literal["peer-left"] = "peer-left"
     peer_id: str
     reason: str
+    """`disconnected`, `replaced` and `restarting` tell of a socket, whose peer may be back on another; all else of one
+    who has left."""
     session_id: str | None = None
 
 
@@ -184,6 +214,8 @@ class SignalOut(FrameOut):
     timestamp: AwareDatetime
     session_id: str | None = None
     """Set to and from a host."""
+    ufrag: str | None = None
+    """Of the offer that an answer or a candidate belongs to, if its sender named it."""
 
 
 class OfferOut(SignalOut):
@@ -207,7 +239,7 @@ class IceCandidateOut(SignalOut):
     candidate: Opaque
 
 
-class ErrorFrame(FrameOut):
+class ErrorFrame(Answering):
     """A frame could not be used; the connection stays unless a close follows."""
 
     type: Literal["error"] = "error"

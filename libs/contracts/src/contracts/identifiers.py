@@ -19,6 +19,10 @@ MAX_LENGTH = 128
 MAX_SUBJECT_BYTES = 512
 """NATS takes longer subjects, but every subscriber and log line carries them."""
 
+MAX_TOKEN_BYTES = 192
+"""Of an identifier in a subject: the longest subjects hold two of them, and a gateway's. 128 plain characters, 64 that
+are %XX, 21 of three bytes, 16 of four."""
+
 _ENCODED = re.compile(rb"(?:[A-Za-z0-9_-]|%[0-9A-F]{2})+")
 
 
@@ -36,6 +40,8 @@ def identifier(text: str) -> str:
         raise ValueError("must not begin or end with a blank")
     if not unicodedata.is_normalized("NFC", text):
         raise ValueError("must be in Unicode normal form C")
+    if len(text) * 12 > MAX_TOKEN_BYTES and len(to_token(text)) > MAX_TOKEN_BYTES:
+        raise ValueError(f"must not exceed {MAX_TOKEN_BYTES} bytes with all but A-Z a-z 0-9 _ - written as %XX")
     return text
 
 

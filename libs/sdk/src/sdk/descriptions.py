@@ -5,11 +5,15 @@ failed, while the one that succeeds may be the player's own, from an address nob
 the data channel ends what leads nowhere.
 """
 
+import re
 from collections.abc import Iterable
 
 from aiortc import RTCConfiguration, RTCIceCandidate, RTCIceServer, RTCSessionDescription
 from aiortc.sdp import candidate_from_sdp
 from contracts.frames import IceServer, Opaque
+
+_UFRAG = re.compile(r"^a=ice-ufrag:(\S+)", re.MULTILINE)
+_UFRAG_OF_CANDIDATE = re.compile(r" ufrag (\S+)")
 
 
 def configuration(servers: Iterable[IceServer]) -> RTCConfiguration:
@@ -29,6 +33,29 @@ def offer_of(sdp: Opaque) -> RTCSessionDescription:
         raise ValueError("an offer must be SDP text or an object with `sdp`")  # noqa: TRY004 -- the value came by wire
     lines = [line for line in text.splitlines() if line != "a=end-of-candidates"]
     return RTCSessionDescription(sdp="\r\n".join(lines) + "\r\n", type="offer")
+
+
+def ufrag_of(sdp: Opaque) -> str | None:
+    """ICE's name of a description (`a=ice-ufrag`), by which answers and candidates are told from those of another."""
+    text = sdp.get("sdp") if isinstance(sdp, dict) else sdp
+    found = _UFRAG.search(text) if isinstance(text, str) else None
+    return found[1] if found else None
+
+
+def ufrag_of_candidate(candidate: Opaque) -> str | None:
+    """Whose candidate it is, where it says so."""
+    if isinstance(candidate, dict):
+        named = candidate.get("usernameFragment")
+        return named if isinstance(named, str) else ufrag_of_candidate(candidate.get("candidate"))
+    found = _UFRAG_OF_CANDIDATE.search(candidate) if isinstance(candidate, str) else None
+    return found[1] if found else None
+
+
+def without_names(sdp: str) -> tuple[str, list[str]]:
+    """Take out the candidates whose address is a name (mDNS): looking one up may fail, which costs that one alone."""
+    lines = sdp.splitlines()
+    named = [line for line in lines if line.startswith("a=candidate:") and ".local " in line]
+    return "\r\n".join(line for line in lines if line not in named) + "\r\n", [line[2:] for line in named]
 
 
 def answer_like(offer: Opaque, answer: RTCSessionDescription) -> Opaque:

@@ -15,6 +15,7 @@ from typing import Self
 
 import aiohttp
 from contracts.frames import (
+    SOCKET_LOST,
     ErrorFrame,
     IceCandidateOut,
     IceServer,
@@ -313,12 +314,12 @@ class HostAgent:
                 self._tasks.create_task(self._probes.answer(frame))
             case IceCandidateOut():
                 if player := self._players.get((frame.session_id or "", frame.sender)):
-                    player.hear_candidate(frame.candidate)
+                    player.hear_candidate(frame.candidate, frame.ufrag)
             case PeerLeft():
                 player = self._players.get((frame.session_id or "", frame.peer_id))
-                # One who is connected says goodbye on the connection; its signaling may be back in a second.
-                if player is not None and not player.connected:
-                    player.end("left before the connection stood")
+                # Who has lost the socket alone plays on, and may be back in a second.
+                if player is not None and not (player.connected and frame.reason in SOCKET_LOST):
+                    player.end(f"left: {frame.reason}" if player.connected else "left before the connection stood")
             case SessionAssigned():
                 self._sessions[frame.session_id] = frame
                 self._feeding.assigned(frame)

@@ -12,7 +12,15 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_
 
 from sdk.channel import PlayerChannel
 from sdk.closing import Closing
-from sdk.descriptions import answer_like, candidate_of, configuration, offer_of
+from sdk.descriptions import (
+    answer_like,
+    candidate_of,
+    configuration,
+    offer_of,
+    ufrag_of,
+    ufrag_of_candidate,
+    without_names,
+)
 from sdk.errors import ConnectionFailedError
 from sdk.feed_channel import LABEL as FEED_LABEL
 from sdk.feed_channel import FeedChannel
@@ -50,6 +58,7 @@ class Player:
         self.round_trips = RoundTrips()
         self._bytes_of_closed = 0
         self._offer = offer
+        self._ufrag = ufrag_of(offer.sdp)
         self._on_message = on_message
         self._on_feed = on_feed
         self._candidates: asyncio.Queue[Opaque] = asyncio.Queue(MAX_CANDIDATES)
@@ -76,7 +85,11 @@ class Player:
         fed = self.feed.bytes_moved if self.feed else 0
         return self._bytes_of_closed + fed + sum(channel.bytes_moved for channel in self.channels)
 
-    def hear_candidate(self, candidate: Opaque) -> None:
+    def hear_candidate(self, candidate: Opaque, ufrag: str | None = None) -> None:
+        """Take a candidate; one of another offer than this is passed over."""
+        of = ufrag or ufrag_of_candidate(candidate)
+        if of is not None and self._ufrag is not None and of != self._ufrag:
+            return
         if not self._candidates.full():
             self._candidates.put_nowait(candidate)
 
@@ -123,7 +136,11 @@ class Player:
         with TRACER.start_as_current_span(
             "answer offer", context_of(offer.traceparent), SpanKind.CONSUMER, named
         ) as span:
-            await peer.setRemoteDescription(offer_of(offer.sdp))
+            description = offer_of(offer.sdp)
+            description.sdp, by_name = without_names(description.sdp)
+            for candidate in by_name:
+                self.hear_candidate(candidate)
+            await peer.setRemoteDescription(description)
             if peer.sctp is None:
                 raise ConnectionFailedError("the offer asks for no data channel")
             await peer.setLocalDescription(await peer.createAnswer())
@@ -133,6 +150,7 @@ class Player:
                     to=offer.sender,
                     session_id=offer.session_id,
                     sdp=answer_like(offer.sdp, peer.localDescription),
+                    ufrag=self._ufrag,
                     traceparent=traceparent_of(context, offer.traceparent),
                 )
             )
@@ -158,7 +176,7 @@ class Player:
         try:
             if read := candidate_of(candidate):
                 await peer.addIceCandidate(read)
-        except (ValueError, AssertionError, IndexError) as error:
+        except (ValueError, AssertionError, IndexError, OSError) as error:  # OSError: no name can be looked up here
             log.info("player %s sent a candidate that cannot be used: %s", self.player_id, error)
 
     async def _take_channels(self, group: asyncio.TaskGroup) -> None:

@@ -134,12 +134,20 @@ class Attendance:
             session = await call(self._bus, ENTER_ZONE, question)
             await self._into_session(connection, session)
 
+    async def seated(self, connection: Connection, session: Session) -> None:
+        """Take a socket in whose peer was given a seat without its doing; out of where it was, as it is told."""
+        place = connection.standing.place
+        with connection.moving():
+            if place is not None:
+                connection.say(SessionLeft(session_id=place.session_id, reason="moved"))
+            await self._into_session(connection, session)
+
     async def go_out(self, connection: Connection, place: Place) -> None:
         """Leave, giving the seat up."""
         with connection.moving():
             await self._give_seat_up(connection, place)
             await self.let_out(connection, "left")
-            connection.say(SessionLeft(session_id=place.session_id))
+            connection.say(SessionLeft(session_id=place.session_id, reason="left", id=connection.answers_to))
 
     def show(self, connection: Connection, place: Place) -> None:
         """Tell the socket where it is and who else is there."""
@@ -154,6 +162,7 @@ class Attendance:
                 epoch=place.epoch,
                 zone_id=place.zone_id,
                 ice_servers=self._ice.of(connection.peer_id),
+                id=connection.answers_to,
             )
         )
 

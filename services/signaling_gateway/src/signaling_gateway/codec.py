@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 from contracts.frames import (
+    MAX_ID_BYTES,
     EnterZoneFrame,
     FrameOut,
     IceResult,
@@ -62,6 +63,8 @@ class Signal:
     session_id: str | None
     content: Any
     traceparent: str | None
+    ufrag: str | None = None
+    id: str | None = None
 
 
 Heard = Signal | ColdFrame
@@ -79,6 +82,8 @@ class FrameRefusedError(Exception):
         self.message = message
         self.code = code
         self.in_reply_to = in_reply_to
+        self.id: str | None = None
+        """Of the frame, where it says one."""
 
 
 def read(text: str) -> Heard:
@@ -91,6 +96,14 @@ def read(text: str) -> Heard:
         raise UnreadableError("Invalid JSON") from error
     if type(frame) is not dict:
         raise UnreadableError("A frame is one JSON object")
+    try:
+        return _frame(frame)
+    except FrameRefusedError as error:
+        error.id = frame.get("id") if _is_id(frame.get("id")) else None
+        raise
+
+
+def _frame(frame: dict[str, Any]) -> Heard:
     kind = frame.get("type")
     if type(kind) is str:
         if kind in CONTENT:
@@ -98,6 +111,10 @@ def read(text: str) -> Heard:
         if kind in _MODELS:
             return _modelled(kind, frame)
     raise FrameRefusedError(f"Unknown message type: {_shown(kind)}", in_reply_to=_shown(kind))
+
+
+def _is_id(value: Any) -> bool:
+    return type(value) is str and len(value) <= MAX_ID_BYTES and len(value.encode()) <= MAX_ID_BYTES
 
 
 def _signal(kind: str, frame: dict[str, Any]) -> Signal:
@@ -111,10 +128,13 @@ def _signal(kind: str, frame: dict[str, Any]) -> Signal:
         traceparent is not None and type(traceparent) is not str
     ):
         raise FrameRefusedError("session_id and traceparent are strings", in_reply_to=kind)
+    ufrag, frame_id = frame.get("ufrag"), frame.get("id")
+    if (ufrag is not None and type(ufrag) is not str) or (frame_id is not None and not _is_id(frame_id)):
+        raise FrameRefusedError(f"ufrag and id are strings, of id {MAX_ID_BYTES} bytes at most", in_reply_to=kind)
     carried = frame[content]
     if type(carried) is not str and is_nested_too_deeply(carried):
         raise FrameRefusedError(f"{content} is nested too deeply", in_reply_to=kind)
-    return Signal(kind, to, session_id, carried, traceparent)
+    return Signal(kind, to, session_id, carried, traceparent, ufrag, frame_id)
 
 
 def _modelled(kind: str, frame: dict[str, Any]) -> ColdFrame:
@@ -129,7 +149,7 @@ def _reason(error: ValidationError, required: str) -> str:
     """Say which field is missing in the words that clients know, or what is wrong with the one that is there."""
     found = error.errors(include_url=False, include_context=False, include_input=False)[0]
     field = str(found["loc"][0]) if found["loc"] else ""
-    if field in {"peer_id", "traceparent", "candidate_type", "elapsed_ms"} or found["type"] == "value_error":
+    if field in {"peer_id", "traceparent", "candidate_type", "elapsed_ms", "id"} or found["type"] == "value_error":
         return f"{field}: {found['msg'].removeprefix('Value error, ')}"
     return required
 
@@ -139,7 +159,13 @@ def _shown(kind: Any) -> str:
 
 
 def signal_out(
-    kind: str, sender: str, content: Any, *, session_id: str | None = None, traceparent: str | None = None
+    kind: str,
+    sender: str,
+    content: Any,
+    *,
+    session_id: str | None = None,
+    traceparent: str | None = None,
+    ufrag: str | None = None,
 ) -> bytes:
     """Write a signal as its receiver gets it."""
     frame = {"type": kind, "from": sender, CONTENT[kind]: content, "timestamp": datetime.now(UTC)}
@@ -147,6 +173,8 @@ def signal_out(
         frame["session_id"] = session_id
     if traceparent is not None:
         frame["traceparent"] = traceparent
+    if ufrag is not None:
+        frame["ufrag"] = ufrag
     return orjson.dumps(frame)
 
 

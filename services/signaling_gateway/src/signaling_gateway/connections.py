@@ -36,6 +36,7 @@ class Connection:
     """One socket and where its peer stands."""
 
     __slots__ = (
+        "answers_to",
         "connection_id",
         "entry",
         "has_spoken",
@@ -59,6 +60,8 @@ class Connection:
         """State of the session when the present seat was taken; what is told of it from before is stale."""
         self.left_because = "disconnected"
         """What the others are told when it closes."""
+        self.answers_to: str | None = None
+        """The `id` of the frame that is being done, which what answers it carries back."""
         self.is_moving = False
         """Whether a move is under way: what facts say of its seat meanwhile, the move itself will settle."""
         self.unidentified = False

@@ -18,7 +18,7 @@ from contracts.frames import (
     SessionFallback,
     Subscribe,
 )
-from contracts.identifiers import identifier, to_token
+from contracts.identifiers import identifier
 from contracts.npcs import NpcEvent
 from contracts.refusals import Code
 
@@ -26,9 +26,6 @@ from signaling_gateway.codec import FrameRefusedError, Heard, Signal
 
 BAD_FRAMES = 10
 """Unreadable frames in a row after which the other side is no client of ours."""
-
-MAX_TOKEN = 192
-"""Bytes of an encoded name: two of them, and a gateway's, fit the 512 bytes of a subject."""
 
 _SESSION = re.compile(r"session-[0-9a-f]{16}|[0-9]{1,18}")
 
@@ -154,12 +151,9 @@ def may_be_session(name: str) -> bool:
 def peer_name(text: str, what: str = "peer_id") -> str:
     """Give a legal name back; FrameRefusedError for one that no subject could carry."""
     try:
-        named = identifier(text)
+        return identifier(text)
     except ValueError as error:
         raise FrameRefusedError(f"{what} {error}") from error
-    if len(to_token(named)) > MAX_TOKEN:
-        raise FrameRefusedError(f"{what} is too long")
-    return named
 
 
 def hear(standing: Standing, frame: Heard) -> Deed:  # noqa: C901, PLR0911, PLR0912 -- one line for each kind

@@ -6,7 +6,7 @@ import structlog
 from chassis.refusals import UnavailableError
 from contracts.frames import HostMigrated, SessionEnded, SessionFallback, SessionLeft
 from contracts.hosts import HostFact
-from contracts.sessions import SessionFact
+from contracts.sessions import Session, SessionFact
 
 from signaling_gateway.attendance import Attendance
 from signaling_gateway.connections import Connection, Connections
@@ -41,7 +41,7 @@ class Membership:
         if host is not None:
             await self._hosting.assign(host, fact.session)
         for player in fact.players_joined:
-            await self._seat_taken(fact.session_id, player)
+            await self._seat_taken(fact.session, player)
         for player in fact.players_left:
             await self._seat_freed(fact, player)
 
@@ -75,13 +75,17 @@ class Membership:
         if room.host is not None and room.host.peer_id != now.host_peer_id:
             await self._hosting.release(room.host, fact.session_id, reason)
 
-    async def _seat_taken(self, session_id: str, player: str) -> None:
+    async def _seat_taken(self, session: Session, player: str) -> None:
         """Tell of a player that joined without a socket; of one that has one, the gateway that holds it tells.
 
         Only so does a joiner's own `session-joined` come before the others' `peer-joined`.
         """
+        session_id = session.session_id
+        if (connection := self._connections.of(player)) is not None:
+            await self._seat_given(connection, session)
+            return
         room = self._rooms.get(session_id)
-        if room is None or player in room.members or self._connections.of(player) is not None:
+        if room is None or player in room.members:
             return
         try:
             if await self._presence.where(player) is not None:
@@ -92,12 +96,20 @@ class Membership:
         if room is not None and player not in room.members:
             self._rooms.came(room, player, None)
 
+    async def _seat_given(self, connection: Connection, session: Session) -> None:
+        """Take the socket in, if it was not itself that asked: over REST, say."""
+        asked = connection.is_moving or _is_in(connection, session.session_id)
+        stale = connection.seated_at is not None and session.updated_at <= connection.seated_at
+        hosts = connection.standing.host_id is not None or connection.speaks_warp
+        if not (asked or stale or hosts):
+            await self._attendance.seated(connection, session)
+
     async def _seat_freed(self, fact: SessionFact, player: str) -> None:
         connection = self._connections.of(player)
         if connection is not None and _is_in(connection, fact.session_id):
             stale = connection.seated_at is not None and fact.session.updated_at <= connection.seated_at
             if not stale and not connection.is_moving:
-                connection.say(SessionLeft(session_id=fact.session_id))
+                connection.say(SessionLeft(session_id=fact.session_id, reason=fact.reason or "left"))
                 await self._attendance.let_out(connection, fact.reason or "left")
             return
         room = self._rooms.get(fact.session_id)

@@ -76,6 +76,7 @@ class Relay:
             signal.content,
             session_id=carry.place.session_id if carry.named else None,
             traceparent=tracing.current_traceparent() if tracing.recording() else None,
+            ufrag=signal.ufrag,
         )
         if isinstance(receiver, Connection):
             self.hand_over(receiver, frame)

@@ -27,6 +27,9 @@ SHORTEST_SECRET = 32
 EXAMPLES = ("change", "example", "secret", "your-", "your_", "password", "12345678", "default", "insecure", "test-key")
 """Words of secrets that were copied from documentation; a random one has none of them but once in millions."""
 
+_ICE_PLACE = r"(\[[0-9a-f:.]+\]|[^\s:/?#@\[\]]+)(:[0-9]{1,5})?(\?transport=(udp|tcp))?"
+"""Host, port and transport of a STUN or TURN URL (RFC 7064, RFC 7065)."""
+
 MAKE_ONE = "make one with: python -c 'import secrets; print(secrets.token_urlsafe(48))'"
 
 
@@ -173,6 +176,20 @@ class Settings(RedisSettings, ServiceSettings):
             messages_per_s=self.limit_messages_per_second,
             burst_of_messages=self.limit_messages_burst,
         )
+
+    @model_validator(mode="after")
+    def _ice_that_browsers_take(self) -> Self:
+        # A browser throws for one that is malformed, and then nobody connects at all.
+        for name, schemes, urls in (
+            ("STUN_SERVER", "stun|stuns", self.stun_servers),
+            ("TURN_SERVER", "turn|turns", self.turn_servers),
+        ):
+            for url in urls:
+                if not re.fullmatch(rf"(({schemes}):)?{_ICE_PLACE}", url, re.IGNORECASE):
+                    raise ValueError(f"{name}: {url!r} is none of {schemes.replace('|', ':, ')}:HOST or …:HOST:PORT")
+        if self.turn_servers and not self.turn_secret:
+            raise ValueError("TURN_SERVER needs TURN_SECRET, of which its credentials are made; or take it out")
+        return self
 
     @model_validator(mode="after")
     def _regular_expression(self) -> Self:

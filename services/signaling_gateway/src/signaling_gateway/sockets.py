@@ -248,6 +248,7 @@ class Sockets:
         SECONDS.labels(kind).observe(time.perf_counter() - began_at, tracing.exemplar(span))
 
     async def _guarded(self, connection: Connection, frame: Heard) -> Code | None:
+        connection.answers_to = answers_to = frame.id if isinstance(frame.id, str) else None
         try:
             if frame.type not in connection.entry.frames:
                 self._entrance.forbid(connection.entry, frame.type)
@@ -257,16 +258,21 @@ class Sockets:
             else:
                 await self._do(connection, deed)
         except FrameRefusedError as error:
+            error.id = answers_to
             _refuse(connection, error, frame.type)
             return error.code
         except ServiceError as error:
             refusal = error.refusal
-            connection.say(ErrorFrame(message=refusal.detail, code=refusal.code, in_reply_to=frame.type))
+            connection.say(ErrorFrame(message=refusal.detail, code=refusal.code, in_reply_to=frame.type, id=answers_to))
             return refusal.code
         except Exception:
             log.exception("sockets.frame_failed", type=frame.type)
-            connection.say(ErrorFrame(message="Internal error", code=Code.INTERNAL, in_reply_to=frame.type))
+            connection.say(
+                ErrorFrame(message="Internal error", code=Code.INTERNAL, in_reply_to=frame.type, id=answers_to)
+            )
             return Code.INTERNAL
+        finally:
+            connection.answers_to = None
         return None
 
     async def _do(self, connection: Connection, deed: Deed) -> None:  # noqa: C901 -- one line for each deed
@@ -370,4 +376,5 @@ def _readable(text: str | None) -> Heard:
 
 
 def _refuse(connection: Connection, error: FrameRefusedError, in_reply_to: str | None = None) -> None:
-    connection.say(ErrorFrame(message=error.message, code=error.code, in_reply_to=error.in_reply_to or in_reply_to))
+    about = error.in_reply_to or in_reply_to
+    connection.say(ErrorFrame(message=error.message, code=error.code, in_reply_to=about, id=error.id))

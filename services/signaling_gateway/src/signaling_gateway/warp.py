@@ -98,6 +98,8 @@ def _ice_candidate(frame: Frame) -> Frame:
     candidate = frame["candidate"]
     if isinstance(candidate, dict) and isinstance(candidate.get("candidate"), str):
         candidate = candidate["candidate"]  # a browser's RTCIceCandidateInit
+    elif candidate is None:
+        candidate = ""  # it reads strings only; the empty one says too that no more will come
     elif not isinstance(candidate, str):
         candidate = orjson.dumps(candidate).decode()
     return {"type": _CANDIDATE, "from": frame["from"], "peer_id": frame["from"], "candidate": candidate}

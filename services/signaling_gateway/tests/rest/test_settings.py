@@ -176,3 +176,28 @@ def test_trusted_proxies_are_networks_or_addresses(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("TRUSTED_PROXIES", "balancer.example")
     with pytest.raises(ValidationError, match="TRUSTED_PROXIES"):
         Settings()
+
+
+@pytest.mark.parametrize(
+    ("settings", "word"),
+    [
+        ({"stun_servers": ("http://stun.example",)}, "STUN_SERVER"),
+        ({"stun_servers": ("turn:stun.example",)}, "STUN_SERVER"),
+        ({"stun_servers": ("stun:",)}, "STUN_SERVER"),
+        ({"stun_servers": ("stun:a b",)}, "STUN_SERVER"),
+        ({"turn_servers": ("turn:t.example?transport=sctp",), "turn_secret": "s"}, "TURN_SERVER"),
+        ({"turn_servers": ("turn:t.example:x",), "turn_secret": "s"}, "TURN_SERVER"),
+        ({"turn_servers": ("turn:t.example",)}, "TURN_SECRET"),
+    ],
+)
+def test_ice_servers_that_a_browser_would_throw_at_are_refused_in_words(settings, word):
+    with pytest.raises(ValidationError, match=word):
+        Settings(**settings)
+
+
+def test_ice_servers_that_a_browser_takes_are_taken():
+    Settings(
+        stun_servers=("stun:a.example", "stuns:a.example:5349", "10.0.0.1:3478", "stun:[::1]:3478"),
+        turn_servers=("turn:t.example:3478?transport=udp", "TURNS:t.example"),
+        turn_secret="s3cret",
+    )

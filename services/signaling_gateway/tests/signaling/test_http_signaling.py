@@ -167,3 +167,14 @@ async def test_content_nested_beyond_reason_is_kept_for_nobody(client, session, 
     body = f'{{"session_id": "{session}", "peer_id": "{name("ann")}", "{content}": {"[" * 40}{"]" * 40}}}'
     sent = await client.post(f"{API}/{kind}", content=body, headers={"Content-Type": "application/json"})
     assert (sent.status_code, sent.json()["code"]) == (422, "invalid")
+
+
+async def test_the_end_of_candidates_is_taken_as_on_a_socket(client, here, session, name):
+    bob = await joined(here, name("bob"), session)
+    async with leaving(bob):
+        body = {"session_id": session, "peer_id": name("ann"), "candidate": None, "to": name("bob")}
+        assert (await client.post(f"{API}/ice-candidate", json=body)).status_code == 200
+        assert (await bob.hear("ice-candidate"))["candidate"] is None
+    kept = (await client.get(f"{API}/ice-candidates/{session}", params={"peer_id": name("bob")})).json()
+    assert kept["candidates"] == [{"peer_id": name("ann"), "candidate": None}]
+    assert (await client.post(f"{API}/offer", json={**body, "sdp": None})).status_code == 422

@@ -163,7 +163,7 @@ async def test_a_seat_taken_away_over_rest_takes_its_socket_out(here, there, hos
     async with leaving(ann, bob):
         await ann.hear("peer-joined")
         await owners.free(hosted, name("bob"), reason="kicked")
-        assert await bob.hear() == {"type": "session-left", "session_id": hosted}
+        assert await bob.hear() == {"type": "session-left", "session_id": hosted, "reason": "kicked"}
         assert (await ann.hear("peer-left"))["reason"] == "kicked"
         await bob.say("offer", to=name("ann"), sdp="v=0")
         assert (await bob.hear("error"))["code"] == "forbidden"
@@ -212,3 +212,54 @@ async def test_reports_of_connecting_become_facts_and_figures(here, hosted, name
             return [joins[part] - before[part] for part in ("direct", "relayed", "failed")] == [1, 1, 1]
 
         await eventually(counted)
+
+
+async def test_a_seat_given_over_rest_takes_an_idle_socket_in_and_one_taken_away_puts_it_out(
+    here, there, hosted, name, owners
+):
+    ann, bob = await joined(here, name("ann"), hosted), await dial(there, name("bob"))
+    async with leaving(ann, bob):
+        await bob.hears_nothing_more()
+        await owners.seat(hosted, name("bob"))
+        frame = await bob.hear("session-joined")
+        assert (frame["session_id"], frame["peers"]) == (hosted, [name("ann")])
+        assert (await ann.hear("peer-joined"))["peer_id"] == name("bob")
+        await bob.say("offer", to=name("ann"), sdp="v=0", ufrag="8hhY")
+        assert (await ann.hear("offer"))["ufrag"] == "8hhY"
+        await ann.say("answer", to=name("bob"), sdp="v=0")
+        assert "ufrag" not in await bob.hear("answer")
+        await owners.free(hosted, name("bob"))
+        assert (await bob.hear("session-left"))["reason"] == "left"
+        assert (await ann.hear("peer-left"))["reason"] == "left"
+        await bob.hears_nothing_more()
+
+
+async def test_a_move_over_rest_takes_the_socket_along(here, hosted, name, owners, number):
+    other = owners.add_session(number + 10**6, f"host-{number}")
+    ann = await joined(here, name("ann"), hosted)
+    async with leaving(ann):
+        await owners.seat(other, name("ann"))
+        left = await ann.hear("session-left")
+        assert (left["session_id"], left["reason"]) == (hosted, "moved")
+        assert (await ann.hear("session-joined"))["session_id"] == other
+
+
+async def test_an_answer_and_a_refusal_carry_the_id_of_the_frame_they_answer(here, hosted, name):
+    ann = await dial(here, name("ann"))
+    async with leaving(ann):
+        for frame, answer in (
+            ({"type": "enter", "zone_id": name("nowhere")}, "error"),
+            ({"type": "join", "session_id": hosted}, "session-joined"),
+            ({"type": "offer", "to": "nobody", "sdp": "v=0"}, "error"),
+            ({"type": "offer", "to": "nobody"}, "error"),
+            ({"type": "unheard of"}, "error"),
+            ({"type": "leave"}, "session-left"),
+            ({"type": "leave"}, "error"),
+        ):
+            await ann.say(**{"kind": frame.pop("type"), **frame}, id=f"é{answer}")
+            assert (await ann.hear(answer))["id"] == f"é{answer}"
+        for too_long in ("x" * 65, "é" * 33, 7):
+            await ann.say("offer", to="nobody", sdp="v=0", id=too_long)
+            assert "id" not in await ann.hear("error")
+        await ann.say("leave")
+        assert "id" not in await ann.hear("error")

@@ -30,8 +30,6 @@ _MEMBERS = (Code.INVALID, Code.FORBIDDEN, Code.SESSION_NOT_FOUND, Code.UNAVAILAB
 
 
 def _fits(value: Any) -> Any:
-    if value is None:
-        raise ValueError("must not be null")
     try:
         size = len(orjson.dumps(value, default=str))
     except TypeError:  # an integer beyond 64 bits; a frame's reader takes none either
@@ -41,7 +39,15 @@ def _fits(value: Any) -> Any:
     return value
 
 
-Content = Annotated[ShallowJson, AfterValidator(_fits)]
+def _is_there(value: Any) -> Any:
+    if value is None:
+        raise ValueError("must not be null")
+    return value
+
+
+Candidate = Annotated[ShallowJson, AfterValidator(_fits)]
+"""null says that no more will come."""
+Content = Annotated[Candidate, AfterValidator(_is_there)]
 
 
 class Description(Message):
@@ -61,7 +67,7 @@ class CandidateSent(Message):
 
     session_id: Identifier
     peer_id: Identifier
-    candidate: Content
+    candidate: Candidate
     to: Identifier | None = None
 
 
@@ -180,7 +186,8 @@ def _candidates(correspondence: Correspondence) -> Route:
         wanted = reading.read(request)
         found = await correspondence.candidates(wanted.session_id, wanted.peer_id, wanted.after)
         kept = tuple(KeptCandidate(peer_id=each.letter.sender, candidate=each.letter.content) for each in found)
-        return _answer(Candidates(candidates=kept, after=found[-1].id if found else wanted.after))
+        told = Candidates(candidates=kept, after=found[-1].id if found else wanted.after)
+        return Answer(told.model_dump_json().encode())  # a null among them is one too
 
     return _route(
         reading, candidates, answer=Candidates, codes=_MEMBERS, summary="Fetch the ICE candidates of the last minute"

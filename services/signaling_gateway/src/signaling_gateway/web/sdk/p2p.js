@@ -109,6 +109,7 @@ const PING_WINDOW = 30;
 const OFFER_ATTEMPTS = 5; // a host whose signaling is just reconnecting is back within that many
 const STEADY_AFTER_MS = 5_000;
 const RENEWED_AFTER = 0.8; // of a token's life: the rest is for a gateway that is away
+const ALIVE_EVERY_MS = 12_000; // a gateway that answers neither of two is gone: 36 s at most
 const HOST_NAMED_WITHIN_MS = 2_000; // that there is none is said right after the seat
 
 const GAME_LABEL = "game";
@@ -150,6 +151,19 @@ function randomHex(bytes) {
 /** A sampled W3C trace context: the trace of a join begins here. */
 function newTraceparent() {
   return `00-${randomHex(16)}-${randomHex(8)}-01`;
+}
+
+/**
+ * What a frame or a message says; null for what is no JSON object.
+ * @param {any} text
+ */
+function parsed(text) {
+  try {
+    const said = JSON.parse(text);
+    return said !== null && typeof said === "object" ? said : null;
+  } catch {
+    return null;
+  }
 }
 
 /** What the gateway is shown; made new before it ends, and when it was refused. */
@@ -237,6 +251,8 @@ class Signaling {
   #tokenIsNew = false; // because the one before was refused
   /** @type {number | null} */ #returnAt = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
+  /** @type {ReturnType<typeof setInterval> | undefined} */ #alive;
+  #unanswered = 0;
 
   /**
    * @param {URL} url
@@ -256,6 +272,11 @@ class Signaling {
     return this.#socket?.readyState === WebSocket.OPEN;
   }
 
+  /** Whether it comes back by itself; one that was closed or refused does not. */
+  get over() {
+    return this.#closed;
+  }
+
   /** @param {object} frame */
   send(frame) {
     if (this.connected) this.#socket?.send(JSON.stringify(frame));
@@ -265,6 +286,7 @@ class Signaling {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#timer);
+    clearInterval(this.#alive);
     globalThis.removeEventListener?.("online", this.#retryNow);
     this.#socket?.close(1000);
     this.#socket = null;
@@ -297,15 +319,37 @@ class Signaling {
     this.#returnAt = null;
     socket.addEventListener("open", () => {
       this.#openedAt = performance.now();
+      this.#watch(socket);
       this.hears.state({ state: "connected" });
       this.hears.open();
     });
-    socket.addEventListener("message", ({ data }) => socket === this.#socket && this.#heard(JSON.parse(data)));
+    socket.addEventListener("message", ({ data }) => socket === this.#socket && this.#heard(parsed(data)));
     socket.addEventListener("close", ({ code, reason }) => this.#lost(socket, code, reason));
+  }
+
+  /**
+   * A page cannot see WebSocket's own pings, and a gateway that stands still closes nothing.
+   * @param {WebSocket} socket
+   */
+  #watch(socket) {
+    clearInterval(this.#alive);
+    this.#unanswered = 0;
+    this.#alive = setInterval(() => {
+      if (socket !== this.#socket) return;
+      if (this.#unanswered === 2) {
+        this.#lost(socket, 1006, "the gateway does not answer");
+        socket.close();
+        return;
+      }
+      this.#unanswered += 1;
+      this.send({ type: "ping", id: "alive" });
+    }, ALIVE_EVERY_MS);
   }
 
   /** @param {any} frame */
   #heard(frame) {
+    this.#unanswered = 0;
+    if (frame === null || frame.type === "pong") return;
     if (frame.type === "reconnect") {
       clearTimeout(this.#timer);
       this.#returnAt = performance.now() + frame.after_ms;
@@ -324,6 +368,7 @@ class Signaling {
     if (socket !== this.#socket) return;
     this.#socket = null;
     clearTimeout(this.#timer);
+    clearInterval(this.#alive);
     if (code === CLOSED_REPLACED) {
       this.#giveUp(new P2PError("signaling", "replaced", "Another window took over this player's name."));
     } else if (code === CLOSED_NOT_ALLOWED && !this.#mayHaveAnother()) {
@@ -449,7 +494,8 @@ class HostLink {
     this.ping = this.peer.createDataChannel(PING_LABEL, { ordered: false, maxRetransmits: 0 });
     this.feed = this.peer.createDataChannel(FEED_LABEL);
     this.peer.addEventListener("icecandidate", ({ candidate }) => {
-      if (candidate?.candidate) this.hears.signal({ type: "ice-candidate", candidate: candidate.toJSON() });
+      if (!candidate?.candidate) return;
+      this.hears.signal({ type: "ice-candidate", candidate: candidate.toJSON(), ufrag: this.ufrag });
     });
     this.peer.addEventListener("iceconnectionstatechange", () => this.#iceChanged());
     this.peer.addEventListener("connectionstatechange", () => {
@@ -460,7 +506,7 @@ class HostLink {
     this.game.addEventListener("close", () =>
       this.#end(new P2PError("channel", "channel_closed", "The host closed the data channel.")),
     );
-    this.ping.addEventListener("message", ({ data }) => this.#pingHeard(JSON.parse(data)));
+    this.ping.addEventListener("message", ({ data }) => this.#pingHeard(parsed(data) ?? {}));
     this.feed.addEventListener("message", ({ data }) => this.#feedHeard(data));
   }
 
@@ -472,15 +518,25 @@ class HostLink {
     return performance.now() - this.#openedAt;
   }
 
+  /** ICE's name of our offer, by which an answer is known as the one to it. */
+  get ufrag() {
+    return this.peer.localDescription?.sdp.match(/^a=ice-ufrag:(\S+)/m)?.[1];
+  }
+
   async offer() {
-    await this.peer.setLocalDescription();
+    try {
+      await this.peer.setLocalDescription();
+    } catch (error) {
+      return this.#end(new P2PError("offer", "offer_impossible", `This browser makes no offer: ${error}`));
+    }
     if (this.#ended) return;
-    this.hears.signal({ type: "offer", sdp: this.peer.localDescription?.toJSON() });
+    this.hears.signal({ type: "offer", sdp: this.peer.localDescription?.toJSON(), ufrag: this.ufrag });
     this.#within(ANSWER_WITHIN_MS, "answer", "no_answer", "The host did not answer.");
   }
 
-  /** @param {RTCSessionDescriptionInit | string} sdp */
-  async answer(sdp) {
+  /** @param {{sdp: RTCSessionDescriptionInit | string, ufrag?: string}} answer a host of an older release names no offer */
+  async answer({ sdp, ufrag }) {
+    if (ufrag !== undefined && ufrag !== this.ufrag) return;
     if (this.#ended || this.peer.signalingState !== "have-local-offer") return;
     this.#within(CHANNEL_WITHIN_MS, "ice", "ice_failed", "No path to the host was found in time.");
     try {
@@ -493,8 +549,9 @@ class HostLink {
     }
   }
 
-  /** @param {RTCIceCandidateInit | string} candidate */
-  async candidate(candidate) {
+  /** @param {{candidate: RTCIceCandidateInit | string | null, ufrag?: string}} told */
+  async candidate({ candidate, ufrag }) {
+    if (candidate === null || (ufrag !== undefined && ufrag !== this.ufrag)) return;
     const init = typeof candidate === "string" ? { candidate, sdpMid: "0" } : candidate;
     if (this.#remoteSet) await this.#add(init);
     else this.#early.push(init);
@@ -634,13 +691,14 @@ export class P2PClient {
   /** @type {Pass | null} */ #pass = null;
   /** @type {HostLink | null} */ #link = null;
   /** @type {Map<string, Set<(detail: any) => void>>} */ #listeners = new Map();
-  /** @type {{frame: {type: string}, traceparent: string, resolve: (session: Session) => void, reject: (error: P2PError) => void} | null} */
+  /** @type {{frame: {type: string}, id: string, traceparent: string, resolve: (session: Session) => void, reject: (error: P2PError) => void} | null} */
   #wish = null;
   /** @type {RTCIceServer[]} */ #iceServers = [];
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #seatDeadline;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #retry;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #hostDeadline;
   #attempt = 0;
+  #wishes = 0;
   #npcs = new NpcFold();
 
   constructor() {
@@ -754,8 +812,16 @@ export class P2PClient {
   /** @param {{type: string, zone_id?: string, session_id?: string}} frame @returns {Promise<Session>} */
   #want(frame) {
     this.#forget();
+    if (!this.#signaling || this.#signaling.over) {
+      return Promise.reject(new P2PError("signaling", "not_connected", "There is no signaling connection: connect first."));
+    }
     return new Promise((resolve, reject) => {
-      this.#wish = { frame, traceparent: newTraceparent(), resolve, reject };
+      this.#wishes += 1;
+      this.#wish = { frame, id: `wish-${this.#wishes}`, traceparent: newTraceparent(), resolve, reject };
+      this.#seatDeadline = setTimeout(
+        () => this.#fail(new P2PError("signaling", "unreachable", "The gateway cannot be reached.")),
+        CONNECT_WITHIN_MS,
+      );
       this.#askForSeat();
     });
   }
@@ -764,7 +830,7 @@ export class P2PClient {
     if (!this.#wish || !this.#signaling?.connected) return;
     // After a gap in signaling it is the same seat that we want, not any in the zone.
     const frame = this.session ? { type: "join", session_id: this.session.sessionId } : this.#wish.frame;
-    this.#signaling.send({ ...frame, traceparent: this.#wish.traceparent });
+    this.#signaling.send({ ...frame, id: this.#wish.id, traceparent: this.#wish.traceparent });
     clearTimeout(this.#seatDeadline);
     this.#seatDeadline = setTimeout(
       () => this.#fail(new P2PError("placement", "no_reply", "The coordinator did not say who hosts this zone.")),
@@ -796,9 +862,9 @@ export class P2PClient {
       case "session-joined":
         return this.#seated(frame);
       case "answer":
-        return void this.#link?.answer(frame.sdp);
+        return void (this.#isOfHost(frame) && this.#link?.answer(frame));
       case "ice-candidate":
-        return void this.#link?.candidate(frame.candidate);
+        return void (this.#isOfHost(frame) && this.#link?.candidate(frame));
       case "peer-joined":
         return this.#tell("peer-joined", { peerId: frame.peer_id });
       case "peer-left":
@@ -807,7 +873,10 @@ export class P2PClient {
         return this.#fellBack(frame);
       case "host-migrated":
         return this.#migrated(frame);
+      case "session-left":
+        return this.#putOut(frame);
       case "session-ended":
+        if (this.session?.sessionId !== frame.session_id) return;
         this.#forget();
         return this.#tell("ended", { reason: frame.reason });
       case "error":
@@ -815,9 +884,25 @@ export class P2PClient {
     }
   }
 
+  /** Whether a signal is of the session's host: other members may send what they like. @param {any} frame */
+  #isOfHost(frame) {
+    const { session } = this;
+    return session !== null && frame.from === session.hostPeerId && (frame.session_id ?? session.sessionId) === session.sessionId;
+  }
+
+  /** Somebody else has given our seat up, or moved us. @param {{session_id: string, reason?: string}} frame */
+  #putOut({ session_id: sessionId, reason = "left" }) {
+    if (this.session?.sessionId !== sessionId) return; // we have left ourselves
+    const played = this.open || this.session.fallback !== null;
+    this.session = null;
+    if (!played) return this.#fail(new P2PError("placement", "put_out", `The seat was given up: ${reason}.`));
+    this.#forget();
+    this.#tell("ended", { reason });
+  }
+
   /** @param {any} frame */
   #seated(frame) {
-    if (!this.#wish) return;
+    if (!this.#wish || (frame.id !== undefined && frame.id !== this.#wish.id)) return;
     clearTimeout(this.#seatDeadline);
     const before = this.session;
     const same = before?.sessionId === frame.session_id && before?.epoch === (frame.epoch ?? null);
@@ -883,22 +968,40 @@ export class P2PClient {
     this.#link?.close();
     this.#npcs.expectFull();
     this.#tell("offer", { to: hostPeerId, attempt: this.#attempt + 1 });
-    const link = new HostLink(this.#iceServers, {
-      signal: (frame) => this.#signaling?.send({ ...frame, to: hostPeerId, session_id: sessionId, traceparent }),
-      answered: (elapsedMs) => this.#tell("answer", { elapsedMs }),
-      ice: (state) => this.#tell("ice", { state }),
-      message: (data) => this.#tell("message", data),
-      roundtrip: (trip) => this.#tell("roundtrip", trip),
-      feed: (told) => this.#npcsTold(told, link),
-      opened: (open) => {
+    /** @type {HostLink} */ let link;
+    const hears = this.#linkHears(hostPeerId, sessionId, traceparent, session, () => link);
+    try {
+      link = new HostLink(this.#iceServers, hears);
+    } catch (error) {
+      return this.#fail(new P2PError("offer", "no_webrtc", `This browser cannot connect to a host: ${error}`));
+    }
+    this.#link = link;
+    link.offer();
+  }
+
+  /**
+   * @param {string} hostPeerId
+   * @param {string} sessionId
+   * @param {string} traceparent
+   * @param {Session} session
+   * @param {() => HostLink} link
+   */
+  #linkHears(hostPeerId, sessionId, traceparent, session, link) {
+    return {
+      signal: (/** @type {object} */ frame) =>
+        this.#signaling?.send({ ...frame, to: hostPeerId, session_id: sessionId, traceparent }),
+      answered: (/** @type {number} */ elapsedMs) => this.#tell("answer", { elapsedMs }),
+      ice: (/** @type {RTCIceConnectionState} */ state) => this.#tell("ice", { state }),
+      message: (/** @type {string | ArrayBuffer} */ data) => this.#tell("message", data),
+      roundtrip: (/** @type {Events["roundtrip"]} */ trip) => this.#tell("roundtrip", trip),
+      feed: (/** @type {any} */ told) => this.#npcsTold(told, link()),
+      opened: (/** @type {Events["open"]} */ open) => {
         this.#report("connected", open.elapsedMs, open.candidateType);
         this.#tell("open", open);
         this.#wish?.resolve(session);
       },
-      ended: (error) => this.#linkEnded(error, link),
-    });
-    this.#link = link;
-    link.offer();
+      ended: (/** @type {P2PError} */ error) => this.#linkEnded(error, link()),
+    };
   }
 
   /**
@@ -933,8 +1036,9 @@ export class P2PClient {
     this.#signaling?.send({ type: "ice-result", to: hostPeerId, session_id: sessionId, traceparent, ...outcome });
   }
 
-  /** @param {{message: string, code: string, in_reply_to?: string}} frame */
-  #refused({ message, code, in_reply_to: about }) {
+  /** @param {{message: string, code: string, in_reply_to?: string, id?: string}} frame */
+  #refused({ message, code, in_reply_to: about, id }) {
+    if (id !== undefined && id !== this.#wish?.id) return; // of what we want no longer
     if (about === "offer") {
       this.#link?.fail(new P2PError("offer", code, `The host cannot be reached through signaling: ${message}.`));
     } else if (about === "join" && this.session && this.#wish?.frame.type === "enter") {

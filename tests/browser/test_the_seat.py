@@ -1,0 +1,142 @@
+"""What the page's SDK makes of a seat: whose word counts, what an answer answers, and that all comes to an end."""
+
+from typing import Any
+
+import aiohttp
+import pytest
+from contracts.hosts import RegisterHost
+from sdk import HostAgent
+from testkit.eventually import eventually
+
+EVENTS = ["signaling", "session", "offer", "answer", "open", "lost", "failed", "ended"]
+
+CONNECT = """async (names) => {
+  const { P2PClient } = await import("/sdk/p2p.js");
+  globalThis.told = [];
+  globalThis.client = new P2PClient();
+  for (const name of names) {
+    client.on(name, (about) => told.push({ ...about, ...(about.error && { error: about.error.code }), name }));
+  }
+  await client.connect(location.origin, { peerId: "anna" });
+}"""
+ENTER = "(zone) => client.enter(zone).then((seat) => seat.sessionId, ({ stage, code }) => ({ stage, code }))"
+
+
+async def echo(channel, message):
+    await channel.send(message)
+
+
+@pytest.fixture
+async def host(stand_in):
+    machine = RegisterHost(host_id="host-1", player_id="p", player_name="P")
+    async with HostAgent(stand_in.url, machine, on_message=echo) as agent:
+        yield agent
+
+
+@pytest.fixture
+async def silent_host(stand_in):
+    """One that has a signaling socket and nothing else, and the zone's session."""
+    async with aiohttp.ClientSession() as http, http.ws_connect(f"{stand_in.url}/api/v1/signaling/ws?peer_id=silent"):
+        await stand_in.until(lambda: "silent" in stand_in.sockets)
+        yield await stand_in.assign("session-1", "prontera", "silent")
+
+
+@pytest.fixture
+async def connected(stand_in, page):
+    """A page with a client of its own."""
+    await page.open(stand_in.url)
+    await page.page.evaluate(CONNECT, EVENTS)
+    return page.page
+
+
+async def told(page, name: str) -> list[Any]:
+    """The events of one name so far."""
+    events: list[Any] = await page.evaluate("told")
+    return [event for event in events if event["name"] == name]
+
+
+async def test_a_refusal_of_what_is_wanted_no_longer_is_nobodys(connected, host):
+    both = f"async () => Promise.all(['nowhere', 'prontera'].map({ENTER}))"
+    first, second = await connected.evaluate(both)
+    assert first == {"stage": "placement", "code": "left"}
+    assert isinstance(second, str)
+    assert await told(connected, "failed") == []
+
+
+async def test_only_the_sessions_host_is_listened_to_and_only_about_this_offer(stand_in, connected, silent_host):
+    await connected.evaluate("() => void client.enter('prontera')")
+    await stand_in.until(lambda: stand_in.frames_from("anna", "offer"))
+    ufrag = stand_in.frames_from("anna", "offer")[0]["ufrag"]
+    junk = {"type": "answer", "sdp": {"type": "answer", "sdp": "junk"}, "session_id": "session-1"}
+    candidate = {"type": "ice-candidate", "candidate": None, "session_id": "session-1"}
+    for frame in (
+        {**junk, "from": "eve"},
+        {**junk, "from": "eve", "ufrag": ufrag},
+        {**junk, "from": "silent", "session_id": "session-2"},
+        {**junk, "from": "silent", "ufrag": "of the one before"},
+        {**candidate, "from": "eve"},
+        {**candidate, "from": "silent"},
+        "no frame",
+        None,
+    ):
+        await stand_in.send("anna", frame)
+    await stand_in.send("anna", {"type": "peer-joined", "peer_id": "after them"})
+    assert await told(connected, "lost") == []
+    await stand_in.send("anna", {**junk, "from": "silent", "ufrag": ufrag})
+    [lost] = await eventually(lambda: told(connected, "lost"))
+    assert lost["error"] == "answer_unusable"
+
+
+@pytest.mark.parametrize("reason", ["left", "moved"])
+async def test_who_is_put_out_over_rest_is_told_so(stand_in, connected, host, reason):
+    session_id = await connected.evaluate(ENTER, "prontera")
+    await stand_in.send("anna", {"type": "session-left", "session_id": session_id, "reason": reason})
+    [ended] = await eventually(lambda: told(connected, "ended"))
+    assert ended["reason"] == reason
+    assert await connected.evaluate("[client.open, client.session]") == [False, None]
+
+
+async def test_who_is_put_out_while_connecting_has_failed(stand_in, connected, silent_host):
+    await connected.evaluate(f"() => void (globalThis.entering = ({ENTER})('prontera'))")
+    await stand_in.until(lambda: stand_in.frames_from("anna", "offer"))
+    await stand_in.send("anna", {"type": "session-left", "session_id": "session-1", "reason": "left"})
+    assert await connected.evaluate("entering") == {"stage": "placement", "code": "put_out"}
+
+
+@pytest.mark.parametrize("what", ["no WebRTC", "an ICE server that is none"])
+async def test_a_browser_that_cannot_connect_says_so_and_gives_the_seat_back(stand_in, connected, host, what):
+    if what == "no WebRTC":
+        await connected.evaluate("() => void delete globalThis.RTCPeerConnection")
+    else:
+        stand_in.ice_servers = [{"urls": ["http://stun.example"]}]
+    assert await connected.evaluate(ENTER, "prontera") == {"stage": "offer", "code": "no_webrtc"}
+    [failed] = await told(connected, "failed")
+    assert (failed["stage"], failed["code"]) == ("offer", "no_webrtc")
+    await stand_in.until(lambda: stand_in.frames_from("anna", "leave"))
+
+
+async def test_entering_without_a_connection_is_refused(stand_in, page):
+    await page.open(stand_in.url)
+    made = "async () => void (globalThis.client = new (await import('/sdk/p2p.js')).P2PClient())"
+    await page.page.evaluate(made)
+    assert await page.page.evaluate(ENTER, "prontera") == {"stage": "signaling", "code": "not_connected"}
+
+
+async def test_a_gateway_that_stands_still_is_noticed_and_dialled_again(stand_in, page):
+    await page.page.clock.install()
+    await page.open(stand_in.url)
+    await page.page.evaluate(CONNECT, EVENTS)
+    for pings in (1, 2, 3):  # one that answers is kept
+        await page.page.clock.run_for(12_000)
+        await stand_in.until(lambda wanted=pings: len(stand_in.frames_from("anna", "ping")) >= wanted)
+    stand_in.stands_still = True
+    await page.page.clock.run_for(45_000)
+    states = [event["state"] for event in await told(page.page, "signaling")]
+    assert "lost" in states
+    stand_in.stands_still = False
+    await page.page.clock.run_for(1_000)
+
+    async def back():
+        return [event["state"] for event in await told(page.page, "signaling")][-1] == "connected"
+
+    await eventually(back)
