@@ -109,7 +109,7 @@ async def service(settings: Settings) -> AsyncIterator[None]:
         app = edge(
             application(routes, version, web),
             Routes(routes),
-            Gate(access.doorman, turnstile, access.audit, sessions_of(bus)),
+            Gate(access.doorman, turnstile, access.audit, sessions_of(bus), monitoring.outdate),
             signaling.sockets,
             edge_sampling(routes),
             settings.cors_origins,

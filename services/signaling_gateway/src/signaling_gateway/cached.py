@@ -9,8 +9,15 @@ from typing import Generic, TypeVar
 Value = TypeVar("Value")
 
 
+MADE_EVERY_S = 0.05
+"""Though it is outdated again and again."""
+
+
 class Cached(Generic[Value]):
-    """Holds what `make` gave for as long as it is fresh; those who come while it is made wait for the same."""
+    """Holds what `make` gave for as long as it is fresh; those who come while it is made wait for the same.
+
+    Who asks after `outdate` is not given what was made before it.
+    """
 
     def __init__(self, make: Callable[[], Awaitable[Value]], fresh_for: timedelta) -> None:
         self._make = make
@@ -18,18 +25,33 @@ class Cached(Generic[Value]):
         self._made_at = -self._fresh_for
         self._value: Value | None = None
         self._making: asyncio.Task[Value] | None = None
+        self._outdated = 0
+        """How often; and how often before the present value was begun."""
+        self._made_after = 0
+
+    def outdate(self) -> None:
+        """Something has changed that it tells of."""
+        self._outdated += 1
 
     async def get(self) -> Value:
-        if self._value is not None and time.monotonic() - self._made_at < self._fresh_for:
+        outdated = self._outdated
+        fresh = time.monotonic() - self._made_at < self._fresh_for
+        if self._value is not None and fresh and self._made_after >= outdated:
             return self._value
-        if self._making is None:
-            self._making = asyncio.create_task(self._renew())
-        # One who gives up waiting does not take it from the others.
-        return await asyncio.shield(self._making)
+        while True:
+            if self._making is None:
+                self._making = asyncio.create_task(self._renew())
+            # One who gives up waiting does not take it from the others.
+            value = await asyncio.shield(self._making)
+            if self._made_after >= outdated:
+                return value
 
     async def _renew(self) -> Value:
         try:
+            await asyncio.sleep(self._made_at + MADE_EVERY_S - time.monotonic())
+            outdated = self._outdated
             self._value = await self._make()
+            self._made_after = outdated
             self._made_at = time.monotonic()
             return self._value
         finally:

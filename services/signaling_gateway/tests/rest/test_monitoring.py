@@ -1,6 +1,8 @@
 """The suite at a glance: every part from its owner, asked once a second, and what is not known is said to be so."""
 
 import asyncio
+import time
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -15,6 +17,7 @@ from embedded.ports import free_port
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 from signaling_gateway.app import service
+from signaling_gateway.cached import MADE_EVERY_S, Cached
 from signaling_gateway.http.monitoring import LOOK_EVERY
 from signaling_gateway.settings import Settings
 from testkit.clients import http_client
@@ -203,7 +206,7 @@ async def test_an_owner_without_its_database_makes_postgres_unhealthy(fresh):
         response = await client.get("/health")
 
     assert proper(response, 503, "unavailable")
-    assert response.json()["database"] == {"postgres": "unhealthy", "redis": "healthy"}
+    assert response.json()["database"] == {"postgres": "disconnected", "redis": "connected"}
     assert "postgres" in response.json()["away"]
 
 
@@ -217,10 +220,58 @@ async def test_all_is_well_when_everybody_answers(fresh):
         "status": "healthy",
         "service": "p2p-coordinator",
         "version": health.json()["version"],
-        "database": {"postgres": "healthy", "redis": "healthy"},
-        "nats": "healthy",
+        "database": {"postgres": "connected", "redis": "connected"},
+        "nats": "connected",
         "away": [],
     }
+
+
+async def test_what_was_written_here_shows_in_the_next_answer(fresh):
+    client, owners = fresh
+    async with owners.answering(*OWNERS):
+        for looks in (1, 2, 3):
+            await client.get("/api/v1/monitoring/dashboard")
+            assert all(len(owners.asked_on(subject)) >= looks for subject in COUNTS)
+            assert (await client.post("/api/v1/hosts/h/heartbeat")).status_code == 200
+
+
+async def test_a_crowd_that_writes_has_it_made_anew_at_most_twenty_times_a_second():
+    made = 0
+
+    async def make() -> int:
+        nonlocal made
+        made += 1
+        await asyncio.sleep(0)
+        return made
+
+    cached = Cached(make, timedelta(hours=1))
+    assert await cached.get() == await cached.get() == 1
+    for _ in range(100):
+        cached.outdate()
+    began = time.monotonic()
+    assert set(await asyncio.gather(*(cached.get() for _ in range(100)))) == {2}
+    cached.outdate()
+    assert await cached.get() == 3
+    assert time.monotonic() - began >= MADE_EVERY_S
+
+
+async def test_what_was_begun_before_a_write_is_not_given_after_it():
+    begun, going_on = asyncio.Event(), asyncio.Event()
+    said = iter(("before", "after"))
+
+    async def make() -> str:
+        word = next(said)
+        begun.set()
+        await going_on.wait()
+        return word
+
+    cached = Cached(make, timedelta(hours=1))
+    first = asyncio.create_task(cached.get())
+    await begun.wait()
+    cached.outdate()
+    second = asyncio.create_task(cached.get())
+    going_on.set()
+    assert (await first, await second) == ("before", "after")
 
 
 async def test_the_look_is_renewed_after_a_second(fresh):

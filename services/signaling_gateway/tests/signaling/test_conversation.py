@@ -80,7 +80,12 @@ NOT_TO_BOB = "Failed to deliver offer to bob"
 REFUSED = [
     (IDLE, Join(session_id=""), "session_id required", Code.INVALID),
     (IDLE, Join(session_id="a/b"), "session_id must not contain '/'", Code.INVALID),
-    (IDLE, Join(session_id="é" * 128), "session_id is too long", Code.INVALID),
+    (
+        IDLE,
+        Join(session_id="é" * 128),
+        "session_id must not exceed 192 bytes with all but A-Z a-z 0-9 _ - written as %XX",
+        Code.INVALID,
+    ),
     (STRANGER, Join(session_id="lobby"), "peer_id required", Code.INVALID),
     (IDLE, Join(session_id="lobby", peer_id="bob"), "This connection is ann's", Code.FORBIDDEN),
     (HOST, Join(session_id=OTHER), f"host-1 does not host session {OTHER}", Code.FORBIDDEN),

@@ -81,8 +81,8 @@ ANSWERS: Mapping[str, Any] = {
     "HealthReport": {
         "status": "healthy",
         **_SERVICE,
-        "database": {"postgres": "healthy", "redis": "healthy"},
-        "nats": "healthy",
+        "database": {"postgres": "connected", "redis": "connected"},
+        "nats": "connected",
         "away": [],
     },
     "Live": {"status": "live"},

@@ -86,9 +86,18 @@ class Admission:
 class Gate:
     """In front of every route."""
 
-    def __init__(self, doorman: Doorman, turnstile: Turnstile, audit: Audit, session_of: SessionOf) -> None:
+    def __init__(
+        self,
+        doorman: Doorman,
+        turnstile: Turnstile,
+        audit: Audit,
+        session_of: SessionOf,
+        wrote: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`wrote` is called when something was changed through here."""
         self.enforced = doorman.enforced
         self.audit = audit
+        self.wrote = wrote
         self._doorman = doorman
         self._turnstile = turnstile
         self._session_of = session_of

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 from typing import Any, Literal
 
 from chassis.bus import Bus
@@ -17,7 +18,7 @@ from starlette.responses import PlainTextResponse
 
 from signaling_gateway.cached import Cached
 from signaling_gateway.counts import Counts, count
-from signaling_gateway.dashboard import Dashboard, SocketsSeen, Standing, compose
+from signaling_gateway.dashboard import Dashboard, SocketsSeen, compose
 from signaling_gateway.http.documenting import beside_text
 from signaling_gateway.http.exchange import Answer, Answering, Request
 from signaling_gateway.http.refusing import refused
@@ -38,11 +39,25 @@ class HostStats(Message):
     quality_distribution: QualityDistribution
 
 
+class Link(StrEnum):
+    """How what the suite needs is, in the words that monitors look for."""
+
+    CONNECTED = "connected"
+    DISCONNECTED = "disconnected"
+    UNKNOWN = "unknown"
+
+    @classmethod
+    def of(cls, there: bool | None) -> "Link":  # noqa: FBT001 -- it is the question
+        if there is None:
+            return cls.UNKNOWN
+        return cls.CONNECTED if there else cls.DISCONNECTED
+
+
 class Databases(Message):
     """The stores behind the suite."""
 
-    postgres: Standing
-    redis: Standing
+    postgres: Link
+    redis: Link
 
 
 class HealthReport(Message):
@@ -52,7 +67,7 @@ class HealthReport(Message):
     service: str
     version: str
     database: Databases
-    nats: Standing
+    nats: Link
     away: tuple[str, ...]
     """What is not there; empty when healthy."""
 
@@ -101,6 +116,10 @@ class Monitoring:
         self._version = version
         self._look = Cached(self._take_a_look, LOOK_EVERY)
 
+    def outdate(self) -> None:
+        """What was written through this gateway shows in its next answer."""
+        self._look.outdate()
+
     async def _take_a_look(self) -> Look:
         counts, sockets = await asyncio.gather(count(self._bus, self._redis), self._sockets())
         dashboard = compose(counts, self._roster.instances(), sockets)
@@ -136,8 +155,8 @@ class Monitoring:
             status="unhealthy" if away else "healthy",
             service=SERVICE,
             version=self._version,
-            database=Databases(postgres=Standing.of(counts.postgres), redis=Standing.of(counts.redis)),
-            nats=Standing.of(counts.nats),
+            database=Databases(postgres=Link.of(counts.postgres), redis=Link.of(counts.redis)),
+            nats=Link.of(counts.nats),
             away=tuple(away),
         )
         if away:

@@ -13,6 +13,7 @@ from signaling_gateway.access.permissions import Permission
 from signaling_gateway.http.exchange import Answer, Answering, Request
 from signaling_gateway.http.gate import ADMISSION, GATE, headers_of
 from signaling_gateway.http.refusing import INTERNAL, refused
+from signaling_gateway.http.strangers import SAFE
 
 log = structlog.stdlib.get_logger()
 
@@ -71,6 +72,8 @@ async def _answered(answering: Answering, kind: str, permission: Permission, sco
         return refused(INTERNAL)
     if answer.status < HTTPStatus.BAD_REQUEST:
         scope[ADMISSION].done(scope["path_params"])
+        if scope["method"] not in SAFE:
+            scope[GATE].wrote()
     return answer
 
 
