@@ -3,9 +3,8 @@
 from chassis.clock import Clock
 from chassis.database import Database, Transaction
 from chassis.idempotency import once
-from chassis.refusals import InvalidError
 from chassis.requests import Asked
-from contracts.hosts import SCORE_CHANGED, ChangeHost, HostStatus, NameHost, RegisterHost
+from contracts.hosts import ChangeHost, HostStatus, NameHost, RegisterHost
 from contracts.identifiers import to_token
 
 from host_registry.errors import (
@@ -34,7 +33,7 @@ class Registration:
         self._clock = clock
 
     async def register(self, host: RegisterHost, asked: Asked) -> bytes:
-        token = _token(host.host_id)
+        token = to_token(host.host_id)
         peer_id = host.peer_id or host.host_id
         for _ in range(FIRST_TIMES):
             try:
@@ -81,12 +80,3 @@ class Registration:
             raise HostNotFoundError(leaving.host_id)
         await self._reader.get(leaving.host_id)  # refuses when it is not there
         raise RegisteredSinceError(leaving.host_id)
-
-
-def _token(host_id: str) -> str:
-    """The host's token in subjects; InvalidError when the longest of its subjects would be too long."""
-    try:
-        SCORE_CHANGED.of(host_id=host_id)
-    except ValueError as error:
-        raise InvalidError(f"The host_id is too long for a subject: {error}.") from error
-    return to_token(host_id)

@@ -205,7 +205,7 @@ NOT_FOR_YOU = [
     ("subscribe", {"feed": "elsewhere"}, "forbidden", "Not in a session of zone elsewhere: enter one first"),
     ("subscribe", {}, "invalid", "feed required"),
     ("npc-event", {"zone_id": "elsewhere", "npc_id": "p", "event": "e"}, "forbidden", "Hosts no session of zone"),
-    ("npc-event", {"npc_id": "日" * 128, "event": "e"}, "invalid", "npc_id is too long"),
+    ("npc-event", {"npc_id": "日" * 128, "event": "e"}, "invalid", "npc_id: must not exceed 192 bytes"),
     ("npc-event", {"npc_id": "a/b", "event": "e"}, "invalid", "npc_id"),
     ("npc-event", {"npc_id": "p", "event": "e", "data": "x" * 20_000}, "invalid", "data"),
     ("npc-event", {"npc_id": "p", "event": "e", "session_id": "other"}, "forbidden", "Hosts no session of zone"),
