@@ -240,6 +240,8 @@ def test_a_data_directory_below_a_file_is_one_line(environment, tmp_path, words)
         (("--replicas", "scheduler=none"), "write scheduler=N"),
         (("--replicas", "scheduler=0"), "write scheduler=N"),
         (("--http-port", "70000"), "65535"),
+        (("--http-host", "my-machine"), "is not an address such as"),
+        (("--http-host", "192.0.2.7"), "anybody who reaches 192.0.2.7 may do anything; add --mode enforced"),
     ],
 )
 def test_a_slip_of_the_finger_is_explained(p2p, words, reason):

@@ -1,5 +1,24 @@
+import dataclasses
+
+import pytest
 from embedded import ports
 from embedded.plan import Plan, lay_out
+
+
+@pytest.mark.parametrize(
+    ("asked", "url"),
+    [
+        ("192.0.2.7", "http://192.0.2.7:8001"),
+        ("0.0.0.0", "http://127.0.0.1:8001"),
+        ("fd00::7", "http://[fd00::7]:8001"),
+    ],
+)
+def test_gateways_alone_listen_where_others_reach_them(tmp_path, asked, url):
+    layout = lay_out(dataclasses.replace(Plan(tmp_path), http_host=asked), None)
+    gateway, *others = reversed(layout.instances)
+    assert dataclasses.replace(gateway, port=8001).http == url
+    assert gateway.host == asked
+    assert {instance.host for instance in others} == {"127.0.0.1"}
 
 
 def test_everything_has_a_port_of_its_own(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """Options that several subcommands share, and how their words are read."""
 
 from difflib import get_close_matches
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -8,6 +9,7 @@ from urllib.parse import urlsplit
 import typer
 from embedded import hints
 from embedded.catalogue import SERVICES
+from embedded.ports import LOOPBACK
 
 DEFAULT_DATA_DIR = hints.DEFAULT_DATA_DIR
 DEFAULT_HTTP_PORT = 8001
@@ -30,6 +32,15 @@ def read_url(word: str | None) -> str | None:
     if word is None or (word.startswith(("http://", "https://")) and urlsplit(word).hostname):
         return word
     raise typer.BadParameter(f"{word!r} is not a URL such as http://127.0.0.1:4318")
+
+
+def read_host(word: str) -> str:
+    """Take an address of this machine."""
+    address = LOOPBACK if word == "localhost" else word
+    try:
+        return str(ip_address(address))
+    except ValueError:
+        raise typer.BadParameter(f"{word!r} is not an address such as 192.168.1.20") from None
 
 
 def read_gateway(word: str | None) -> str | None:

@@ -1,9 +1,11 @@
 """`p2p up`: runs the suite here until Ctrl-C, or in the background."""
 
 import asyncio
+import os
 import subprocess
 import sys
 import time
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
@@ -12,15 +14,19 @@ from embedded.certificates import authority_of
 from embedded.errors import AlreadyRunningError, DataDirError, EmbeddedError
 from embedded.hints import p2p
 from embedded.plan import Mode, Plan
+from embedded.ports import LOOPBACK
 from embedded.record import DataDir, Record
 from embedded.secrets import secrets_directory
 from embedded.suite import SUPERVISOR, running
 
 from cli.console import Console, addresses, rows
 from cli.ending import cancel_on_signals
-from cli.options import DEFAULT_DATA_DIR, DEFAULT_HTTP_PORT, DataDirOption, read_replicas, read_url
+from cli.options import DEFAULT_DATA_DIR, DEFAULT_HTTP_PORT, DataDirOption, read_host, read_replicas, read_url
 
 LOOK_EVERY_S = 0.05
+
+OPEN_ANYWAY = "SIGNALING_GATEWAY_OPEN_TO_NETWORK"
+"""The gateway reads it, and says what it is for."""
 
 
 def up(
@@ -29,6 +35,15 @@ def up(
         int,
         typer.Option(help="Of the first gateway; 0 takes a free one.", min=0, max=65535, envvar="P2P_HTTP_PORT"),
     ] = DEFAULT_HTTP_PORT,
+    http_host: Annotated[
+        str,
+        typer.Option(
+            help="Where gateways listen: an address of this machine, for players on others.",
+            metavar="ADDRESS",
+            envvar=["P2P_HTTP_HOST", "P2P_SERVICE_HOST"],
+            callback=read_host,
+        ),
+    ] = LOOPBACK,
     nats_port: Annotated[
         int, typer.Option(help="Of NATS; 0 takes a free one.", min=0, max=65535, envvar="P2P_NATS_PORT")
     ] = 0,
@@ -53,7 +68,18 @@ def up(
     ] = False,
 ) -> None:
     """Start the servers and the six services, and keep them running."""
-    plan = Plan(data_dir, http_port or None, nats_port or None, read_replicas(replicas or []), mode=mode, otlp=otlp)
+    if mode is Mode.OPEN and not ip_address(http_host).is_loopback and OPEN_ANYWAY not in os.environ:
+        why = f"in open mode anybody who reaches {http_host} may do anything; add --mode enforced"
+        raise typer.BadParameter(why, param_hint="--http-host")
+    plan = Plan(
+        data_dir,
+        http_port or None,
+        http_host,
+        nats_port or None,
+        read_replicas(replicas or []),
+        mode=mode,
+        otlp=otlp,
+    )
     if detach:
         print(_detached(plan))
         return
@@ -126,7 +152,14 @@ def _authority(plan: Plan) -> Path:
 
 
 def _arguments(plan: Plan) -> list[str]:
-    ports = ["--http-port", str(plan.http_port or 0), "--nats-port", str(plan.nats_port or 0)]
+    ports = [
+        "--http-host",
+        plan.http_host,
+        "--http-port",
+        str(plan.http_port or 0),
+        "--nats-port",
+        str(plan.nats_port or 0),
+    ]
     replicas = [word for service, count in plan.replicas.items() for word in ("--replicas", f"{service}={count}")]
     options = ["--data-dir", str(plan.data_dir), "--mode", plan.mode, *ports, *replicas]
     options += ["--otlp", plan.otlp] if plan.otlp else []

@@ -11,6 +11,8 @@ from embedded.process import Spawn, execute
 from embedded.record import Record
 from embedded.servers import Ports
 
+EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104  compared with, not listened on
+
 
 class Mode(StrEnum):
     """Who is let in."""
@@ -28,6 +30,8 @@ class Plan:
     data_dir: Path
     http_port: int | None = None
     """Of the first gateway; None takes a free one."""
+    http_host: str = LOOPBACK
+    """Where gateways listen; all else is on loopback."""
     nats_port: int | None = None
     replicas: Mapping[str, int] = field(default_factory=dict)
     """By service; one of each that is not named."""
@@ -47,10 +51,14 @@ class Instance:
     service: Service
     name: str
     port: int
+    host: str = LOOPBACK
+    """The address that it listens on."""
 
     @property
     def http(self) -> str:
-        return f"http://{LOOPBACK}:{self.port}"
+        """Where it is reached from here, and, of an address that others know, from there too."""
+        host = LOOPBACK if self.host in EVERYWHERE else self.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
 
 @dataclass(frozen=True)
@@ -70,10 +78,11 @@ def lay_out(plan: Plan, previous: Record | None) -> Layout:
 
     def instance(service: Service, number: int) -> Instance:
         name = f"{service.name}-{number}"
+        host = plan.http_host if service.name == GATEWAY else LOOPBACK
         if service.name == GATEWAY and number == 1 and plan.http_port is not None:
             remedy = "stop it, or choose another with --http-port"
-            return Instance(service, name, require_free(plan.http_port, "the gateway", remedy))
-        return Instance(service, name, port(name))
+            return Instance(service, name, require_free(plan.http_port, "the gateway", remedy), host)
+        return Instance(service, name, port(name), host)
 
     instances = tuple(
         instance(service, number)

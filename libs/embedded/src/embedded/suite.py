@@ -15,7 +15,6 @@ from embedded.certificates import keep_certificates, renewing
 from embedded.keeper import Keeper
 from embedded.leftovers import stop_leftovers
 from embedded.plan import Instance, Layout, Mode, Plan, lay_out
-from embedded.ports import LOOPBACK
 from embedded.probes import http_ready
 from embedded.process import Process, Program
 from embedded.record import DataDir, Pid, Record, ServerRecord, ServiceRecord
@@ -184,7 +183,7 @@ class Suite:
             # Through a pipe Python would keep log lines back until it has 8 KiB of them.
             "PYTHONUNBUFFERED": "1",
             "INSTANCE": instance.name,
-            "HTTP_HOST": LOOPBACK,
+            "HTTP_HOST": instance.host,
             "HTTP_PORT": str(instance.port),
             "NATS_URL": self.record.url_of("nats"),
             "POSTGRES_URL": self.postgres_url(instance.service.name),
