@@ -5,12 +5,15 @@ import socket
 import subprocess
 import sys
 
+import asyncpg
 import pytest
 from embedded.errors import AlreadyRunningError, EndedEarlyError, JetStreamUnavailableError, PortTakenError
 from embedded.ports import free_port
 from embedded.postgres import Postgres
 from embedded.probes import http_ready
 from embedded.record import DataDir, Pid
+from embedded.secrets import _kept
+from embedded.servers import postgres_url
 from testkit.nats_accounts import Deaf
 
 from libs.embedded.tests.conftest import STANDINS
@@ -96,6 +99,25 @@ async def test_a_service_that_cannot_start_ends_the_suite_with_its_last_words(ru
 async def test_a_postgres_that_cannot_listen_says_so_last(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(EndedEarlyError, match="could not create any"):
         await Postgres.under(tmp_path).start(taken.getsockname()[1], Deaf())
+
+
+def test_an_empty_secret_is_made_anew_and_another_kept(tmp_path):
+    secret = tmp_path / "jwt"
+    secret.write_text("\n")
+    made = _kept(secret)
+    assert len(made) > 32
+    assert _kept(secret) == made
+
+
+async def test_a_password_that_was_lost_and_made_anew_is_the_servers_too(tmp_path):
+    port = free_port()
+    for password in ("first", "second"):
+        postgres = await Postgres.under(tmp_path, password).start(port, Deaf())
+        try:
+            connection = await asyncpg.connect(postgres_url(port, "postgres", password))
+            await connection.close()
+        finally:
+            await postgres.stop()
 
 
 async def test_a_second_suite_on_the_same_data_is_refused(run, tmp_path):

@@ -10,6 +10,7 @@ import signal
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import psutil
@@ -42,7 +43,7 @@ SETTINGS = {
 }
 
 RULES = f"""\
-# Written by p2p at every change of mode; changes made here are lost.
+# Written by p2p at every change of mode or password{{mark}}; changes made here are lost.
 host all all {LOOPBACK}/32 {{how}}
 """
 
@@ -132,7 +133,9 @@ class Postgres:
     async def _let_in(self) -> None:
         """Say who is let in: whoever knows the password, which the server learns before it listens to anybody."""
         rules = self.directory / "pg_hba.conf"
-        wanted = RULES.format(how="scram-sha-256" if self.password else "trust")
+        # By the mark it is seen that the password is another: its file may have been lost and made anew.
+        mark = f" ({sha256(self.password.encode()).hexdigest()[:16]})" if self.password else ""
+        wanted = RULES.format(how="scram-sha-256" if self.password else "trust", mark=mark)
         if rules.exists() and rules.read_text(errors="replace") == wanted:
             return
         if self.password:

@@ -68,4 +68,6 @@ def operator_credentials(data_dir: Path) -> Path | None:
 
 
 def _kept(path: Path) -> str:
+    if path.exists() and not path.read_bytes().strip():  # a crash of the machine has left nothing in it
+        path.unlink()
     return kept(path, lambda: secrets.token_urlsafe(RANDOM_BYTES))
