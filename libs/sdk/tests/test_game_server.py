@@ -17,7 +17,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from sdk import AiServer, GameServer, RefusedError, UnreachableError, ai_server
+from testkit.eventually import eventually
 from testkit.patience import patient, within
+from testkit.tasks import end
 
 NOW = "2026-01-01T00:00:00Z"
 
@@ -179,6 +181,17 @@ async def test_npc_state_is_stored_as_one_last_value_per_npc(client, nats_url):
     guard = await stored(client, "p2p.npc.1%40tower.guard")
     assert (smith["x"], guard["removed"]) == (2, True)
     assert await stored(client, "p2p.environment.1%40tower") == {"weather": "rain", "moon": "full"}
+
+
+async def test_who_ends_in_an_outage_with_something_unsaid_just_ends(nats_server, caplog):
+    async with AiServer(nats_server.url) as server:
+        await nats_server.stop()
+        await eventually(lambda: "NATS is away" in caplog.text)
+        publishing = asyncio.create_task(server.publish("prontera", NpcState(npc_id="smith", x=1)))
+        await eventually(lambda: server._link.client.pending_data_size)
+        await end(publishing)
+    assert "what waited for it is lost" in caplog.text
+    await nats_server.start()
 
 
 async def test_a_publish_during_an_outage_is_stored_once_when_nats_is_back(client, nats_server):

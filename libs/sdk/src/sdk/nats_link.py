@@ -184,11 +184,18 @@ async def nats_link(url: str, name: str, credentials: Path | None = None) -> Asy
         entered = True
         yield NatsLink(client, user)
     finally:
-        if client.is_connected:
-            with suppress(NatsError):
-                # NATS went away this very moment: what was published at most once is lost, as it may be.
-                await client.flush()
+        await _take_leave(client)
+
+
+async def _take_leave(client: Client) -> None:
+    if client.is_connected:
+        with suppress(NatsError):
+            # NATS went away this very moment: what was published at most once is lost, as it may be.
+            await client.flush()
+    try:
         await client.close()
+    except OSError as error:
+        log.warning("NATS is away, and what waited for it is lost: %s", error)
 
 
 def _from_environment() -> Path | None:
