@@ -92,6 +92,8 @@ class _Server(ThreadingHTTPServer):
     # A connection that an exporter keeps open must not keep us from ending.
     daemon_threads = True
     block_on_close = False
+    # All processes of a suite connect as it starts; past the library's five they would come again a second later.
+    request_queue_size = 128
     _complained_at = -COMPLAIN_EVERY_S
 
     def get_request(self) -> Any:
