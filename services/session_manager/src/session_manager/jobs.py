@@ -74,7 +74,7 @@ class Jobs:
             await self._fallback.leave_lost() + await self._fallback.leave_closed() + await self._fallback.leave_bad()
         )
         returned = await self._returning.bring_back()
-        return (
-            f"looked at {looked_at} active sessions: {departed.fell_back} fell back, {departed.failed} failed, "
-            f"{returned} returned"
-        )
+        counted = ((departed.fell_back, "fell back"), (departed.failed, "failed"), (returned, "returned"))
+        # Whoever reads "failed" looks for a failure: what did not happen is not named.
+        happened = ", ".join(f"{count} {what}" for count, what in counted if count)
+        return f"looked at {looked_at} active sessions" + (f": {happened}" if happened else "")
