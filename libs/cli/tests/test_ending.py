@@ -32,7 +32,8 @@ async def until_cancelled(said, started):
 
 @pytest.mark.parametrize("number", SIGNALS)
 async def test_each_cancels_and_it_is_said(handlers, number):
-    said, started = [], asyncio.Event()
+    said: list[str] = []
+    started = asyncio.Event()
     task = asyncio.create_task(until_cancelled(said, started))
     await started.wait()
     os.kill(os.getpid(), number)
@@ -44,7 +45,8 @@ async def test_each_cancels_and_it_is_said(handlers, number):
 
 async def test_the_end_of_the_terminal_is_nothing_where_it_was_ignored_at_the_start(handlers):
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    said, started = [], asyncio.Event()
+    said: list[str] = []
+    started = asyncio.Event()
     task = asyncio.create_task(until_cancelled(said, started))
     await started.wait()
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN

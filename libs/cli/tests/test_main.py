@@ -42,6 +42,13 @@ def test_a_word_that_is_none_is_told_the_nearest(word, hint):
     assert said.error.splitlines()[-1].endswith(hint)
 
 
+def test_links_of_kubernetes_are_no_options():
+    links = {"P2P_PORT": "tcp://10.96.0.3:80", "P2P_SERVICE_HOST": "10.96.0.3", "P2P_HTTP_PORT": "tcp://10.96.0.4:80"}
+    said = p2p("up", "--replicas", "nobody=1", environment=links)
+    assert "there is no service 'nobody'" in said.error
+    assert "10.96" not in said.error
+
+
 def test_stop_is_another_word_for_down(tmp_path):
     assert p2p("stop", "--data-dir", tmp_path) == p2p("down", "--data-dir", tmp_path)
 

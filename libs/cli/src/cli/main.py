@@ -1,5 +1,6 @@
 """The `p2p` command: its subcommands, and how a failure is shown."""
 
+import os
 import sys
 from collections.abc import Iterator, MutableMapping
 from difflib import get_close_matches
@@ -114,7 +115,16 @@ def _made(name: str, found: Any) -> Any:
     return get_group(holder).commands[name]
 
 
+def _forget_links() -> None:
+    """Kubernetes sets NAME_PORT=tcp://… for each Service, and more with it: for p2p, p2p-http and p2p-nats these."""
+    with_it = {"P2P_PORT": "P2P_SERVICE_HOST", "P2P_HTTP_PORT": "P2P_HTTP_PORT", "P2P_NATS_PORT": "P2P_NATS_PORT"}
+    for link, ours in with_it.items():
+        if os.environ.get(link, "").startswith(("tcp://", "udp://")):
+            os.environ.pop(ours, None)
+
+
 def main() -> None:
+    _forget_links()
     try:
         app()
     except EmbeddedError as error:

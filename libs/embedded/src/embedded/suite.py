@@ -127,6 +127,7 @@ class Suite:
     async def _bring_up(self, keepers: Iterable[Keeper]) -> None:
         wave = list(keepers)
         self._waves.append(wave)
+        self.wrote(SUPERVISOR, f"starting {', '.join(keeper.name for keeper in wave)}")
         await _side_by_side([self._timed(keeper) for keeper in wave])
         for keeper in wave:
             self._keep(keeper)

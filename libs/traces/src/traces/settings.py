@@ -15,6 +15,9 @@ DEFAULT_KEEP_MIB = "256"
 
 LEAST_MIB = 1
 
+LINKED = ("tcp://", "udp://")
+"""How TRACES_PORT begins where Kubernetes has set it, for a Service called traces: that is no word for us."""
+
 
 class BadSettingError(ValueError):
     """A variable that cannot be used; the message names it."""
@@ -46,6 +49,8 @@ class Settings:
 
 def _number(environment: Mapping[str, str], name: str, default: str, least: float) -> float:
     word = environment.get(name, default)
+    if word.startswith(LINKED):
+        word = default
     try:
         number = float(word)
     except ValueError:
