@@ -1,10 +1,11 @@
 """What is shown, and what becomes of what nobody takes."""
 
 import os
+from pathlib import Path
 
 import pytest
 from cli.loudness import Loudness
-from cli.outlet import MOST_WAITING, Outlet
+from cli.outlet import MOST_WAITING, Outlet, output
 
 
 def test_lines_come_out_in_order():
@@ -39,6 +40,13 @@ def test_who_reads_nothing_holds_up_nobody(monkeypatch):
     os.close(reading)
 
 
+def test_who_was_started_without_an_output_writes_into_no_file_of_its_own(monkeypatch):
+    monkeypatch.setattr("sys.stdout", None)
+    descriptor = output()
+    assert os.path.samestat(os.fstat(descriptor), Path(os.devnull).stat())
+    os.close(descriptor)
+
+
 def test_a_full_disk_holds_up_nobody():
     full = os.open("/dev/full", os.O_WRONLY)
     out = Outlet(full)
@@ -69,6 +77,7 @@ def test_warnings_and_errors_are_for_everybody(line):
         '{"event": "service.started", "level": "info"}',
         "[123] 2026/01/01 00:00:00.000000 [INF] Server is ready",
         "FATAL:  the database system is starting up",
+        "FATAL:  expected SASL response, got message type 88",
         "LOG:  database system is ready to accept connections",
         "789:M 01 Jan 2026 00:00:00.000 # WARNING Memory overcommit must be enabled!",
         "keeps spans sent to http://127.0.0.1:4318",

@@ -1,7 +1,6 @@
 """What a running suite writes: all of it to its log, what matters, behind the coloured name of who said it, to us."""
 
 import os
-import sys
 import zlib
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from embedded.record import Record
 from embedded.suite import SUPERVISOR
 
 from cli.loudness import Loudness
-from cli.outlet import Outlet
+from cli.outlet import Outlet, output
 
 COLOURS = (36, 33, 32, 35, 34, 96, 93, 92, 95, 94)
 """ANSI foregrounds that can be read on black and on white; red is kept for what went wrong."""
@@ -21,12 +20,14 @@ class Console:
     """A suite's standard output and its log file; takes lines as the suite's sink does, and never blocks or raises."""
 
     def __init__(self, log: Path, *, everything: bool) -> None:
-        self._screen = Outlet(sys.stdout.fileno())
+        descriptor = output()
+        self._screen = Outlet(descriptor)
+        self._coloured = os.isatty(descriptor)
         self._log_file = log
         self._log: Outlet | None = None
         self._loudness = Loudness()
         # Detached, standard output is the log file.
-        self._is_log = _is_output(log)
+        self._is_log = _is_same(descriptor, log)
         self._everything = everything or self._is_log
 
     def __call__(self, name: str, line: str) -> None:
@@ -35,7 +36,7 @@ class Console:
             self._keep(line_of(name, line))
         matters = self._loudness.matters(name, line)
         if self._everything or matters or name == SUPERVISOR:
-            self._screen(line_of(name, line, coloured=sys.stdout.isatty()))
+            self._screen(line_of(name, line, coloured=self._coloured))
 
     def print(self, text: str) -> None:
         """Show what is no line of anybody's."""
@@ -87,8 +88,8 @@ def _opened(log: Path) -> int:
         return os.open(os.devnull, os.O_WRONLY)
 
 
-def _is_output(log: Path) -> bool:
+def _is_same(descriptor: int, log: Path) -> bool:
     try:
-        return os.path.samestat(os.fstat(sys.stdout.fileno()), log.stat())
+        return os.path.samestat(os.fstat(descriptor), log.stat())
     except OSError:
         return False

@@ -18,7 +18,7 @@ from cli.demo_key import key_for, player_token
 from cli.ending import cancel_on_signals
 from cli.entrance import Entrance
 from cli.npcs import live_in
-from cli.outlet import Outlet
+from cli.outlet import Outlet, output
 
 CLAIMED_MBPS = 1000
 """Nobody has measured it; zones ask for 100."""
@@ -33,7 +33,7 @@ def host_chat(gateway: str, zone: str, nats: Entrance | None, key: str | None) -
     NPCs live in the zone where `nats`, the suite's, is given. Where the gateway asks who calls, `key` is a server's, or
     one is made over `nats`.
     """
-    out = Outlet(sys.stdout.fileno())
+    out = Outlet(output())
     try:
         asyncio.run(_demo(gateway, zone, nats, key, out))
     except UnreachableError as error:

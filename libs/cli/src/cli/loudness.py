@@ -13,7 +13,10 @@ LOUD = re.compile(
     re.VERBOSE,
 )
 
-ORDINARY = re.compile(r"FATAL: {2}the database system is (?:starting up|shutting down|not yet accepting connections)")
+ORDINARY = re.compile(
+    r"FATAL: {2}(?:the database system is (?:starting up|shutting down|not yet accepting connections)"
+    r"|expected SASL response, got message type 88)"
+)
 """What PostgreSQL says to whoever asks whether it is ready."""
 
 BEGINS = re.compile(r"\d{4}-\d\d-\d\d[T ]|\{\"|\[\d+\] |[A-Z]+: |\d+:[A-Z] ")

@@ -7,13 +7,21 @@ read enough and a full disk are all no business of a suite's.
 import os
 import queue
 import select
+import sys
 import threading
+from typing import TextIO, cast
 
 MOST_WAITING = 10_000
 """Lines: all of a suite's start, some minutes of its work."""
 
 FAREWELL_S = 2.0
 """How long what was said last may take to be read."""
+
+
+def output() -> int:
+    """Where we write; nowhere, where we were started without."""
+    there = cast("TextIO | None", sys.stdout)
+    return there.fileno() if there is not None else os.open(os.devnull, os.O_WRONLY)
 
 
 class Outlet:
