@@ -221,7 +221,9 @@ async def test_a_suite_whose_reader_has_gone_revives_its_services_and_stops_in_o
     assert up.stderr.read() == ""
     assert up.wait() == 0
     assert alive(running) == []
-    assert "signaling_gateway-1  | drained\n" in (p2p.data_dir / "suite.log").read_text()
+    log = (p2p.data_dir / "suite.log").read_text()
+    assert "signaling_gateway-1  | drained\n" in log
+    assert "p2p                  | host_registry-1 was killed by SIGKILL; started again at once\n" in log
 
 
 @pytest.mark.parametrize("words", [("up",), ("up", "--detach"), ("status",), ("down",), ("demo",)])

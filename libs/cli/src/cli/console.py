@@ -4,8 +4,8 @@ import os
 import zlib
 from pathlib import Path
 
+from embedded.process import SUPERVISOR
 from embedded.record import Record
-from embedded.suite import SUPERVISOR
 
 from cli.loudness import Loudness
 from cli.outlet import Outlet, output

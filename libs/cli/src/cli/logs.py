@@ -12,8 +12,8 @@ from typing import Annotated, BinaryIO
 import typer
 from embedded.catalogue import SERVICES
 from embedded.hints import p2p
+from embedded.process import SUPERVISOR
 from embedded.record import DataDir
-from embedded.suite import SUPERVISOR
 
 from cli.options import DEFAULT_DATA_DIR, DataDirOption
 

@@ -15,9 +15,10 @@ from embedded.errors import AlreadyRunningError, DataDirError, EmbeddedError
 from embedded.hints import p2p
 from embedded.plan import Mode, Plan
 from embedded.ports import LOOPBACK
+from embedded.process import SUPERVISOR
 from embedded.record import DataDir, Record
 from embedded.secrets import secrets_directory
-from embedded.suite import SUPERVISOR, running
+from embedded.suite import running
 
 from cli.console import Console, addresses, rows
 from cli.ending import cancel_on_signals

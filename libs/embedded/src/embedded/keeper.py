@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 
 from embedded.errors import EmbeddedError, EndedEarlyError
-from embedded.process import Observer, Process
+from embedded.process import SUPERVISOR, Observer, Process
 
 PROVEN_AFTER_S = 10.0
 """Who has run this long has not died of its start, and is started again at once."""
@@ -31,7 +31,7 @@ class Keeper:
         try:
             self._process = await self._start()
         except EndedEarlyError as error:
-            self._observer.wrote(self.name, f"{error}; trying once more")
+            self._observer.wrote(SUPERVISOR, f"{error}; trying once more")
             self._process = await self._start()
 
     async def keep(self) -> None:
@@ -51,14 +51,15 @@ class Keeper:
     async def _revive(self, how: str, pauses: Iterator[float]) -> None:
         while True:
             pause = next(pauses)
-            self._observer.wrote(self.name, f"{how}; started again {f'in {pause:g} s' if pause else 'at once'}")
+            when = f"in {pause:g} s" if pause else "at once"
+            self._observer.wrote(SUPERVISOR, f"{self.name} {how}; started again {when}")
             await asyncio.sleep(pause)
             try:
                 self._process = await self._start()
             except (EmbeddedError, OSError) as error:
-                how = str(error)
+                how = f"could not be started ({error})"
             else:
-                self._observer.wrote(self.name, "ready again")
+                self._observer.wrote(SUPERVISOR, f"{self.name} is ready again")
                 return
 
 

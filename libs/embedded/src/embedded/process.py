@@ -24,6 +24,9 @@ class Observer(Protocol):
     def ended(self, name: str) -> None: ...
 
 
+SUPERVISOR = "p2p"
+"""The name under which we ourselves speak among the lines of the programs."""
+
 PROBE_EVERY_S = 0.03
 """A probe costs well under a millisecond, and every start waits half of this for nothing."""
 
@@ -151,7 +154,9 @@ class Process:
             async with asyncio.timeout(self.program.stop_within_s):
                 await self._child.wait()
         except TimeoutError:
-            self._observer.wrote(self.program.name, f"did not stop within {self.program.stop_within_s:g} s: killed")
+            self._observer.wrote(
+                SUPERVISOR, f"{self.program.name} did not stop within {self.program.stop_within_s:g} s: killed"
+            )
             self.send(signal.SIGKILL)
             await self._child.wait()
         await self._hear_out()

@@ -16,14 +16,11 @@ from embedded.keeper import Keeper
 from embedded.leftovers import stop_leftovers
 from embedded.plan import Instance, Layout, Mode, Plan, lay_out
 from embedded.probes import http_ready
-from embedded.process import Process, Program
+from embedded.process import SUPERVISOR, Process, Program
 from embedded.record import DataDir, Pid, Record, ServerRecord, ServiceRecord
 from embedded.secrets import Secrets, secrets_directory
 from embedded.servers import Server, postgres_url, servers
 from embedded.valkey import redis_url
-
-SUPERVISOR = "p2p"
-"""The name under which the supervisor itself speaks among the log lines."""
 
 Sink = Callable[[str, str], None]
 """Takes the name of who speaks, and the line."""
