@@ -21,7 +21,7 @@ HOST = RegisterHost(host_id="host-1", player_id="player-1", player_name="PlayerO
 FOUND = ReportProbe(
     host_id=HOST.host_id,
     prober="prober-1",
-    probed_at=datetime(2026, 1, 1, tzinfo=UTC),
+    probed_at=datetime(2026, 1, 1, tzinfo=UTC),  # replaced: what was found before it registered counts for nothing
     reached=True,
     round_trip_ms=200,
     packet_loss_percent=0,
@@ -41,7 +41,7 @@ async def test_a_prober_takes_a_host_and_what_it_reports_counts_instead_of_the_c
     due = ProbeDue(host_id=HOST.host_id, peer_id=HOST.host_id, upload=True)
     assert (await call(bus, TAKE_PROBES, TakeProbes(prober="prober-1"))).items == (due,)
     assert (await call(bus, TAKE_PROBES, TakeProbes(prober="prober-2"))).items == ()
-    await call(bus, REPORT_PROBE, FOUND)
+    await call(bus, REPORT_PROBE, FOUND.model_copy(update={"probed_at": datetime.now(UTC)}))
 
     async def measured() -> bool:
         return (await call(bus, GET_HOST, NameHost(host_id=HOST.host_id))).measured
@@ -62,7 +62,7 @@ async def test_players_who_cannot_connect_lower_their_hosts_rank(bus: Bus) -> No
 
     assert await ranked() == [HOST.host_id, "host-2"]
     outcome = ice_outcome(IceState.FAILED, to=HOST.host_id)
-    await tell(bus, ICE_REPORTED.of(gateway_id="gw-1"), outcome)
+    await tell(bus, ICE_REPORTED.of(gateway_id="gw-1"), outcome.model_copy(update={"occurred_at": datetime.now(UTC)}))
 
     async def below() -> bool:
         return await ranked() == ["host-2", HOST.host_id]

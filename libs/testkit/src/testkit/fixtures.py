@@ -122,6 +122,7 @@ def redis_server(servers: TestServers) -> Iterator[TestServer]:
     servers.empty_redis()
     yield servers.redis
     servers.redis.ensure_running()
+    servers.empty_redis()  # what a test makes up about peers must not meet those of the next
 
 
 @pytest.fixture

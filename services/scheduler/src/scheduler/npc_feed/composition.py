@@ -17,9 +17,6 @@ MESSAGE_BYTES = 48 * 1024
 ENVIRONMENT_BYTES = 8 * 1024
 """Weather, time of day and the like of one zone; what is more would not fit the message beside the NPCs."""
 
-ENVIRONMENT_DEPTH = 32
-"""JSON readers on the way give up at some hundred levels, and would take no message that has it."""
-
 MOST_LEVEL = 2**53
 """What JavaScript counts to; of hundreds of digits some readers on the way make nothing, nor of the whole message."""
 
@@ -192,8 +189,6 @@ class ZoneComposition:
         encoded = environment.model_dump_json(exclude_none=True).encode()
         if len(encoded) > ENVIRONMENT_BYTES:
             raise UnusableStateError(f"an environment is {ENVIRONMENT_BYTES} bytes as JSON at most")
-        if not _is_flat(environment.model_dump(), ENVIRONMENT_DEPTH):
-            raise UnusableStateError(f"an environment is {ENVIRONMENT_DEPTH} levels deep at most")
         if encoded != self._environment:
             self._environment = encoded
             self._environment_changed = True
@@ -230,14 +225,3 @@ def _parts(removed: Iterable[str], records: Iterable[bytes]) -> Iterator[_Part]:
         size += length
     if size:
         yield part
-
-
-def _is_flat(value: object, levels: int) -> bool:
-    """Whether it is no deeper than that."""
-    match value:
-        case dict():
-            return levels > 0 and all(_is_flat(each, levels - 1) for each in value.values())
-        case list() | tuple():
-            return levels > 0 and all(_is_flat(each, levels - 1) for each in value)
-        case _:
-            return True
