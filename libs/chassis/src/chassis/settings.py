@@ -1,7 +1,6 @@
 """What every process reads from its environment; a service's own knobs stand in a subclass with its prefix."""
 
 import json
-import logging
 import os
 import socket
 from collections.abc import Iterable
@@ -158,7 +157,8 @@ class ServiceSettings(BaseSettings):
     @field_validator("log_level")
     @classmethod
     def _level(cls, level: str) -> str:
-        if level.upper() not in logging.getLevelNamesMapping():
+        # Not what `logging` knows by now: uvicorn adds TRACE to it once it is imported.
+        if level.upper() not in {*LEVELS, "WARN"}:
             raise ValueError(f"{level!r} is no level; choose one of {', '.join(LEVELS)}")
         return level
 

@@ -1,11 +1,8 @@
-"""Which jobs failed when they ran last, for readiness and Prometheus: looked up, as any scheduler may have heard it."""
+"""Which jobs failed when they ran last, for readiness: looked up, as any scheduler may have heard it."""
 
 from contracts.jobs import JobName, JobOutcome
-from prometheus_client import Gauge
 
 from scheduler.store import Run, RunStore
-
-FAILING = Gauge("p2p_job_failing", "1 for a job whose last run failed.", ["name"])
 
 
 class Failing:
@@ -19,8 +16,6 @@ class Failing:
         """See how each job went last."""
         runs = await self._runs.last()
         self._failed = {job: run for job, run in runs.items() if run.outcome is JobOutcome.FAILED}
-        for job in runs:
-            FAILING.labels(job).set(job in self._failed)
 
     def note(self) -> str | None:
         """Which jobs failed, in words; None where none did."""

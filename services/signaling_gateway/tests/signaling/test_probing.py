@@ -104,6 +104,6 @@ async def test_an_answer_that_is_none_is_an_error_and_the_socket_lives(here, hos
 async def test_an_answer_to_nobody_is_heard_by_nobody_and_the_socket_lives(here, host_peer):
     host = await dial(here, host_peer)
     async with leaving(host):
-        for probe_id in ("long over", "\N{GRINNING FACE}" * 128):
+        for probe_id in ("long over", "\N{GRINNING FACE}" * 16):
             await host.say("probe-answer", probe_id=probe_id, sdp="v=0")
         await host.hears_nothing_more()

@@ -50,7 +50,7 @@ async def test_leaving_a_room_keeps_the_socket(here, elsewhere, room, name):
     async with leaving(first, second):
         await first.hear("peer-joined")
         await second.say("leave")
-        assert await second.hear() == {"type": "session-left", "session_id": room}
+        assert await second.hear() == {"type": "session-left", "session_id": room, "reason": "left"}
         assert await first.hear() == {"type": "peer-left", "peer_id": name("bob"), "reason": "left"}
         await second.say("leave")
         assert (await second.hear("error"))["code"] == "wrong_state"

@@ -43,6 +43,7 @@ METRICS = {"usual": {"avg_latency_ms": 20.5, "packet_loss_percent": 0.1, "bandwi
 SEAT = {"usual": {"player_id": "150001"}}
 ENTER = {"usual": {"zone_id": "prontera", "peer_id": "150001"}}
 LEAVE = {"usual": {"peer_id": "150001"}}
+DRAIN = {"whoever registered": {}, "as the run that registered": {"run_id": "0199f3a1-5c1e-7d52-9a37-3f1c2d6b8e01"}}
 CHANGE_HOST = {"lets fewer in": {"max_players": 20}}
 CHANGE_ZONE = {"asks for more": {"min_host_quality_score": 70, "max_latency_ms": 60}}
 ZONE_STATUS = {"for a while": {"status": "maintenance"}}

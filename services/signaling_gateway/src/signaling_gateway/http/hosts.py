@@ -91,7 +91,13 @@ def _routes(bus: Bus, hosts: Resource) -> list[Route]:
         hosts.route(
             "POST", "/hosts/{host_id}/heartbeat", BEAT_HOST, summary="Tell that a host lives", examples=examples.BEAT
         ),
-        hosts.route("POST", "/hosts/{host_id}/drain", DRAIN_HOST, summary="Give a host no more sessions"),
+        hosts.route(
+            "POST",
+            "/hosts/{host_id}/drain",
+            DRAIN_HOST,
+            summary="Give a host no more sessions",
+            examples=examples.DRAIN,
+        ),
         hosts.route("DELETE", "/hosts/{host_id}", DELETE_HOST, summary="Forget a host", status=HTTPStatus.NO_CONTENT),
     ]
 
