@@ -32,7 +32,19 @@ def test_no_cursor_is_the_beginning():
     assert read_cursor(None) is None
 
 
-@pytest.mark.parametrize("cursor", ["", "x", "ü", "bm9uc2Vuc2U=", "WzEsMiwzXQ==", "WzEsICJhIiwgLTFd"])
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "",
+        "x",
+        "ü",
+        "bm9uc2Vuc2U=",
+        "WzEsMiwzXQ==",
+        "WzEsICJhIiwgLTFd",
+        "WzEsICJhXHUwMDAwYiIsIDNd",
+        "WzEwOTk1MTE2Mjc3NzYsICJhIiwgM10=",
+    ],
+)
 def test_a_cursor_that_no_page_gave_is_refused(cursor: str):
     with pytest.raises(InvalidError):
         read_cursor(cursor)

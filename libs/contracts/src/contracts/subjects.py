@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from contracts.identifiers import MAX_SUBJECT_BYTES, from_token, to_token
 from contracts.refusals import Code
+from contracts.values import Cursor
 
 
 class Message(BaseModel):
@@ -98,7 +99,7 @@ class Page(Message):
     """How much of a list to give, and from where."""
 
     limit: int = Field(default=100, ge=1, le=1000)
-    cursor: str | None = None
+    cursor: Cursor | None = None
     """Opaque; from the answer before."""
 
 

@@ -27,6 +27,9 @@ def _small_json(value: JsonValue) -> JsonValue:
 
 Text = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_without_nul)]
 LongText = Annotated[str, Field(max_length=4096), AfterValidator(_without_nul)]
+Cursor = Annotated[str, AfterValidator(_without_nul)]
+"""Where a page of a list begins; opaque to whoever has it from the answer before, and anything in a stranger's hand."""
+
 SmallJson = Annotated[JsonValue, AfterValidator(_small_json)]
 
 Count = Annotated[int, Field(ge=0, le=2_147_483_647)]

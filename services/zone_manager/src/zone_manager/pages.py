@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated, NamedTuple
 
 from chassis.refusals import InvalidError
+from contracts.values import Count, LongText
 from contracts.zones import Zone, ZonePage
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -16,8 +17,8 @@ MOST_BYTES = 480 * 1024
 class Position(NamedTuple):
     """A place in the list: right behind this zone."""
 
-    p2p_priority: int
-    zone_name: str
+    p2p_priority: Count
+    zone_name: LongText
     id: Annotated[int, Field(ge=0, lt=2**63)]
 
 

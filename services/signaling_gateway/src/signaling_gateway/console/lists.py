@@ -16,7 +16,7 @@ from contracts.hosts import LIST_HOSTS, HostPage
 from contracts.identifiers import Identifier
 from contracts.sessions import LIST_SESSIONS, SessionPage
 from contracts.subjects import Message, Page, Rpc
-from contracts.values import Text
+from contracts.values import Cursor, Text
 from contracts.zones import LIST_ZONES, ZonePage
 from pydantic import Field
 
@@ -50,7 +50,7 @@ class Listing(Message):
 
     view: View = View.HOSTS
     limit: int = Field(default=50, ge=1, le=100)
-    cursor: str | None = Field(default=None, max_length=2048)
+    cursor: Cursor | None = Field(default=None, max_length=2048)
     status: Text | None = None
     region: Text | None = None
     host_id: Identifier | None = None
