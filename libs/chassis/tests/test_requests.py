@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -77,7 +78,7 @@ async def test_what_everyone_is_asked_is_answered_by_whom_it_concerns(bus):
     async with AsyncExitStack() as stack:
         for instance, handler in (("one", silent), ("two", double), ("three", silent)):
             responder = Responder(bus, "doubler", "1.2.3", instance=instance)
-            responder.answer(DOUBLE, handler, everyone=True)
+            responder.answer(replace(DOUBLE, asks_all=True), handler)
             await stack.enter_async_context(responder)
         for number in range(10):
             assert await call(bus, DOUBLE, Double(number=number)) == Doubled(number=2 * number)

@@ -53,13 +53,13 @@ class Responder:
         self._room = asyncio.Event()
         self._discovery = Discovery(bus, service, version, instance, self._endpoints)
 
-    def answer(self, rpc: Rpc[Question, Answer], handler: Handler[Question, Answer], *, everyone: bool = False) -> None:
+    def answer(self, rpc: Rpc[Question, Answer], handler: Handler[Question, Answer]) -> None:
         """Have `handler` answer `rpc`: it takes the question (and the circumstances, if it has a second parameter).
 
-        Where `everyone` is asked, all handlers but one are silent, by NotOursError.
+        Where all are asked, all handlers but one are silent, by NotOursError.
         """
         told = len(signature(handler).parameters) > 1
-        self._endpoints.append(Endpoint(rpc, handler, told, "" if everyone else self._queue))
+        self._endpoints.append(Endpoint(rpc, handler, told, "" if rpc.asks_all else self._queue))
 
     async def __aenter__(self) -> Self:
         for endpoint in self._endpoints:

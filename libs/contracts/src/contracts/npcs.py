@@ -141,7 +141,7 @@ class NpcEvent(Message):
     host_id: str
 
 
-LIST_FEEDS = Rpc("p2p.feeds.list", ListFeeds, FeedPage)
+LIST_FEEDS = Rpc("p2p.feeds.list", ListFeeds, FeedPage, asks_all=True)
 """The scheduler that leads answers; the others are silent."""
 
 NPC_STATE = Subject("p2p.npc.{zone_id}.{npc_id}", NpcState)

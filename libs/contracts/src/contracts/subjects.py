@@ -57,6 +57,8 @@ class Rpc(Generic[Question, Answer]):
     question: type[Question]
     answer: type[Answer]
     refusals: frozenset[Code] = field(default_factory=frozenset)
+    asks_all: bool = False
+    """Every instance is asked, and one of them answers; else any one is, by the queue group of the service."""
 
 
 @dataclass(frozen=True)

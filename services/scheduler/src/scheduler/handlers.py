@@ -28,7 +28,7 @@ def answer_jobs(responder: Responder, overview: Overview, dispatch: Dispatch, st
 
     responder.answer(LIST_JOBS, list_jobs)
     responder.answer(RUN_JOB, dispatch.run_now)
-    responder.answer(LIST_FEEDS, standings.listed, everyone=True)
+    responder.answer(LIST_FEEDS, standings.listed)
 
 
 def hear_jobs(consumers: Consumers, runs: RunStore) -> None:

@@ -154,7 +154,9 @@ def _asking(rpc: Rpc[Any, Any]) -> Channel:
     details = {
         "description": "Refused as " + ", ".join(f"`{code}`" for code in refusals) + ".",
         "reply": reply,
-        "bindings": {"nats": {"queue": _ANSWERED_BY[rpc.subject], "bindingVersion": "0.1.0"}},
+        "bindings": {
+            "nats": {**({} if rpc.asks_all else {"queue": _ANSWERED_BY[rpc.subject]}), "bindingVersion": "0.1.0"}
+        },
         "x-refusals": refusals,
         "x-asked-by": [grant.name for grant in (*PROCESSES, *OUTSIDE) if rpc in grant.asks],
     }
