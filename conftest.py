@@ -1,21 +1,13 @@
 """What every test may ask for, testkit's fixtures, and what holds for all of them, such as its time limit."""
 
 import gc
-import os
 import signal
 from itertools import count
-
-from embedded import ports
 
 pytest_plugins = ["testkit.fixtures", "testkit.time_limit"]
 
 # A shell that starts this beside itself has it ignore Ctrl-C; the programs that tests start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-
-# Two workers that choose the same free port before either listens would break each other's servers.
-if worker := os.environ.get("PYTEST_XDIST_WORKER"):
-    number, workers = int(worker.removeprefix("gw")), int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
-    ports.FREE_RANGE = ports.FREE_RANGE[number::workers]
 
 LASTING_EVERY = 100
 """So many tests leave some ten thousand objects that are there to the end."""

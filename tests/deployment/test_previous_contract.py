@@ -109,6 +109,7 @@ async def test_a_host_is_at_home_at_either_gateway_and_its_players_at_the_other(
         for here, there in ((new, old), (old, new)):
             host, player = await dial(here, "home"), await joined(there, "guest", traffic.session)
             async with leaving(host, player):
+                await host.hear_until("session-assigned")
                 await player.say("offer", to="home", sdp="v=0")
                 assert (await host.hear_until("offer"))["from"] == "guest"
                 await host.say("answer", to="guest", session_id=traffic.session, sdp="v=0")

@@ -2,6 +2,8 @@
 
 import random
 import socket
+import sys
+from collections import deque
 from collections.abc import Container
 
 import psutil
@@ -12,6 +14,11 @@ LOOPBACK = "127.0.0.1"
 
 FREE_RANGE = range(15000, 32000)
 """Below those that Linux gives to outgoing connections (32768 up): none slips in between choice and use."""
+
+KEPT = 64
+"""Ports that this process has chosen last and keeps from others that choose: more than one suite listens on."""
+
+_chosen: deque[socket.socket] = deque()
 
 
 def is_free(port: int) -> bool:
@@ -35,7 +42,7 @@ def free_port(preferred: int | None = None, besides: Container[int] = ()) -> int
     chance = random.SystemRandom()
     while True:
         port = chance.choice(FREE_RANGE)
-        if port not in besides and is_free(port):
+        if port not in besides and is_free(port) and _keep(port):
             return port
 
 
@@ -45,6 +52,26 @@ def free_ports(count: int) -> list[int]:
     while len(ports) < count:
         ports.append(free_port(besides=ports))
     return ports
+
+
+def _keep(port: int) -> bool:
+    """Have no other process choose it between our choice and the moment somebody listens there.
+
+    Two suites that start at once would. Whoever chooses binds an abstract socket of the port's name: Linux lets one
+    only, and forgets it with its process.
+    """
+    if sys.platform != "linux":
+        return True
+    name = socket.socket(socket.AF_UNIX)
+    try:
+        name.bind(f"\0p2p-port-{port}")
+    except OSError:
+        name.close()
+        return False
+    _chosen.append(name)
+    if len(_chosen) > KEPT:
+        _chosen.popleft().close()
+    return True
 
 
 def require_free(port: int, wanted_for: str, remedy: str) -> int:

@@ -19,6 +19,9 @@ from testkit.eventually import eventually
 from testkit.portal import Portal
 from testkit.spans import SpanReceiver, receiving_spans
 
+UNPROBED = {"PROBER_LOOK_EVERY_S": "60"}
+"""Hosts of tests share a machine with all that is tested: measured there, an upload may be too slow for any zone."""
+
 
 class RunningSuite:
     """Handles to its processes; a name is that of an instance (`zone_manager-1`) or a server (`postgres`)."""
@@ -112,7 +115,7 @@ def running_suite(
             directory,
             replicas=replicas or {},
             services=services,
-            environment=environment or {},
+            environment={**UNPROBED, **(environment or {})},
             postgres_settings=NOT_DURABLE,
             otlp=spans.url,
             mode=mode,

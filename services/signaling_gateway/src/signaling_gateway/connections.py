@@ -110,6 +110,11 @@ def is_far_ahead(connection_id: str, of: str) -> bool:
     return _milliseconds(connection_id) - _milliseconds(of) > RACE_MS
 
 
+def age_ms(connection_id: str) -> int:
+    """How long ago the connection was made, by the clocks of its gateway and of this one."""
+    return _milliseconds(new_event_id()) - _milliseconds(connection_id)
+
+
 def _milliseconds(connection_id: str) -> int:
     return UUID(connection_id).int >> _RANDOM_BITS
 

@@ -14,7 +14,7 @@ from contracts.gateway import ALIVE, IceState
 
 from signaling_gateway.announcer import Announcer
 from signaling_gateway.attendance import Attendance
-from signaling_gateway.connections import Connection, Connections
+from signaling_gateway.connections import Connection, Connections, age_ms
 from signaling_gateway.figures import Figures
 from signaling_gateway.hosting import Hosting
 from signaling_gateway.presence import ENTRY_LIVES, GATEWAY_LIVES, HOST, PLAYER, Listing, Mark, Presence
@@ -36,6 +36,9 @@ ANSWERS_WITHIN_S = 2.0
 
 ACTIVE_AGAIN_AFTER_S = 29.0
 """A session is named at most every 30 s; a little less, as rounds are not exact."""
+
+JOINED_AFTER_MS = 5_000
+"""A newer connection of a peer has told by then that it is in. Ended before, the older would be seen to go and come."""
 
 ASK_AGAIN = 100
 """Unidentified sockets asked about in one round."""
@@ -177,7 +180,8 @@ class Upkeep:
             if other is None:
                 continue
             if other.connection_id > connection.connection_id:
-                self._attendance.replaced(connection.peer_id, other.connection_id)
+                if age_ms(other.connection_id) > JOINED_AFTER_MS:
+                    self._attendance.replaced(connection.peer_id, other.connection_id)
             elif other.gateway_id != self._presence.gateway_id:
                 self._attendance.replace_elsewhere(connection, other)
 

@@ -2,6 +2,7 @@
 
 import pytest
 import pytest_asyncio
+from testkit.eventually import eventually
 
 from services.signaling_gateway.tests.signaling.client import dial, joined, leaving
 from services.signaling_gateway.tests.signaling.owners import Owners
@@ -91,7 +92,12 @@ async def test_an_offer_to_nobody_in_particular_reaches_the_hosts_socket(client,
     async with leaving(host):
         await host.hear("session-assigned")
         body = {"session_id": session, "peer_id": name("ann"), "sdp": "v=0"}
-        assert (await client.post(f"{API}/offer", json=body)).json()["delivered"] is True
+
+        async def delivered() -> bool:
+            """The other gateway has it from Redis where the socket is, which is told it after the socket."""
+            return (await client.post(f"{API}/offer", json=body)).json()["delivered"]
+
+        await eventually(delivered, of="an offer that reaches the host")
         offer = await host.hear_until("offer")
         assert (offer["from"], offer["session_id"]) == (name("ann"), session)
         await host.say("answer", to=name("ann"), session_id=session, sdp="from the host")
