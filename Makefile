@@ -36,13 +36,13 @@ $(MADE): requirements.lock $(PROJECTS) | $(BIN)/uv
 run: setup
 	$(BIN)/p2p up
 
-# Four at a time on two cores: a third of the time of a test is waiting.
+# Three at a time on two cores: some of the time of a test is waiting. A fourth would only slow down the others.
 test: setup
-	$(BIN)/pytest --numprocesses 4 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/pytest --numprocesses 3 --dist loadgroup --no-loadscope-reorder
 
 # Twenty times as many examples for each law.
 soak: setup
-	SOAK=20 PATIENCE=10 $(BIN)/pytest --numprocesses 4 --dist loadgroup --no-loadscope-reorder
+	SOAK=20 PATIENCE=10 $(BIN)/pytest --numprocesses 3 --dist loadgroup --no-loadscope-reorder
 
 lint: setup
 	$(BIN)/ruff check

@@ -1,5 +1,4 @@
 import dataclasses
-
 import subprocess
 import sys
 
@@ -37,13 +36,15 @@ def test_everything_has_a_port_of_its_own(tmp_path, monkeypatch):
 
 def test_two_programs_that_choose_at_once_choose_different_ports():
     """Of a hundred, each chooses half; the one has not listened yet when the other chooses."""
-    choose = "from embedded import ports; ports.FREE_RANGE = range(14000, 14100); print(*ports.free_ports(50), flush=True)"
-    program = [sys.executable, "-c", f"{choose}; input()"]
+    choose = "ports.FREE_RANGE = range(14000, 14100); print(*ports.free_ports(50), flush=True)"
+    program = [sys.executable, "-c", f"from embedded import ports; {choose}; input()"]
     with (
         subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as one,
         subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other,
     ):
-        chosen = [port for process in (one, other) for port in process.stdout.readline().split()]
+        assert one.stdout
+        assert other.stdout
+        chosen = [port for said in (one.stdout, other.stdout) for port in said.readline().split()]
         for process in (one, other):
             process.communicate("\n")
     assert len(set(chosen)) == 100
