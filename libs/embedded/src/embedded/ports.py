@@ -1,5 +1,6 @@
 """Which TCP ports of 127.0.0.1 may be listened on."""
 
+import atexit
 import random
 import socket
 import sys
@@ -19,6 +20,12 @@ KEPT = 64
 """Ports that this process has chosen last and keeps from others that choose: more than one suite listens on."""
 
 _chosen: deque[socket.socket] = deque()
+
+
+@atexit.register
+def _release() -> None:
+    while _chosen:
+        _chosen.popleft().close()
 
 
 def is_free(port: int) -> bool:

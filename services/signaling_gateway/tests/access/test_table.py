@@ -172,7 +172,7 @@ async def test_a_route_without_a_row_cannot_be_made():
     with pytest.raises(WithoutPermissionError, match="GET /api/v1/new has no row"):
         permission_of("GET /api/v1/new")
     with pytest.raises(WithoutPermissionError, match="GET /api/v1/new has no row"):
-        Route("GET", "/api/v1/new", _answers, documented=lambda: None, summary="New", tag="hosts")
+        Route("GET", "/api/v1/new", _answers, summary="New", tag="hosts")
 
 
 async def _answers(_request: Request) -> Answer:

@@ -73,6 +73,29 @@ async def test_what_is_not_there_is_told_in_the_same_shape(
     assert owners.questions == []
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/api/v1/hosts/h", "DELETE, GET, HEAD, PATCH"),
+        ("PUT", "/api/hosts/h/", "DELETE, GET, HEAD, PATCH"),
+        ("PUT", "/api/v1/hosts", "GET, HEAD, POST"),
+        ("PUT", "/api/v1/hosts/register", "DELETE, GET, HEAD, PATCH, POST"),
+        ("GET", "/api/v1/hosts/h/heartbeat", "POST"),
+        ("DELETE", "/api/v1/monitoring/dashboard", "GET, HEAD"),
+        ("DELETE", "/openapi.json", "GET"),
+        ("DELETE", "/demo/nothing.js", "GET, HEAD"),
+        ("DELETE", "/demo/docs", "GET, HEAD"),
+    ],
+)
+async def test_a_method_that_a_path_does_not_take_is_answered_with_all_that_it_does(
+    method: str, path: str, allowed: str, client: httpx.AsyncClient
+):
+    response = await client.request(method, path)
+
+    assert proper(response, 405, "route_not_found")
+    assert response.headers["allow"] == allowed
+
+
 async def test_a_host_named_like_a_route_is_a_host(client: httpx.AsyncClient, owners: Owners):
     response = await client.delete("/api/v1/hosts/register")
 

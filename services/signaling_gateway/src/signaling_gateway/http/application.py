@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from http import HTTPStatus
 from importlib.resources import files
@@ -13,6 +13,7 @@ import orjson
 from contracts.refusals import Code, Refusal
 from fastapi import FastAPI, Request
 from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
@@ -21,7 +22,7 @@ from signaling_gateway.http.examples import components
 from signaling_gateway.http.exchange import Answer
 from signaling_gateway.http.messages import asyncapi, every_schema, schema_of
 from signaling_gateway.http.permitting import SCHEMES
-from signaling_gateway.http.refusing import INTERNAL, refused
+from signaling_gateway.http.refusing import INTERNAL, OTHER_METHOD, refused
 from signaling_gateway.http.routing import Route
 
 TITLE = "P2P Coordinator"
@@ -50,11 +51,10 @@ TAGS = {
 
 _NOT_FOUND = Refusal(code=Code.ROUTE_NOT_FOUND, detail="There is nothing at this path.")
 _NO_SCHEMA = Refusal(code=Code.ROUTE_NOT_FOUND, detail="There is no such message: /schemas.json has them all.")
-_OTHER_METHOD = Refusal(code=Code.ROUTE_NOT_FOUND, detail="This path does not take this method.")
 
 
 def application(routes: Sequence[Route], version: str, web: Path) -> FastAPI:
-    """Put the documents and the files behind the routes."""
+    """Serve the documents, of which OpenAPI's is of the routes, and the files."""
     app = FastAPI(
         title=TITLE,
         description=ABOUT,
@@ -65,11 +65,10 @@ def application(routes: Sequence[Route], version: str, web: Path) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.router.routes.extend(routes)
     app.exception_handler(HTTPException)(_refuse)
     app.exception_handler(Exception)(_fail)
     app.get("/docs", include_in_schema=False)(_documents)
-    app.get("/openapi.json", include_in_schema=False)(_written(lambda: _openapi(app)))
+    app.get("/openapi.json", include_in_schema=False)(_written(lambda: _openapi(app, routes)))
     app.get("/asyncapi.json", include_in_schema=False)(_written(lambda: asyncapi(TITLE, version)))
     app.get("/schemas.json", include_in_schema=False)(_written(every_schema))
     app.get("/schemas/{message}.json", include_in_schema=False)(_schema)
@@ -100,8 +99,14 @@ async def _documents() -> HTMLResponse:
     )
 
 
-def _openapi(app: FastAPI) -> dict[str, Any]:
-    document = app.openapi()
+def _openapi(app: FastAPI, routes: Sequence[Route]) -> dict[str, Any]:
+    document = get_openapi(
+        title=app.title,
+        version=app.version,
+        description=app.description,
+        tags=app.openapi_tags,
+        routes=[route.documented() for route in routes],
+    )
     shown = set(re.findall(r"#/components/examples/([\w.]+)", json.dumps(document)))
     document["components"] |= {"securitySchemes": SCHEMES, "examples": components(shown)}
     return document
@@ -130,9 +135,8 @@ async def _to_demo() -> RedirectResponse:
 
 
 async def _refuse(_request: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else HTTPStatus.NOT_FOUND
-    if status == HTTPStatus.METHOD_NOT_ALLOWED:
-        return _response(refused(_OTHER_METHOD, status=status), getattr(error, "headers", None))
+    if isinstance(error, HTTPException) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        return _response(refused(OTHER_METHOD, status=error.status_code), error.headers)
     return _response(refused(_NOT_FOUND))
 
 
@@ -140,5 +144,5 @@ async def _fail(_request: Request, _error: Exception) -> Response:
     return _response(refused(INTERNAL))
 
 
-def _response(answer: Answer, headers: dict[str, str] | None = None) -> Response:
+def _response(answer: Answer, headers: Mapping[str, str] | None = None) -> Response:
     return Response(answer.body, answer.status, headers, media_type=answer.content_type.decode())

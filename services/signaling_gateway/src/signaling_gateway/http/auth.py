@@ -28,7 +28,6 @@ from signaling_gateway.access.identity import Identity
 from signaling_gateway.access.issuing import Issuing
 from signaling_gateway.access.wishes import Wish
 from signaling_gateway.http import examples
-from signaling_gateway.http.documenting import signed
 from signaling_gateway.http.exchange import Answer, Answering, Request
 from signaling_gateway.http.reading import Reading
 from signaling_gateway.http.routing import API, Route
@@ -185,7 +184,7 @@ def _route(
         reading.method,
         API + reading.path,
         answering,
-        documented=signed(reading),
+        reading=reading,
         answer=answer,
         status=status,
         codes=(*codes, Code.INVALID, Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED),

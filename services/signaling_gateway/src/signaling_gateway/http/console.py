@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from signaling_gateway.console.lists import Listing, question_of
 from signaling_gateway.console.source import Console, ConsoleLook, Viewer
 from signaling_gateway.http.asking import ask
-from signaling_gateway.http.documenting import OWNERS, signed
+from signaling_gateway.http.documenting import OWNERS
 from signaling_gateway.http.exchange import Answer, Request
 from signaling_gateway.http.gate import GATE, headers_of
 from signaling_gateway.http.reading import Reading, malformed
@@ -109,7 +109,7 @@ def _watching(console: Console) -> Route:
         "GET",
         API + reading.path,
         look,
-        documented=signed(reading),
+        reading=reading,
         answer=ConsoleLook,
         codes=OWNERS,
         summary="Watch the suite, as the console page does",

@@ -99,13 +99,14 @@ def beside_text(codes: Iterable[Code]) -> dict[int | str, dict[str, Any]]:
     return found
 
 
-def signed(reading: Reading[Any], *, keyed: bool = False) -> Callable[[], None]:
+def signed(reading: Reading[Any] | None, *, keyed: bool = False) -> Callable[[], None]:
     """Make a function for FastAPI to read the signature of: it says where each field stands; nobody calls it."""
 
     def documented() -> None: ...
 
     key = Parameter("idempotency_key", Parameter.KEYWORD_ONLY, annotation=IdempotencyKey, default=None)
-    documented.__signature__ = Signature([*_parameters(reading), *([key] if keyed else [])])  # type: ignore[attr-defined]
+    parameters = [*(_parameters(reading) if reading is not None else ()), *([key] if keyed else ())]
+    documented.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
     return documented
 
 

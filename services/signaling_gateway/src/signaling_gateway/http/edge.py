@@ -1,6 +1,7 @@
 """The outermost layers of everything that arrives: one spelling of its path, its trace, its count, its route."""
 
 from collections.abc import Collection, Sequence
+from http import HTTPStatus
 
 from chassis.edge import HttpEdge
 from chassis.proxied import Network
@@ -12,8 +13,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from signaling_gateway.access.errors import ForbiddenError
 from signaling_gateway.http.gate import GATE, Gate
 from signaling_gateway.http.paths import canonical, words
-from signaling_gateway.http.refusing import refused
-from signaling_gateway.http.routing import API, Found, Routes
+from signaling_gateway.http.refusing import OTHER_METHOD, refused
+from signaling_gateway.http.routing import API, Found, OtherMethods, Routes
 from signaling_gateway.http.serving import send_answer, send_instead
 from signaling_gateway.http.strangers import Strangers
 from signaling_gateway.limits.clients import Clients
@@ -88,7 +89,7 @@ class _Spelled:
         scope[_FOUND] = self._find(scope, path)
         await self._http(scope, receive, send)
 
-    def _find(self, scope: Scope, path: str) -> Found | InvalidError | None:
+    def _find(self, scope: Scope, path: str) -> Found | OtherMethods | InvalidError | None:
         try:
             found = words(path)
         except InvalidError as error:
@@ -117,7 +118,7 @@ def _kind(scope: Scope) -> str:
 
 
 class _Routed:
-    """Has the found route answer; what none was found for is FastAPI's: documents, files, 404 and 405."""
+    """Has the found route answer; what is at no route's path is FastAPI's: documents, files and 404."""
 
     def __init__(self, fastapi: ASGIApp, gate: Gate, strangers: Strangers) -> None:
         self._fastapi = fastapi
@@ -141,9 +142,17 @@ class _Routed:
                 except (InvalidError, TooManyRequestsError) as error:
                     await send_answer(send, refused(error.refusal))
 
-    async def _elsewhere(self, found: InvalidError | None, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _elsewhere(
+        self, found: OtherMethods | InvalidError | None, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         if not scope["path"].startswith(PAGES):
             await self._gate.count(scope)
-        if found is not None:
-            raise found
-        await self._fastapi(scope, receive, send)
+        match found:
+            case InvalidError():
+                raise found
+            case OtherMethods(methods):
+                allow = ((b"allow", ", ".join(sorted(methods)).encode()),)
+                answer = refused(OTHER_METHOD, status=HTTPStatus.METHOD_NOT_ALLOWED, headers=allow)
+                await send_answer(send, answer, with_body=scope["method"] != "HEAD")
+            case None:
+                await self._fastapi(scope, receive, send)

@@ -199,13 +199,10 @@ def _in_text(path: str, answering: Answering, summary: str) -> Route:
 
 
 def _route(path: str, answering: Answering, summary: str, **about: Any) -> Route:
-    def documented() -> None: ...
-
     return Route(
         "GET",
         path,
         answering,
-        documented=documented,
         codes=(Code.UNAVAILABLE,),
         summary=summary,
         tag="monitoring",

@@ -14,6 +14,7 @@ from signaling_gateway.http.exchange import Answer
 _ASK_AGAIN = frozenset({Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.TOO_MANY_REQUESTS})
 
 INTERNAL = InternalError("Something went wrong on our side.").refusal
+OTHER_METHOD = Refusal(code=Code.ROUTE_NOT_FOUND, detail="This path does not take this method.")
 
 
 def refused(

@@ -11,7 +11,7 @@ from contracts.refusals import Code
 from contracts.subjects import Rpc
 
 from signaling_gateway.http.asking import ask
-from signaling_gateway.http.documenting import LINK, OWNERS, signed
+from signaling_gateway.http.documenting import LINK, OWNERS
 from signaling_gateway.http.exchange import Answer, Answering, Request
 from signaling_gateway.http.listing import Listed, PageOf, listing
 from signaling_gateway.http.reading import Reading
@@ -78,7 +78,8 @@ class Resource:
             reading.method,
             API + reading.path,
             answering,
-            documented=signed(reading, keyed=keyed),
+            reading=reading,
+            keyed=keyed,
             answer=None if status is HTTPStatus.NO_CONTENT else answer or rpc.answer,
             status=status,
             codes=(*rpc.refusals, *codes, *OWNERS),

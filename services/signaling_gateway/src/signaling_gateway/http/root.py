@@ -76,8 +76,6 @@ def root_route(bus: Bus, page: Traversable, version: str, *, p2p_enabled: bool) 
             return Answer(html, headers=PAGE_HEADERS, content_type=b"text/html; charset=utf-8")
         return Answer(await described.get())
 
-    def documented() -> None: ...
-
     page_too: dict[int | str, Any] = {
         200: {"content": {"text/html": {"schema": {"type": "string"}}}, "description": "A page for people."}
     }
@@ -85,7 +83,6 @@ def root_route(bus: Bus, page: Traversable, version: str, *, p2p_enabled: bool) 
         "GET",
         "/",
         answer,
-        documented=documented,
         answer=Root,
         summary="What this is",
         tag="monitoring",

@@ -15,7 +15,6 @@ from pydantic import AfterValidator, Field, JsonValue
 from signaling_gateway.codec import MAX_FRAME_BYTES
 from signaling_gateway.correspondence import Correspondence
 from signaling_gateway.figures import Figures
-from signaling_gateway.http.documenting import signed
 from signaling_gateway.http.examples import SIGNAL
 from signaling_gateway.http.exchange import Answer, Request
 from signaling_gateway.http.reading import Reading
@@ -219,7 +218,7 @@ def _route(reading: Reading[Any], answering: Any, *, codes: Iterable[Code], **ab
         reading.method,
         API + reading.path,
         answering,
-        documented=signed(reading),
+        reading=reading,
         status=HTTPStatus.OK,
         codes=codes,
         tag="signaling",

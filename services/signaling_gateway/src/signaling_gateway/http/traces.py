@@ -15,7 +15,6 @@ from contracts.refusals import Code
 from contracts.subjects import Message
 from pydantic import AwareDatetime, Field
 
-from signaling_gateway.http.documenting import signed
 from signaling_gateway.http.exchange import Answer, Request
 from signaling_gateway.http.reading import Reading
 from signaling_gateway.http.routing import API, Route
@@ -96,7 +95,7 @@ def trace_route(store: str | None, key: str) -> Route:
         reading.method,
         API + reading.path,
         answer,
-        documented=signed(reading),
+        reading=reading,
         answer=TraceTold,
         codes=(Code.TRACE_NOT_FOUND, Code.INVALID, Code.UNAVAILABLE),
         summary="Tell a trace that `p2p up` has kept",
