@@ -103,6 +103,14 @@ async def test_found_hosts_are_able_and_the_most_certain_good_ones_come_first(wo
     assert {candidate.rejections for candidate in found} == {()}
 
 
+async def test_the_few_that_are_found_are_hosts_with_a_socket_where_there_are_such(world: World) -> None:
+    await populate(world, 60)
+    able = [candidate.host.host_id for candidate in (await world.find(limit=100)).candidates]
+    for name in able[-2:]:
+        await world.connect(f"01-{name}", name)
+    assert [candidate.host.host_id for candidate in (await world.find(limit=3)).candidates] == [*able[-2:], able[0]]
+
+
 async def test_the_parts_of_a_score_add_up_to_it(world: World) -> None:
     await populate(world, 30)
     for candidate in (await world.find(rejected=True, limit=100)).candidates:

@@ -99,13 +99,13 @@ def test_every_reason_is_given_not_just_the_first() -> None:
 @pytest.mark.parametrize(
     "worse",
     [
-        replace(HOST, score=70.0),
-        replace(HOST, score=90.0, confidence=0.2),
-        replace(HOST, connected=False),
+        replace(HOST, connected=False, score=100.0, confidence=1.0),
+        replace(HOST, connected=True, score=70.0),
+        replace(HOST, connected=True, score=90.0, confidence=0.2),
         replace(HOST, connected=True, seats_taken=50),
         replace(HOST, connected=True, no=2),
     ],
-    ids=["score", "certainty before score", "signaling socket", "room", "who came first"],
+    ids=["signaling socket before all", "score", "certainty before score", "room", "who came first"],
 )
 def test_the_better_host_comes_first(worse: Standing) -> None:
     best = replace(HOST, connected=True)

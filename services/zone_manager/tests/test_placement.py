@@ -20,6 +20,11 @@ def standing(host_id: str, round_trip_ms: float | None = None, **fields: Any) ->
 @pytest.mark.parametrize(
     "why, better, worse",
     [
+        (
+            "connected, whatever else",
+            standing("b", None, quality_score=50, connected=True),
+            standing("a", 20, quality_score=90, confidence=1, connected=False),
+        ),
         ("nearer to the players", standing("b", 20, quality_score=50), standing("a", 30, quality_score=90)),
         ("known to be near", standing("b", 90), standing("a", None, quality_score=90, confidence=1)),
         ("not known to be too far", standing("b", None), standing("a", 120, quality_score=90, confidence=1)),
@@ -29,7 +34,6 @@ def standing(host_id: str, round_trip_ms: float | None = None, **fields: Any) ->
             standing("a", quality_score=90, confidence=0.3),
         ),
         ("better as far as one knows", standing("b", quality_score=80), standing("a", quality_score=75)),
-        ("connected", standing("b", connected=True), standing("a", connected=False)),
         ("more seats free", standing("b", seats_taken=3), standing("a", seats_taken=4)),
         ("more slots free", standing("b", slots_taken=1), standing("a", slots_taken=2)),
         ("first by its id", standing("a"), standing("b")),

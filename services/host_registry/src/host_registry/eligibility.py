@@ -71,7 +71,7 @@ def reasons_against(host: Standing, bounds: Bounds) -> tuple[Rejection, ...]:
     return tuple(code for code, holds in against.items() if holds)
 
 
-def by_merit(host: Standing) -> tuple[float, float, bool, int, int]:
-    """Sort key, best first: score as far as it is known, the score, a signaling socket, room, then who came first."""
+def by_merit(host: Standing) -> tuple[bool, float, float, int, int]:
+    """Sort key, best first: a signaling socket, score as far as it is known, the score, room, then who came first."""
     room = host.quality.max_players - host.seats_taken
-    return (-host.score * host.confidence, -host.score, not host.connected, -room, host.no)
+    return (not host.connected, -host.score * host.confidence, -host.score, -room, host.no)

@@ -41,7 +41,9 @@ class Standing:
         return max(0, self.candidate.host.max_zones - self.candidate.slots_taken)
 
     def rank(self, zone: Zone, claims: Claims = NO_CLAIMS) -> tuple[float | int | str, ...]:
-        """Order hosts from best to worst: near, good beyond doubt, good as far as one knows, connected, roomy.
+        """Order hosts from best to worst: connected, near, good beyond doubt, good as far as one knows, roomy.
+
+        A host without a signaling socket may yet be driven over REST, but nobody knows that offers reach it.
 
         A round trip nobody has measured stands for the longest the zone allows: a host known to be near comes before
         it, one known to be too far after it. The registry picks its best in the same order.
@@ -49,10 +51,10 @@ class Standing:
         host = self.candidate.host
         round_trip = zone.max_latency_ms if self.worst_round_trip_ms is None else self.worst_round_trip_ms
         return (
+            not host.connected,
             round_trip,
             -host.quality_score * host.confidence,
             -host.quality_score,
-            not host.connected,
             claims.seats - self.seats_free,
             claims.slots - self.slots_free,
             host.host_id,

@@ -56,7 +56,7 @@ FROM (
       AND ($5::text[] = '{{}}' OR region = ANY ($5))
       AND host_id <> ALL ($6::text[])
       AND last_beat > $7
-    ORDER BY -(score * confidence), -score, no
+    ORDER BY connected DESC, -(score * confidence), -score, no
     LIMIT $8
 ) AS s
 JOIN hosts AS h USING (host_id)
