@@ -1,10 +1,12 @@
 """The calls that documentation everywhere shows work as written, on a suite that has just started."""
 
+import json
 import re
 from typing import Any
 
 import httpx
 import pytest
+from testkit.clients import connect
 from testkit.eventually import eventually
 
 HOST = {
@@ -107,6 +109,35 @@ async def test_a_zone_explains_why_each_host_is_or_is_not_chosen(
     refused = await api.post("/api/v1/sessions/", json={**SESSION, "host_id": "host-slow"})
     assert (refused.status_code, refused.json()["code"]) == (409, "host_not_eligible")
     assert "it has 10 Mbit/s, the zone asks for 100" in refused.json()["detail"]
+
+
+async def test_a_player_gets_a_host_with_a_socket_before_a_better_one_and_another_where_that_fails(
+    api: httpx.AsyncClient,
+) -> None:
+    zone = {"zone_id": "quay", "zone_name": "Q", "zone_display_name": "Q", "map_name": "q", "regions": ["quay"]}
+    assert (await api.post("/api/v1/zones/", json=zone)).status_code == 201
+    for host_id, cores in (("host-unheard", 8), ("host-heard", 2)):
+        machine = {**HOST, "host_id": host_id, "player_id": host_id, "cpu_cores": cores, "region": "quay"}
+        assert (await api.post("/api/v1/hosts/register", json=machine)).status_code == 201
+    sockets = str(api.base_url).replace("http", "ws", 1) + "/api/v1/signaling/ws?peer_id="
+    async with connect(sockets + "host-heard"), connect(sockets + "dockhand") as player:
+
+        async def connected() -> bool:
+            return bool((await api.get("/api/v1/hosts/host-heard")).json()["connected"])
+
+        async def host_given() -> str:
+            await player.send(json.dumps({"type": "enter", "zone_id": "quay"}))
+            while (told := json.loads(await player.recv()))["type"] != "session-joined":
+                assert told["type"] != "error", told
+            return str(told["host_id"])
+
+        async def another() -> bool:
+            return await host_given() == "host-unheard"
+
+        await eventually(connected)
+        assert await host_given() == "host-heard"
+        await player.send(json.dumps({"type": "ice-result", "to": "host-heard", "state": "failed", "elapsed_ms": 1}))
+        await eventually(another)
 
 
 async def test_the_dashboard_counts_what_is_there(api: httpx.AsyncClient, documented_host: dict[str, Any]) -> None:

@@ -3,8 +3,9 @@
 from datetime import UTC, datetime
 
 from chassis.ids import new_event_id
-from contracts.gateway import PeerPresence, SessionsActive
+from contracts.gateway import IceOutcome, IceState, PeerPresence, SessionsActive
 from contracts.hosts import Host, HostFact, HostStatus
+from contracts.sessions import Session
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -46,6 +47,20 @@ def a_host(host_id: str, **changes: object) -> Host:
 def a_host_fact(host_id: str, *, revision: int = 1, at: datetime = NOON, number: int = 1) -> HostFact:
     host = a_host(host_id, id=number)
     return HostFact(event_id=new_event_id(), occurred_at=at, revision=revision, host_id=host_id, host=host)
+
+
+def an_outcome(session: Session, player: str, state: IceState, *, at: datetime, to: str | None = None) -> IceOutcome:
+    """How the player's attempt to connect to the session's host came out."""
+    return IceOutcome(
+        event_id=new_event_id(),
+        occurred_at=at,
+        revision=1,
+        gateway_id="gateway-1",
+        session_id=session.session_id,
+        peer_id=player,
+        to=to or session.host_peer_id,
+        state=state,
+    )
 
 
 def a_presence(

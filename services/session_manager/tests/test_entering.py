@@ -1,10 +1,14 @@
 import asyncio
+from datetime import timedelta
 
 import pytest
 from chassis.refusals import RefusedError
+from contracts.gateway import IceState
 from contracts.refusals import Code
+from session_manager.health import AVOIDED_FOR
 from testkit.eventually import eventually
 
+from services.session_manager.tests.facts import an_outcome
 from services.session_manager.tests.world import assert_sound, make_world
 
 
@@ -41,6 +45,60 @@ async def test_a_session_on_a_full_host_is_no_opening(world, zones):
     zones.host = "host-2"
 
     assert (await world.enter("b")).host_id == "host-2"
+
+
+async def fail_to_connect(world, clock, session, player):
+    clock.advance(timedelta(seconds=1))
+    await world.health.connection(an_outcome(session, player, IceState.FAILED, at=clock.now()))
+
+
+@pytest.fixture
+async def unreached(world, clock, zones):
+    """A session in which a player sits who cannot connect to its host; another host is there by now."""
+    session = await world.enter("a")
+    await world.enter("b")
+    await fail_to_connect(world, clock, session, "a")
+    zones.able = [session.host_id, "host-2"]
+    return session
+
+
+async def test_a_second_try_leads_to_another_host_and_of_the_others_nobody(world, unreached):
+    second = await world.enter("a")
+
+    assert (second.host_id, second.connected_players) == ("host-2", ("a",))
+    assert (await world.enter("b")).session_id == unreached.session_id
+
+
+async def test_a_second_try_after_leaving_leads_to_another_host_too(world, clock, unreached):
+    await world.leave(unreached.session_id, "a")
+    assert (await world.enter("a")).host_id == "host-2"
+
+
+async def test_a_failure_that_is_heard_of_after_the_player_has_left_counts(world, clock, zones):
+    session = await world.enter("a")
+    await world.leave(session.session_id, "a")
+    await fail_to_connect(world, clock, session, "a")
+    zones.host = "host-2"
+
+    assert (await world.enter("a")).host_id == "host-2"
+
+
+async def test_a_second_try_leads_to_the_same_host_where_there_is_no_other(world, zones, unreached):
+    zones.able = []
+    assert (await world.enter("a")).session_id == unreached.session_id
+    await world.end(unreached.session_id)
+    assert (await world.enter("a")).host_id == unreached.host_id
+
+
+async def test_a_connection_that_comes_about_or_time_makes_up_for_one_that_failed(world, clock, zones, unreached):
+    clock.advance(timedelta(seconds=1))
+    await world.health.connection(an_outcome(unreached, "a", IceState.CONNECTED, at=clock.now()))
+    assert (await world.enter("a")).session_id == unreached.session_id
+    await fail_to_connect(world, clock, unreached, "a")
+    clock.advance(AVOIDED_FOR)
+    assert (await world.enter("a")).session_id == unreached.session_id
+    await world.fallback.leave_bad()
+    assert await world.database.fetchval("test", "SELECT count(*) FROM unreached_hosts") == 0
 
 
 async def test_fifty_first_arrivals_share_sessions(world, zones):

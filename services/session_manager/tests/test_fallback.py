@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from chassis import tracing
 from chassis.ids import new_event_id
-from contracts.gateway import IceOutcome, IceState
+from contracts.gateway import IceState
 from contracts.refusals import Code
 from contracts.sessions import ConnectionType, ReportMetrics, SessionHistory, SessionStatus
 from contracts.zones import ZoneFact, ZoneStatus
@@ -18,7 +18,7 @@ from session_manager.sessions import read_ref
 from session_manager.store import fallback as fallback_store
 from session_manager.store.fallback import Departed
 
-from services.session_manager.tests.facts import a_host_fact
+from services.session_manager.tests.facts import a_host_fact, an_outcome
 from services.session_manager.tests.suite import a_zone
 from services.session_manager.tests.world import EMPTY, IDLE, RETURN, UNHEALTHY, assert_sound, make_world
 
@@ -75,17 +75,7 @@ async def report(world, session, **measures):
 
 
 async def tell_connection(world, clock, session, player, state, to=None):
-    outcome = IceOutcome(
-        event_id=new_event_id(),
-        occurred_at=clock.now(),
-        revision=1,
-        gateway_id="gateway-1",
-        session_id=session.session_id,
-        peer_id=player,
-        to=to or session.host_peer_id,
-        state=state,
-    )
-    await world.health.connection(outcome)
+    await world.health.connection(an_outcome(session, player, state, at=clock.now(), to=to))
 
 
 async def seats_on(world, host):

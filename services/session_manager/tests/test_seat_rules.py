@@ -114,6 +114,11 @@ def test_whoever_sits_in_the_zone_already_stays():
     assert choose_opening([Opening(1, 9, own=False), Opening(2, 1, own=True)]) == Opening(2, 1, own=True)
 
 
+def test_a_session_whose_host_the_player_could_not_connect_to_comes_last_its_own_too():
+    own, other = Opening(1, 9, own=True, unreached=True), Opening(2, 1, own=False)
+    assert choose_opening([own, Opening(3, 9, own=False, unreached=True), other]) == other
+
+
 def test_without_an_opening_nothing_is_chosen():
     assert choose_opening([]) is None
 

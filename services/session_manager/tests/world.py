@@ -79,6 +79,8 @@ class FakeZones:
             raise RefusedError(Refusal(code=self.refusal, detail="No."))
         able = [host for host in self.able if host not in exclude]
         chosen = host_id or HostId(able[0] if able else self.host)
+        if host_id is None and chosen in exclude:
+            raise RefusedError(Refusal(code=Code.NO_HOST_FREE, detail="No."))
         return Place(
             zone_id=zone_id,
             zone_max_players=await self.max_players(zone_id),
@@ -247,7 +249,7 @@ async def empty(database: Database) -> None:
     """Leave nothing of what was there before."""
     tables = (
         "sessions, seats, host_seats, session_events, outbox, lost_hosts, gateways, zone_claims, idempotency, "
-        "job_runs, zone_policies, unwell_sessions, able_hosts, left_hosts"
+        "job_runs, zone_policies, unwell_sessions, unreached_hosts, able_hosts, left_hosts"
     )
     await database.execute("empty", f"TRUNCATE {tables}")
     await database.execute(

@@ -1,7 +1,7 @@
 """A player enters a zone: into a session that has room, or into a new one, which is made once for all who arrive.
 
 One placement is in flight per zone: in this process those who arrive wait for the first's, over all processes for the
-zone's claim. Whoever waited looks for room again.
+zone's claim. Whoever waited looks for room again. Who could not connect to a host lately gets another, if there is one.
 """
 
 import asyncio
@@ -10,8 +10,10 @@ from datetime import timedelta
 from chassis.clock import Clock
 from chassis.refusals import RefusedError, ServiceError, UnavailableError
 from contracts.identifiers import PeerId, ZoneId
+from contracts.refusals import Code
 
 from session_manager.errors import HostFullError, SessionFullError, WrongStateError
+from session_manager.health import AVOIDED_FOR
 from session_manager.lifecycle import Lifecycle
 from session_manager.seating import Seated, Seating
 from session_manager.sessions import Opening, Ref, choose_opening
@@ -53,7 +55,7 @@ class Arrivals:
         """Seat the player in the zone."""
         for _ in range(ROUNDS):
             opening = await self._opening(zone_id, player_id)
-            if opening is not None:
+            if opening is not None and not opening.unreached:
                 seated = await self._try_to_join(opening, player_id, socket=socket)
             elif zone_id in self._under_way:
                 seated = None
@@ -65,7 +67,8 @@ class Arrivals:
         raise UnavailableError(f"Too many arrive in {zone_id!r} at once; try again.", retry_after_s=0.5)
 
     async def _opening(self, zone_id: ZoneId, player_id: PeerId) -> Opening | None:
-        return choose_opening(await self._seats.openings(zone_id, player_id))
+        unreached_since = self._clock.now() - AVOIDED_FOR
+        return choose_opening(await self._seats.openings(zone_id, player_id, unreached_since))
 
     async def _try_to_join(self, opening: Opening, player_id: PeerId, *, socket: bool) -> Seated | None:
         try:
@@ -94,11 +97,26 @@ class Arrivals:
             await asyncio.sleep(LOOK_AGAIN_S)
             return None
         try:
-            if await self._opening(zone_id, player_id) is not None:  # made by whoever had the claim before
+            opening = await self._opening(zone_id, player_id)
+            if opening is not None and not opening.unreached:  # made by whoever had the claim before
                 return None
-            founded = await self._lifecycle.found(zone_id, player_id, socket=socket)
-            return Seated(SessionJson(founded.decode()), new=True)
+            return await self._found(zone_id, player_id, opening, socket=socket)
         except HostFullError:  # filled by joins to its other sessions since zone_manager looked
             return None
         finally:
             await self._claims.release(zone_id, self._instance)
+
+    async def _found(
+        self, zone_id: ZoneId, player_id: PeerId, last_resort: Opening | None, *, socket: bool
+    ) -> Seated | None:
+        """Make a session, on a host that the player could not connect to only where there is no other."""
+        unreached = await self._seats.unreached(player_id, self._clock.now() - AVOIDED_FOR)
+        try:
+            founded = await self._lifecycle.found(zone_id, player_id, socket=socket, exclude=unreached)
+        except ServiceError as error:
+            if not unreached or error.refusal.code is not Code.NO_HOST_FREE:
+                raise
+            if last_resort is not None:
+                return await self._try_to_join(last_resort, player_id, socket=socket)
+            founded = await self._lifecycle.found(zone_id, player_id, socket=socket)
+        return Seated(SessionJson(founded.decode()), new=True)

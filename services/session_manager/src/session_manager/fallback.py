@@ -9,7 +9,7 @@ from contracts.hosts import HostFact
 from contracts.identifiers import ZoneId
 from contracts.zones import ZoneFact
 
-from session_manager.health import Complaint, complaint, figures_of, lasts
+from session_manager.health import AVOIDED_FOR, Complaint, complaint, figures_of, lasts
 from session_manager.policies import Closed
 from session_manager.store.fallback import BATCH, Departed, FallbackStore, Unwell
 from session_manager.store.health import Doubtful, HealthStore
@@ -87,6 +87,7 @@ class Fallback:
     async def leave_bad(self) -> Departed:
         """Take every session from its host that was unwell there at each look for too long."""
         now, departed = self._clock.now(), Departed()
+        await self._health.forget_unreached(now - AVOIDED_FOR)
         for reason, unwell in (await self._unwell_for_too_long()).items():
             for first in range(0, len(unwell), BATCH):
                 departed += await self._sessions.leave_unwell(unwell[first : first + BATCH], reason, now)

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+AVOIDED_FOR = timedelta(minutes=10)
+"""A player is spared a host that it could not connect to, if there is another; either may have another line by then."""
+
 Figures = Mapping[str, float]
 """What a decision came from, by name; durations in seconds."""
 

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
 from chassis.clock import Clock
@@ -63,10 +63,10 @@ class Lifecycle:
                 return created.encode()
         return await self._create_moving(question, new, asked)
 
-    async def found(self, zone_id: ZoneId, player_id: PeerId, *, socket: bool) -> bytes:
-        """Make a session for the first who enters a zone."""
+    async def found(self, zone_id: ZoneId, player_id: PeerId, *, socket: bool, exclude: Sequence[HostId] = ()) -> bytes:
+        """Make a session for the first who enters a zone, on none of the hosts of `exclude`."""
         question = CreateSession(zone_id=zone_id, player_ids=(player_id,))
-        new = await self._place(question, socket=socket)
+        new = await self._place(question, socket=socket, exclude=exclude)
         created = await self._sessions.create(new, self._clock.now())
         if created is not None:
             return created.encode()
@@ -116,11 +116,11 @@ class Lifecycle:
         now = self._clock.now()
         return await _all_batches(lambda: self._sessions.end_empty(now - after, EMPTY, now), gently=gently)
 
-    async def _place(self, question: CreateSession, *, socket: bool) -> NewSession:
+    async def _place(self, question: CreateSession, *, socket: bool, exclude: Sequence[HostId] = ()) -> NewSession:
         session_id = SessionId(f"session-{secrets.token_hex(8)}")
         players = tuple(PeerId(player_id) for player_id in question.player_ids)
         host_id = None if question.host_id is None else HostId(question.host_id)
-        place = await self._zones.place(ZoneId(question.zone_id), session_id, players, host_id)
+        place = await self._zones.place(ZoneId(question.zone_id), session_id, players, host_id, exclude)
         await self._policies.placed(place)
         return NewSession(
             session_id=session_id,

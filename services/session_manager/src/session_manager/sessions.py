@@ -88,6 +88,8 @@ class Opening:
     players: int
     own: bool
     """The player sits in it already."""
+    unreached: bool = False
+    """The player could not connect to its host lately."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +162,15 @@ def judge_leave(standing: Standing, seat: Seat | None, player_id: str) -> None:
 
 
 def choose_opening(openings: Iterable[Opening]) -> Opening | None:
-    """The player's own session, else the fullest, so that few hosts carry many; of equals the oldest."""
-    return min(openings, key=lambda opening: (not opening.own, -opening.players, opening.number), default=None)
+    """The player's own session, else the fullest, so that few hosts carry many; of equals the oldest.
+
+    One whose host the player could not connect to comes last: it may have another to go to.
+    """
+    return min(
+        openings,
+        key=lambda opening: (opening.unreached, not opening.own, -opening.players, opening.number),
+        default=None,
+    )
 
 
 def check_new(player_ids: Sequence[str], max_players: int | None) -> None:

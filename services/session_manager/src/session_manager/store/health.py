@@ -70,13 +70,25 @@ WITH well AS (
 SELECT session, since FROM unwell_sessions WHERE session = ANY($1) UNION ALL SELECT session, since FROM new
 """
 
+# A seat may be given up by the time that we hear why.
 _CONNECTED = """
+WITH host AS (
+    SELECT host_id FROM sessions WHERE session_id = $2 AND $3 IN (host_peer_id, host_id)
+), unreached AS (
+    INSERT INTO unreached_hosts AS u (player_id, host_id, told_at) SELECT $1, host_id, $5 FROM host WHERE $6
+    ON CONFLICT (player_id, host_id) DO UPDATE SET told_at = greatest(u.told_at, excluded.told_at)
+), reached AS (
+    DELETE FROM unreached_hosts u USING host
+    WHERE $4 AND u.player_id = $1 AND u.host_id = host.host_id AND u.told_at < $5
+)
 UPDATE seats SET connected = $4, connection_told_at = $5::timestamptz
 FROM sessions s
 WHERE seats.player_id = $1 AND seats.session = s.id AND s.session_id = $2 AND $3 IN (s.host_peer_id, s.host_id)
     AND s.status = 'active' AND $5 >= coalesce(s.host_since, s.created_at)
     AND (connection_told_at IS NULL OR connection_told_at < $5 AND connected <> $4)
 """
+
+_FORGET_UNREACHED = "DELETE FROM unreached_hosts WHERE told_at <= $1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +104,7 @@ class Doubtful:
 
 
 class HealthStore:
-    """What was measured and told of sessions, and unwell_sessions."""
+    """What was measured and told of sessions, unwell_sessions and unreached_hosts."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -115,9 +127,13 @@ class HealthStore:
 
     async def connection(self, fact: IceOutcome) -> None:
         """How a seated player's attempt to connect to the session's host came out."""
-        connected = fact.state is IceState.CONNECTED
-        attempt = (fact.peer_id, fact.session_id, fact.to, connected, fact.occurred_at)
+        connected, failed = fact.state is IceState.CONNECTED, fact.state is IceState.FAILED
+        attempt = (fact.peer_id, fact.session_id, fact.to, connected, fact.occurred_at, failed)
         await self._database.execute("seats.connection", _CONNECTED, *attempt)
+
+    async def forget_unreached(self, before: datetime) -> None:
+        """Forget connections that failed so long ago that it counts no more."""
+        await self._database.execute("unreached_hosts.forget", _FORGET_UNREACHED, before)
 
 
 def _doubtful(row: asyncpg.Record, most_loss_percent: float) -> Doubtful:

@@ -119,14 +119,22 @@ ORDER BY host_id FOR UPDATE
 
 # The host is looked up for each session: openings are few, hosts are many.
 _OPENINGS = """
-SELECT s.id, s.current_players, true AS own FROM seats JOIN sessions s ON s.id = seats.session
-WHERE seats.player_id = $2 AND s.zone_id = $1 AND s.status IN ('pending', 'active')
-UNION ALL
-SELECT s.id, s.current_players, false FROM sessions s
-WHERE s.zone_id = $1 AND s.open
-    AND (SELECT h.taken < h.max_players FROM host_seats h WHERE h.host_id = s.host_id)
-LIMIT 64
+SELECT s.id, s.current_players, s.own,
+    EXISTS (
+        SELECT FROM unreached_hosts u WHERE u.player_id = $2 AND u.host_id = s.host_id AND u.told_at > $3
+    ) AS unreached
+FROM (
+    SELECT s.id, s.current_players, s.host_id, true AS own FROM seats JOIN sessions s ON s.id = seats.session
+    WHERE seats.player_id = $2 AND s.zone_id = $1 AND s.status IN ('pending', 'active')
+    UNION ALL
+    SELECT s.id, s.current_players, s.host_id, false FROM sessions s
+    WHERE s.zone_id = $1 AND s.open
+        AND (SELECT h.taken < h.max_players FROM host_seats h WHERE h.host_id = s.host_id)
+    LIMIT 64
+) AS s
 """
+
+_UNREACHED = "SELECT host_id FROM unreached_hosts WHERE player_id = $1 AND told_at > $2"
 
 _EXPIRED = """
 SELECT player_id, session FROM seats WHERE absent_since <= $1
@@ -214,10 +222,15 @@ class SeatStore:
         number: int | None = await self._database.fetchval("seats.seated_in", _SEATED_IN, player_id)
         return number
 
-    async def openings(self, zone_id: ZoneId, player_id: PeerId) -> list[Opening]:
+    async def openings(self, zone_id: ZoneId, player_id: PeerId, unreached_since: datetime) -> list[Opening]:
         """The player's own session, if it is of the zone, and those with room on them and their host; 64 are enough."""
-        rows = await self._database.fetch("seats.openings", _OPENINGS, zone_id, player_id)
-        return [Opening(row["id"], row["current_players"], row["own"]) for row in rows]
+        rows = await self._database.fetch("seats.openings", _OPENINGS, zone_id, player_id, unreached_since)
+        return [Opening(row["id"], row["current_players"], row["own"], row["unreached"]) for row in rows]
+
+    async def unreached(self, player_id: PeerId, since: datetime) -> list[HostId]:
+        """The hosts to which the player could not connect since then."""
+        rows = await self._database.fetch("unreached_hosts.of", _UNREACHED, player_id, since)
+        return [HostId(row["host_id"]) for row in rows]
 
     async def expired(self, *, absent_by: datetime, unheard_by: datetime, limit: int) -> list[tuple[int, PeerId]]:
         """Seats whose player's socket is gone, or its gateway silent, for too long."""
