@@ -98,7 +98,13 @@ def test_without_an_operation_there_are_only_documents_and_pages():
     found = {getattr(route, "path", "") for route in application([], "1", Path()).routes}
 
     documents = {"/openapi.json", "/asyncapi.json", "/schemas.json", "/schemas/{message}.json"}
-    assert found == documents | {"/docs", "/docs/files", "/demo", "/console", "/sdk"}
+    assert found == documents | {"/docs", "/docs/files", "/demo", "/console", "/sdk", "/favicon.ico"}
+
+
+def test_a_browser_finds_an_icon_where_it_looks_for_one(url: str):
+    icon = httpx.get(f"{url}/favicon.ico", timeout=patient(10))
+    assert (icon.status_code, icon.headers["content-type"]) == (200, "image/svg+xml")
+    assert icon.text == httpx.get(f"{url}/console/icon.svg", timeout=patient(10)).text
 
 
 def test_it_has_every_call(document: Any):

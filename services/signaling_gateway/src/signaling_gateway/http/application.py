@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache
 from http import HTTPStatus
 from importlib.resources import files
@@ -15,7 +15,7 @@ from fastapi import FastAPI, Request
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from signaling_gateway.http.examples import components
@@ -74,6 +74,7 @@ def application(routes: Sequence[Route], version: str, web: Path) -> FastAPI:
     app.get("/schemas/{message}.json", include_in_schema=False)(_schema)
     app.mount("/docs/files", StaticFiles(directory=str(files("fastapi_offline") / "static")))
     app.get("/demo", include_in_schema=False)(_to_demo)
+    app.get("/favicon.ico", include_in_schema=False)(_icon(web / "console" / "icon.svg"))
     for name in ("console", "demo", "sdk"):
         app.mount(f"/{name}", _Files(directory=web / name, html=True, check_dir=False))
     return app
@@ -128,6 +129,13 @@ def _schema(message: str) -> Response:
     if schema is None:
         return _response(refused(_NO_SCHEMA))
     return Response(orjson.dumps(schema), media_type="application/schema+json")
+
+
+def _icon(file: Path) -> Callable[[], Awaitable[Response]]:
+    async def icon() -> FileResponse:  # what browsers ask for beside JSON, which names none
+        return FileResponse(file, media_type="image/svg+xml")
+
+    return icon
 
 
 async def _to_demo() -> RedirectResponse:
