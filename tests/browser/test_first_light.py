@@ -13,6 +13,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from playwright.async_api import expect
 from sdk import HostAgent, OnClose
 from sdk import player as player_module
+from testkit.clients import http_client
 from testkit.eventually import eventually
 
 from tests.browser.trace import Trace
@@ -65,6 +66,13 @@ async def test_player_and_host_exchange_messages_over_a_data_channel(suite, page
         assert [channel.session_id] == [*host.sessions] == [await page.text_of("session")]
         await eventually(lambda: channel.round_trip)
         await expect(page.page.locator("#trip")).to_have_text(re.compile(r"[0-9.]+"))
+
+        async def measured():
+            async with http_client(base_url=suite.gateways[0]) as api:
+                session = (await api.get(f"/api/v1/sessions/{channel.session_id}")).json()
+                return session["average_latency_ms"] is not None and session["average_packet_loss_percent"] is not None
+
+        await eventually(measured)
 
 
 @ON_ONE_GATEWAY_AND_ON_TWO

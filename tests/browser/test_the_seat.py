@@ -19,6 +19,12 @@ CONNECT = """async (names) => {
   }
   await client.connect(location.origin, { peerId: "anna" });
 }"""
+COUNT = """() => {
+  const plain = globalThis.fetch;
+  globalThis.answers = globalThis.trips = 0;
+  globalThis.fetch = (...asked) => plain(...asked).finally(() => (globalThis.answers += 1));
+  client.on("roundtrip", () => (globalThis.trips += 1));
+}"""
 ENTER = "(zone) => client.enter(zone).then((seat) => seat.sessionId, ({ stage, code }) => ({ stage, code }))"
 
 
@@ -113,6 +119,30 @@ async def test_a_browser_that_cannot_connect_says_so_and_gives_the_seat_back(sta
     [failed] = await told(connected, "failed")
     assert (failed["stage"], failed["code"]) == ("offer", "no_webrtc")
     await stand_in.until(lambda: stand_in.frames_from("anna", "leave"))
+
+
+async def test_a_player_says_how_its_connection_is_until_nobody_wants_to_know(stand_in, page, host):
+    await page.page.clock.install()
+    await page.open(stand_in.url)
+    await page.page.evaluate(CONNECT, EVENTS)
+    await page.page.evaluate(COUNT)
+    session_id = await page.page.evaluate(ENTER, "prontera")
+
+    async def pass_time_until(counted):
+        async def passes():
+            await page.page.clock.run_for(1_000)
+            return await page.page.evaluate(counted)
+
+        await eventually(passes, within=20)
+
+    for measures, refused in ((1, 0), (2, 403)):
+        stand_in.refuse_measures_with = refused
+        await pass_time_until(f"answers >= {measures}")
+    begun = await page.page.evaluate("[performance.now(), trips]")
+    await pass_time_until(f"performance.now() > {begun[0]} + 60_000 && trips > {begun[1]} + 30")
+    assert len(stand_in.measures) == 2
+    assert stand_in.measures[0].keys() == {"session_id", "player_id", "average_latency_ms", "packet_loss_percent"}
+    assert (stand_in.measures[0]["session_id"], stand_in.measures[0]["player_id"]) == (session_id, "anna")
 
 
 async def test_entering_without_a_connection_is_refused(stand_in, page):

@@ -67,6 +67,9 @@ class StandIn:
         """The peers whose sockets came, each time one came."""
         self.frames: list[tuple[str, Json]] = []
         """What came over signaling, with the peer it came from."""
+        self.measures: list[Json] = []
+        """What players say of their connections, each with its session."""
+        self.refuse_measures_with = 0
         self.ice_servers: list[Json] = []
         self.refuse_sockets_with = 0
         self._changed = asyncio.Condition()
@@ -80,6 +83,7 @@ class StandIn:
         app.router.add_post(f"{api}/hosts/{{host_id}}/drain", self._drain)
         app.router.add_delete(f"{api}/hosts/{{host_id}}", self._unregister)
         app.router.add_get(f"{api}/sessions/host/{{host_id}}/active", self._active)
+        app.router.add_patch(f"{api}/sessions/{{session_id}}/metrics", self._measured)
         app.router.add_get(f"{api}/signaling/ice-servers", self._ice_servers)
         app.router.add_get(f"{api}/zones/p2p/enabled", self._zones)
         app.router.add_get(f"{api}/signaling/ws", self._socket)
@@ -153,6 +157,13 @@ class StandIn:
     async def _active(self, request: web.Request) -> web.Response:
         host_id = request.match_info["host_id"]
         return web.json_response([one.as_json() for one in self.sessions.values() if one.host_id == host_id])
+
+    async def _measured(self, request: web.Request) -> web.Response:
+        self.measures.append({"session_id": request.match_info["session_id"], **await request.json()})
+        await self._happened()
+        if self.refuse_measures_with:
+            return _problem(self.refuse_measures_with, "forbidden")
+        return web.json_response({})
 
     async def _ice_servers(self, _: web.Request) -> web.Response:
         return web.json_response({"ice_servers": self.ice_servers})

@@ -158,6 +158,16 @@ async def test_what_a_player_reports_is_that_player_s_word(bus):
     assert (await call(bus, REPORT_METRICS, word, caller=Caller("server", "game"))).average_latency_ms == 40
 
 
+async def test_a_player_is_named_where_no_token_does_and_a_token_is_believed_before(bus):
+    session = await call(bus, CREATE_SESSION, CreateSession(zone_id="prontera", player_ids=("a", "b", "c")))
+    for player, latency in (("a", 20), ("b", 30), ("c", 9000)):
+        word = ReportMetrics(session=session.session_id, player_id=player, average_latency_ms=latency)
+        reported = await call(bus, REPORT_METRICS, word)
+    assert reported.average_latency_ms == 30
+    lie = ReportMetrics(session=session.session_id, player_id="a", average_latency_ms=9000)
+    assert (await call(bus, REPORT_METRICS, lie, caller=Caller("player", "c"))).average_latency_ms == 30
+
+
 async def test_a_figure_that_cannot_be_is_refused_and_changes_nothing(bus):
     session = await call(bus, CREATE_SESSION, CreateSession(zone_id="prontera", player_ids=("a",)))
     for measure in ("average_latency_ms", "packet_loss_percent", "bandwidth_usage_mbps", "quality_score"):

@@ -149,6 +149,11 @@ class ReportMetrics(Message):
     """What players and host measured; what is absent stays as it was."""
 
     session: SessionRef
+    player_id: Identifier | None = None
+    """Whose measure it is, where no player's token says so: the session's is the middle one of its players'.
+
+    Absent: of the session as a whole.
+    """
     average_latency_ms: Milliseconds | None = None
     packet_loss_percent: Percent | None = None
     bandwidth_usage_mbps: Mbps | None = None

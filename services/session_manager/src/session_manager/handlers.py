@@ -96,7 +96,8 @@ class Commands:
 
     async def report(self, question: ReportMetrics, asked: Asked) -> bytes:
         caller = asked.caller
-        player_id = PeerId(caller.name) if caller is not None and caller.role == Role.PLAYER else None
+        named = caller.name if caller is not None and caller.role == Role.PLAYER else question.player_id
+        player_id = None if named is None else PeerId(named)
         return _outcome(await self._lifecycle.report(question, player_id), "The metrics are noted.")
 
     async def clean(self, question: CleanSessions) -> SessionsCleaned:

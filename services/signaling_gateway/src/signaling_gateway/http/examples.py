@@ -39,7 +39,10 @@ ZONE = {
         "max_players": 100,
     }
 }
-METRICS = {"usual": {"avg_latency_ms": 20.5, "packet_loss_percent": 0.1, "bandwidth_usage_mbps": 3.0}}
+METRICS = {
+    "usual": {"avg_latency_ms": 20.5, "packet_loss_percent": 0.1, "bandwidth_usage_mbps": 3.0},
+    "of one player": {"player_id": "150001", "average_latency_ms": 20.5, "packet_loss_percent": 0.1},
+}
 SEAT = {"usual": {"player_id": "150001"}}
 ENTER = {"usual": {"zone_id": "prontera", "peer_id": "150001"}}
 LEAVE = {"usual": {"peer_id": "150001"}}

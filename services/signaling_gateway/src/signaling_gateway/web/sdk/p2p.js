@@ -98,6 +98,7 @@
 
 const SIGNALING_PATH = "/api/v1/signaling/ws";
 const REFRESH_PATH = "/api/v1/auth/refresh";
+const SESSIONS_PATH = "/api/v1/sessions";
 const CONNECT_WITHIN_MS = 10_000;
 const SEAT_WITHIN_MS = 8_000; // the gateway answers within 4 s, or says that it cannot
 const ANSWER_WITHIN_MS = 10_000; // the host may first gather candidates, 5 s where a STUN server is silent
@@ -106,6 +107,8 @@ const RECOVER_WITHIN_MS = 5_000; // ICE heals a short gap by itself
 const PING_EVERY_MS = 1_000;
 const PING_LOST_AFTER_MS = 3_000;
 const PING_WINDOW = 30;
+const MEASURED_AFTER_MS = 3_000; // the first pings share the line with what else begins
+const MEASURED_EVERY_MS = 30_000; // the coordinator goes by a measure for 90 s
 const OFFER_ATTEMPTS = 5; // a host whose signaling is just reconnecting is back within that many
 const STEADY_AFTER_MS = 5_000;
 const RENEWED_AFTER = 0.8; // of a token's life: the rest is for a gateway that is away
@@ -166,12 +169,13 @@ function parsed(text) {
   }
 }
 
-/** What the gateway is shown; made new before it ends, and when it was refused. */
+/** What the gateway is shown, over HTTP too; made new before it ends, and when it was refused. */
 class Pass {
   /** @type {TokenPair | null} */ #pair = null;
   /** @type {Promise<void> | null} */ #renewing = null;
   #renewAt = 0;
   #endsAt = 0;
+  #unmeasured = false;
 
   /**
    * @param {Token | undefined} given
@@ -219,8 +223,8 @@ class Pass {
   async #renew() {
     const { token, refresh_token } = /** @type {TokenPair} */ (this.#pair);
     // The token first: an exchange whose answer was lost may be repeated, a refresh token only looks stolen.
-    let answer = await this.#ask({}, { Authorization: `Bearer ${token}` });
-    if (answer.status === 401) answer = await this.#ask({ refresh_token });
+    let answer = await this.#ask("POST", REFRESH_PATH, {}, token);
+    if (answer.status === 401) answer = await this.#ask("POST", REFRESH_PATH, { refresh_token });
     if (answer.status === 401 || answer.status === 403) {
       throw new P2PError("signaling", "not_allowed", (await answer.json()).detail);
     }
@@ -229,13 +233,34 @@ class Pass {
   }
 
   /**
-   * @param {object} body
-   * @param {Record<string, string>} [headers]
+   * Say how a player's connection is. Nobody waits for it: a gateway that is away hears the next measure, and one that
+   * takes none of us hears no more.
+   * @param {string} sessionId
+   * @param {string} peerId
+   * @param {Events["roundtrip"]} trip
    */
-  #ask(body, headers = {}) {
-    return fetch(new URL(REFRESH_PATH, this.gateway), {
-      method: "POST",
-      headers: { "Content-Type": "application/json", ...headers },
+  async measured(sessionId, peerId, { smoothedMs, lossPercent }) {
+    if (this.#unmeasured) return;
+    const measures = { player_id: peerId, average_latency_ms: smoothedMs, packet_loss_percent: lossPercent };
+    try {
+      const token = await this.now();
+      const { status } = await this.#ask("PATCH", `${SESSIONS_PATH}/${sessionId}/metrics`, measures, token);
+      this.#unmeasured = status === 401 || status === 403;
+    } catch {
+      // As above.
+    }
+  }
+
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {object} body
+   * @param {string} [token]
+   */
+  #ask(method, path, body, token) {
+    return fetch(new URL(path, this.gateway), {
+      method,
+      headers: { "Content-Type": "application/json", ...(token && { Authorization: `Bearer ${token}` }) },
       body: JSON.stringify(body),
     });
   }
@@ -475,12 +500,14 @@ class HostLink {
   /** @type {boolean[]} */ #fates = [];
   #lastPing = 0;
   #smoothedMs = 0;
+  #measuredAt = 0;
 
   /**
    * @param {RTCIceServer[]} iceServers
    * @param {{signal: (frame: object) => void, ice: (state: RTCIceConnectionState) => void,
    *          opened: (open: Events["open"]) => void, message: (data: string | ArrayBuffer) => void,
-   *          roundtrip: (trip: Events["roundtrip"]) => void, answered: (elapsedMs: number) => void,
+   *          roundtrip: (trip: Events["roundtrip"]) => void, measured: (trip: Events["roundtrip"]) => void,
+   *          answered: (elapsedMs: number) => void,
    *          feed: (told: any) => void,
    *          ended: (error: P2PError) => void}} hears
    */
@@ -611,6 +638,7 @@ class HostLink {
     clearTimeout(this.#deadline);
     this.open = true;
     this.#openedAt = performance.now();
+    this.#measuredAt = this.#openedAt + MEASURED_AFTER_MS;
     const elapsedMs = this.elapsedMs;
     const candidateType = await this.candidateType();
     if (this.#ended) return;
@@ -657,7 +685,11 @@ class HostLink {
     const ms = performance.now() - sentAt;
     this.#smoothedMs = this.#smoothedMs ? this.#smoothedMs * 0.875 + ms * 0.125 : ms;
     const lost = this.#fates.filter((answered) => !answered).length;
-    this.hears.roundtrip({ ms, smoothedMs: this.#smoothedMs, lossPercent: (100 * lost) / this.#fates.length });
+    const trip = { ms, smoothedMs: this.#smoothedMs, lossPercent: (100 * lost) / this.#fates.length };
+    this.hears.roundtrip(trip);
+    if (performance.now() < this.#measuredAt) return;
+    this.#measuredAt = performance.now() + MEASURED_EVERY_MS;
+    this.hears.measured(trip);
   }
 
   /** @param {string} data */
@@ -994,6 +1026,7 @@ export class P2PClient {
       ice: (/** @type {RTCIceConnectionState} */ state) => this.#tell("ice", { state }),
       message: (/** @type {string | ArrayBuffer} */ data) => this.#tell("message", data),
       roundtrip: (/** @type {Events["roundtrip"]} */ trip) => this.#tell("roundtrip", trip),
+      measured: (/** @type {Events["roundtrip"]} */ trip) => void this.#pass?.measured(sessionId, this.peerId, trip),
       feed: (/** @type {any} */ told) => this.#npcsTold(told, link()),
       opened: (/** @type {Events["open"]} */ open) => {
         this.#report("connected", open.elapsedMs, open.candidateType);
