@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -88,6 +89,14 @@ def test_up_detached_returns_when_all_are_ready(up):
     assert up.result.returncode == 0, up.result.stderr
     assert f"http://127.0.0.1:{up.port}/docs" in up.result.stdout
     assert all(process["ready"] for process in up.status()["processes"])
+
+
+def test_what_is_to_be_copied_stands_alone_in_its_line_and_the_rest_fits_a_narrow_terminal(up):
+    words = [line[len("  PostgreSQL  ") :] for line in up.result.stdout.splitlines()]
+    copied = [line for line in words if str(up.data_dir) in line]
+    assert all(line.startswith(("/", "'/")) or shlex.split(line)[0].endswith("p2p") for line in copied)
+    assert {shlex.split(line)[1] for line in copied if "--data-dir" in line} == {"demo", "logs", "down"}
+    assert max(len(line) for line in up.result.stdout.splitlines() if str(up.data_dir) not in line) <= 60
 
 
 def test_status_tells_programs_where_everything_is(up):

@@ -36,7 +36,13 @@ class Console:
             self._keep(line_of(name, line))
         matters = self._loudness.matters(name, line)
         if self._everything or matters or name == SUPERVISOR:
-            self._screen(line_of(name, line, coloured=self._coloured))
+            # Where many speak, names are a column; else they leave the room to what is said.
+            self._screen(line_of(name, line, NAME_WIDTH if self._everything else 0, coloured=self._coloured))
+
+    def begin_line(self) -> None:
+        """A terminal has shown the keys that were pressed, as ^C, where the next line is to begin."""
+        if self._coloured:
+            self._screen("")
 
     def print(self, text: str) -> None:
         """Show what is no line of anybody's."""
@@ -54,8 +60,8 @@ class Console:
         self._log(line)
 
 
-def line_of(name: str, line: str, *, coloured: bool = False) -> str:
-    prefix = f"{name:<{NAME_WIDTH}} |"
+def line_of(name: str, line: str, width: int = NAME_WIDTH, *, coloured: bool = False) -> str:
+    prefix = f"{name:<{width}} |"
     if coloured:
         # By name and not by turn: an instance has the same colour tomorrow.
         colour = 1 if name == SUPERVISOR else COLOURS[zlib.crc32(name.encode()) % len(COLOURS)]

@@ -93,27 +93,34 @@ def up(
 
 async def _foreground(plan: Plan, console: Console) -> None:
     began = time.monotonic()
-    cancel_on_signals(lambda: console(SUPERVISOR, "stopping: first the services, then the servers"))
+
+    def stopping() -> None:
+        console.begin_line()
+        console(SUPERVISOR, "stopping: first the services, then the servers")
+
+    cancel_on_signals(stopping)
     try:
         async with running(plan, console) as suite:
             console(SUPERVISOR, f"all ready in {time.monotonic() - began:.1f} s")
-            console.print(_ready(suite.record, plan, ("stop", f"Ctrl-C, or {p2p('down', data_dir=plan.data_dir)}")))
+            console.print(_ready(suite.record, plan, ("stop", "Ctrl-C, or")))
             await asyncio.Event().wait()
     except asyncio.CancelledError:
         console(SUPERVISOR, "stopped")
 
 
-def _ready(record: Record, plan: Plan, stop: tuple[str, str]) -> str:
-    """All that one wants to know of it, on one screen."""
+def _ready(record: Record, plan: Plan, *stops: tuple[str, str]) -> str:
+    """All that one wants to know of it, on one screen; what is to be copied stands alone in its line."""
     where = rows(
-        ("TLS", f"on the console's port too; trust {_authority(plan)}"),
+        ("TLS", "on the console's port too; trust"),
+        ("", f"{_authority(plan)}"),
         ("log", f"{_data_dir(plan).log}"),
     )
     then = rows(
-        ("next", p2p("demo", data_dir=plan.data_dir)),
-        ("", "in another terminal: a host on this machine, and a page that plays on it"),
+        ("next", "in another terminal: a host and a page to play"),
+        ("", p2p("demo", data_dir=plan.data_dir)),
         ("logs", p2p("logs", "--follow", data_dir=plan.data_dir)),
-        stop,
+        *stops,
+        ("" if stops else "stop", p2p("down", data_dir=plan.data_dir)),
     )
     return f"\n{addresses(record)}\n{where}\n\n{then}\n"
 
@@ -134,7 +141,7 @@ def _detached(plan: Plan) -> str:
         child.terminate()
         child.wait()
         raise
-    return _ready(record, plan, ("stop", p2p("down", data_dir=plan.data_dir)))
+    return _ready(record, plan)
 
 
 def _opened(data_dir: DataDir) -> BinaryIO:
