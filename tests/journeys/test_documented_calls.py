@@ -135,6 +135,9 @@ async def test_a_player_gets_a_host_with_a_socket_before_a_better_one_and_anothe
             return await host_given() == "host-unheard"
 
         await eventually(connected)
+        judged = (await api.get("/api/v1/zones/quay/explain")).json()["judgements"]
+        reasons = [(host["host_id"], host["connected"], host["rejections"]) for host in judged[:2]]
+        assert reasons == [("host-heard", True, []), ("host-unheard", False, [])]
         assert await host_given() == "host-heard"
         await player.send(json.dumps({"type": "ice-result", "to": "host-heard", "state": "failed", "elapsed_ms": 1}))
         await eventually(another)

@@ -116,7 +116,9 @@ def test_zones_are_listed_shown_and_explained(look):
     assert "score from 40" in look("zones", "show", "prontera")
     explained = ZoneExplained.model_validate_json(look("zones", "explain", "prontera", "--player", "carl", "--json"))
     assert len(explained.judgements) == 12
-    assert "host-11" in look("zones", "explain", "prontera")
+    told = look("zones", "explain", "prontera")
+    assert "host-11" in told
+    assert "able, no socket" in told
 
 
 async def test_feeds_are_listed_and_one_zones_shown(suite, populated):

@@ -136,4 +136,5 @@ def test_a_judgement_says_how_the_host_stands():
         "seats_free": 42,
         "slots_free": 3,
         "worst_round_trip_ms": None,
+        "connected": False,
     }

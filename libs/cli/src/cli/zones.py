@@ -217,4 +217,6 @@ def _judgement(one: Judgement) -> tuple[Cell, ...]:
 def _verdict(one: Judgement) -> Tinted:
     if one.chosen:
         return Tinted("chosen", GOOD)
-    return Tinted(", ".join(one.rejections), BAD) if one.rejections else Tinted("able", "")
+    if one.rejections:
+        return Tinted(", ".join(one.rejections), BAD)
+    return Tinted("able, no socket" if one.connected is False else "able", "")

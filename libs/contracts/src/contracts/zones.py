@@ -146,6 +146,8 @@ class Judgement(Message):
     slots_free: int
     worst_round_trip_ms: float | None
     """Of the joining players to this host, where known."""
+    connected: bool | None = None
+    """Whether it holds a signaling socket: such hosts come first."""
 
 
 class ZoneExplained(Message):

@@ -98,4 +98,5 @@ def judgement(standing: Standing, *, chosen: bool) -> Judgement:
         seats_free=standing.seats_free,
         slots_free=standing.slots_free,
         worst_round_trip_ms=standing.worst_round_trip_ms,
+        connected=host.connected,
     )
