@@ -83,8 +83,11 @@ class Frame(Message):
 
 DELIVER = Subject("p2p.gateway.{gateway_id}.deliver.{peer_id}.{session_id}", Frame)
 """The body goes to the peer's socket as it is, if that socket is in this session or hosts it."""
-BOUNCE = Subject("p2p.gateway.{gateway_id}.bounce.{sender}.{type}.{peer_id}", Frame)
-"""Reply subject of DELIVER: a message on it (NATS's own "no responders" too) says that nobody got the frame."""
+BOUNCE = Subject("p2p.gateway.{gateway_id}.bounce.{socket}.{type}.{peer_id}.{answers_to}", Frame)
+"""Reply subject of DELIVER: a message on it (NATS's own "no responders" too) says that nobody got the frame.
+
+`socket` is its sender's, by the number that it has at its gateway; `answers_to` is `i` and the frame's `id`, or `-`.
+"""
 REPLACED = Subject("p2p.gateway.{gateway_id}.replaced", Replaced)
 ROOM = Subject("p2p.gateway.{gateway_id}.room", RoomPresence)
 """`gateway_id` here is the gateway that is told."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import count
 from uuid import UUID
 
 from chassis.ids import new_event_id
@@ -19,6 +20,8 @@ from signaling_gateway.warp import WarpWire
 from signaling_gateway.wire import Wire
 
 SOCKETS = Gauge("p2p_sockets", "WebSockets that are open here.")
+
+_NUMBERS = count(1)
 
 _RANDOM_BITS = 80
 """Of a UUIDv7; the 48 before them are its milliseconds."""
@@ -42,6 +45,7 @@ class Connection:
         "has_spoken",
         "is_moving",
         "left_because",
+        "number",
         "seated_at",
         "standing",
         "unidentified",
@@ -55,6 +59,8 @@ class Connection:
         self.entry = NOT_LET_IN
         """Who has opened it, and what they may send."""
         self.connection_id = new_event_id()
+        self.number = next(_NUMBERS)
+        """Tells it from every other of this process, for as long as it is open."""
         self.standing = Standing()
         self.seated_at: datetime | None = None
         """State of the session when the present seat was taken; what is told of it from before is stale."""
@@ -127,7 +133,7 @@ class Connections:
     """All of them, and those whose peer is known by its name."""
 
     def __init__(self) -> None:
-        self._all: set[Connection] = set()
+        self._all: dict[int, Connection] = {}
         self._of_peer: dict[str, Connection] = {}
 
     def expel(self, held: Revocations) -> None:
@@ -141,17 +147,21 @@ class Connections:
         return len(self._all)
 
     def __iter__(self) -> Iterator[Connection]:
-        return iter(list(self._all))
+        return iter(list(self._all.values()))
 
     def of(self, peer_id: str) -> Connection | None:
         """The peer's connection, if it is here."""
         return self._of_peer.get(peer_id)
 
+    def numbered(self, number: int) -> Connection | None:
+        """The connection of this number, while it is open."""
+        return self._all.get(number)
+
     def named(self) -> list[Connection]:
         return list(self._of_peer.values())
 
     def add(self, connection: Connection) -> None:
-        self._all.add(connection)
+        self._all[connection.number] = connection
         SOCKETS.set(len(self._all))
 
     def name(self, connection: Connection) -> Connection | None:
@@ -162,7 +172,7 @@ class Connections:
 
     def remove(self, connection: Connection) -> None:
         """Forget it; a newer connection of its peer stays."""
-        self._all.discard(connection)
+        self._all.pop(connection.number, None)
         SOCKETS.set(len(self._all))
         peer_id = connection.standing.peer_id
         if peer_id is not None and self._of_peer.get(peer_id) is connection:

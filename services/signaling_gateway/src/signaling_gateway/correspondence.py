@@ -124,9 +124,8 @@ class Correspondence:
         named = session_id if circle.host_peer_id in {to, letter.sender} else None
         frame = signal_out(kind, letter.sender, letter.content, session_id=named)
         if holder.gateway_id != self._presence.gateway_id:
-            await self._relay.send(
-                holder.gateway_id, frame, kind=kind, sender=letter.sender, to=to, session_id=session_id
-            )
+            socket = self._relay.socket_of(letter.sender)
+            await self._relay.send(holder.gateway_id, frame, kind=kind, socket=socket, to=to, session_id=session_id)
             return True
         receiver = self._relay.receiver_here(to, session_id)
         if receiver is not None:

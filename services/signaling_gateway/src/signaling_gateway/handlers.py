@@ -6,7 +6,7 @@ import structlog
 from chassis import tracing
 from chassis.bus import Bus
 from chassis.events import Consumers
-from contracts.gateway import BOUNCE, Replaced, RoomPresence
+from contracts.gateway import Replaced, RoomPresence
 from contracts.hosts import HOST_DELETED, HOST_REGISTERED, HostFact
 from contracts.sessions import SessionFact
 from contracts.streams import EVENTS
@@ -16,7 +16,7 @@ from signaling_gateway.attendance import Attendance
 from signaling_gateway.connections import Connections
 from signaling_gateway.hosting import Doubts
 from signaling_gateway.membership import Membership
-from signaling_gateway.relay import Relay, receiver_named
+from signaling_gateway.relay import Relay, frame_named, receiver_named
 from signaling_gateway.rooms import Rooms
 
 log = structlog.stdlib.get_logger()
@@ -60,8 +60,7 @@ class Inbox:
             case "deliver":
                 await self._deliver(msg)
             case "bounce":
-                bounced = BOUNCE.parse(msg.subject)
-                self._relay.bounced(bounced["sender"], bounced["type"], bounced["peer_id"])
+                self._relay.bounced(*frame_named(msg.subject))
             case "room":
                 self._rooms.hear(RoomPresence.model_validate_json(msg.data))
             case "replaced":

@@ -12,6 +12,7 @@ from chassis.bus import Bus
 from chassis.refusals import UnavailableError
 from contracts.frames import ErrorFrame
 from contracts.gateway import BOUNCE, DELIVER
+from contracts.identifiers import to_token
 from contracts.refusals import Code
 
 from signaling_gateway.codec import signal_out
@@ -27,6 +28,12 @@ from signaling_gateway.unanswered import Unanswered
 LOOK_AGAIN_AFTER_S = 1.0
 """How often at most Redis is asked who is in a room because somebody signals a peer that we do not know."""
 
+NO_SOCKET = 0
+"""No socket has this number."""
+
+NO_ID = "-"
+ID = "i"
+"""Before a frame's `id`, which may be empty: what NATS takes no token for."""
 
 SUBJECTS_KEPT = 65_536
 """Making and reading the subjects of a signal takes a third of its way through a gateway; the same ones come again."""
@@ -85,18 +92,31 @@ class Relay:
                 receiver.gateway_id,
                 frame,
                 kind=signal.type,
-                sender=sender.peer_id,
+                socket=sender.number,
                 to=carry.to,
                 session_id=carry.place.session_id,
+                frame_id=signal.id,
             )
 
-    async def send(self, gateway_id: str, frame: bytes, *, kind: str, sender: str, to: str, session_id: str) -> None:
-        """Hand a frame to the gateway that holds the receiver."""
+    async def send(
+        self,
+        gateway_id: str,
+        frame: bytes,
+        *,
+        kind: str,
+        socket: int,
+        to: str,
+        session_id: str,
+        frame_id: str | None = None,
+    ) -> None:
+        """Hand a frame to the gateway that holds the receiver; `socket` here is told if nobody got it."""
         if not self._bus.connected:  # nats-py would keep it, and deliver it when nobody waits for it any more
             raise undelivered(kind, to, Code.UNAVAILABLE)
         try:
             subject = _deliver(gateway_id, to, session_id)
-            bounce = _bounce(self._gateway_id, sender, kind, to)
+            bounce = _bounce(self._gateway_id, socket, kind, to)
+            if frame_id is not None:
+                bounce = f"{bounce.removesuffix(NO_ID)}{ID}{to_token(frame_id)}"
             if not tracing.recording():
                 await self._bus.send(subject, frame, bounce, None)
                 return
@@ -106,6 +126,11 @@ class Relay:
                 await self._bus.send(subject, frame, bounce, headers)
         except UnavailableError as error:
             raise undelivered(kind, to, Code.UNAVAILABLE) from error
+
+    def socket_of(self, peer_id: str) -> int:
+        """The number of a peer's socket here, for who signals over HTTP."""
+        connection = self._connections.of(peer_id)
+        return connection.number if connection is not None else NO_SOCKET
 
     def hand_over(self, receiver: Connection, frame: bytes) -> None:
         """Give a signal to a socket here."""
@@ -122,13 +147,13 @@ class Relay:
             return room.host
         return here
 
-    def bounced(self, sender: str, kind: str, to: str) -> None:
+    def bounced(self, socket: int, kind: str, to: str, frame_id: str | None) -> None:
         """Nobody got a signal: its sender is told, and what we thought of where the receiver is, is looked up again."""
-        connection = self._connections.of(sender)
+        connection = self._connections.numbered(socket)
         if connection is None:
             return
         refused = undelivered(kind, to)
-        connection.say(ErrorFrame(message=refused.message, code=refused.code, in_reply_to=kind))
+        connection.say(ErrorFrame(message=refused.message, code=refused.code, in_reply_to=kind, id=frame_id))
         standing = connection.standing
         for place in (standing.place, *standing.hosted.values()):
             room = self._rooms.get(place.session_id) if place is not None else None
@@ -169,8 +194,16 @@ def _deliver(gateway_id: str, peer_id: str, session_id: str) -> str:
 
 
 @lru_cache(SUBJECTS_KEPT)
-def _bounce(gateway_id: str, sender: str, kind: str, peer_id: str) -> str:
-    return BOUNCE.of(gateway_id=gateway_id, sender=sender, type=kind, peer_id=peer_id)
+def _bounce(gateway_id: str, socket: int, kind: str, peer_id: str) -> str:
+    return BOUNCE.of(gateway_id=gateway_id, socket=str(socket), type=kind, peer_id=peer_id, answers_to=NO_ID)
+
+
+def frame_named(subject: str) -> tuple[int, str, str, str | None]:
+    """Which frame came back: the number of its sender's socket, its kind, whom it was for, and its `id`."""
+    named = BOUNCE.parse(subject)
+    answers_to = named["answers_to"]
+    frame_id = None if answers_to == NO_ID else answers_to.removeprefix(ID)
+    return int(named["socket"]), named["type"], named["peer_id"], frame_id
 
 
 @lru_cache(SUBJECTS_KEPT)

@@ -169,4 +169,22 @@ async def test_a_gateway_that_answers_nobody_bounces_at_once(servers, nats_serve
             await ann.say("offer", to="ghost", sdp="v=0")
             error = await ann.hear("error")
             assert (error["message"], error["code"]) == ("Failed to deliver offer to ghost", "peer_not_found")
+            assert "id" not in error
             assert await missed(ann, "ghost")
+
+
+@pytest.mark.parametrize("frame_id", ["", "7", "a.b *>\0", "é" * 32, "-"])
+async def test_what_comes_back_from_another_gateway_answers_its_frame(
+    frame_id, servers, nats_server, redis_server, redis
+):
+    # The longest names that fit: with the longest id, the subject of what comes back is at its longest.
+    ann, ghost = "é" * 32, "ö" * 32
+    async with gateway(servers) as here:
+        await redis.set("gateway:gw-ghost", "{}", ex=60)
+        await redis.hset("room:lobby", f"p:{ghost}", "0 gw-ghost")
+        socket = await dial(here, ann, "lobby")
+        async with leaving(socket):
+            await socket.hear("session-joined")
+            await socket.say("ice-candidate", to=ghost, candidate="x", id=frame_id)
+            error = await socket.hear("error")
+            assert (error["in_reply_to"], error["id"]) == ("ice-candidate", frame_id)
