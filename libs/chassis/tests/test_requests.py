@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 from chassis.bus import Bus
 from chassis.refusals import DeadlineExceededError, RefusedError, UnavailableError
-from chassis.requests import DEADLINE, Asked, Caller, call, call_raw
+from chassis.requests import CALLER, DEADLINE, IDEMPOTENCY_KEY, Asked, Caller, call, call_raw
 from chassis.responder import NotOursError, Responder
 from contracts.refusals import Code, Refusal
 from testkit.eventually import eventually
@@ -181,6 +181,33 @@ async def test_a_handler_is_told_the_caller_and_the_key(bus):
     async with answering(bus, handler):
         await call(bus, DOUBLE, Double(number=1), caller=caller, idempotency_key="ключ 1")
     assert (told[0].subject, told[0].caller, told[0].idempotency_key) == (DOUBLE.subject, caller, "ключ 1")
+
+
+@pytest.mark.parametrize("deadline", ["²", "99999999999999999999", "9" * 5000, "253402300800000", "-1", "soon", ""])
+async def test_what_is_no_deadline_is_none(deadline, bus):
+    told = []
+
+    async def handler(question: Double, asked: Asked) -> Doubled:
+        told.append(asked.deadline)
+        return Doubled(number=2)
+
+    async with answering(bus, handler):
+        answer = await bus.request(DOUBLE.subject, b'{"number":1}', timeout_s=patient(5), headers={DEADLINE: deadline})
+    assert (json.loads(answer.data)["number"], told) == (2, [None])
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{IDEMPOTENCY_KEY: "%00"}, {IDEMPOTENCY_KEY: "k" * 256}, {CALLER: f"player {'p' * 256}"}],
+    ids=["U+0000", "a long key", "a long name"],
+)
+async def test_a_key_or_caller_that_no_row_can_hold_is_refused(headers, bus):
+    async def handler(question: Double, asked: Asked) -> Doubled:
+        raise AssertionError(asked)
+
+    async with answering(bus, handler):
+        answer = await bus.request(DOUBLE.subject, b'{"number":1}', timeout_s=patient(5), headers=headers)
+    assert Refusal.model_validate_json(answer.data).code is Code.INVALID
 
 
 async def test_requests_beyond_the_limit_wait_their_turn(bus):

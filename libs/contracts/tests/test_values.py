@@ -43,6 +43,21 @@ def test_json_of_free_shape_has_so_many_levels_and_no_more(
             model.model_validate_json(json.dumps({**others, field: nested(depth)}))
 
 
+@pytest.mark.parametrize(("model", "others", "field"), TAKING)
+def test_json_of_free_shape_holds_numbers_that_every_reader_takes(
+    model: type[BaseModel], others: dict[str, Any], field: str
+) -> None:
+    for number in ("1.7e308", "-9223372036854775808", "18446744073709551615", "-0.0", "1e-400", "true"):
+        model.model_validate_json(_with(others, field, number))
+    for number in ("1e400", "NaN", "-Infinity", "18446744073709551616", "-9223372036854775809", "1" + "0" * 400):
+        with pytest.raises(ValidationError):
+            model.model_validate_json(_with(others, field, number))
+
+
+def _with(others: dict[str, Any], field: str, number: str) -> str:
+    return json.dumps({**others, field: {"a": ["here"]}}).replace('"here"', number)
+
+
 def test_an_answer_is_not_refused_for_what_a_host_once_said() -> None:
     golden = Host.model_validate(
         {name: None for name, field in Host.model_fields.items() if field.is_required()}

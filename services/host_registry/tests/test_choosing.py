@@ -124,6 +124,8 @@ async def test_the_parts_of_a_score_add_up_to_it(world: World) -> None:
         {"seats": 4},
         {"min_quality_score": 70},
         {"min_bandwidth_mbps": 100},
+        {"min_bandwidth_mbps": 99.5},
+        {"min_bandwidth_mbps": 1e300, "max_latency_ms": 1e300},
         {"max_latency_ms": 60},
         {"regions": ("eu",)},
         {"exclude": ("host-3", "host-4")},

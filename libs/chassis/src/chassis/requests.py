@@ -1,6 +1,7 @@
 """Asking another service: typed, with a deadline, and refused by an exception."""
 
 import time
+from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from chassis import tracing
 from chassis.bus import Bus
-from chassis.refusals import DeadlineExceededError, RefusedError
+from chassis.refusals import DeadlineExceededError, InvalidError, RefusedError
 from chassis.semantics import of_request
 from chassis.tracing import SpanKind
 
@@ -29,6 +30,12 @@ DEADLINE = "p2p-deadline"
 """Milliseconds of Unix time after which nobody waits for the answer any more."""
 CALLER = "p2p-caller"
 IDEMPOTENCY_KEY = "p2p-idempotency-key"
+MOST_DIGITS = 14
+"""Of a deadline: the year 5138. What says more, or no number, is no deadline."""
+
+MOST_CHARACTERS = 255
+"""Of a key, and of a caller's name: rows are found by them, and an index takes no more than 2,700 bytes."""
+
 ERROR = "Nats-Service-Error"
 ERROR_CODE = "Nats-Service-Error-Code"
 """NATS's own headers for refusals: ours hold the code word, and the HTTP status."""
@@ -66,13 +73,28 @@ class Asked:
     def from_headers(cls, subject: str, headers: dict[str, str]) -> "Asked":
         caller = headers.get(CALLER)
         key = headers.get(IDEMPOTENCY_KEY)
-        deadline = headers.get(DEADLINE)
-        return cls(
+        until = deadline_in(headers)
+        asked = cls(
             subject,
             Caller.from_header(caller) if caller else None,
             unquote(key) if key else None,
-            datetime.fromtimestamp(int(deadline) / 1000, UTC) if deadline and deadline.isdigit() else None,
+            datetime.fromtimestamp(until, UTC) if until is not None else None,
         )
+        _check(IDEMPOTENCY_KEY, asked.idempotency_key or "")
+        if asked.caller is not None:
+            _check(CALLER, asked.caller.as_header())
+        return asked
+
+
+def deadline_in(headers: Mapping[str, str]) -> float | None:
+    """Unix time after which nobody waits for the answer, if they say one."""
+    said = headers.get(DEADLINE, "")
+    return int(said) / 1000 if said.isascii() and said.isdigit() and len(said) <= MOST_DIGITS else None
+
+
+def _check(header: str, text: str) -> None:
+    if len(text) > MOST_CHARACTERS or "\x00" in text:
+        raise InvalidError(f"{header} has at most {MOST_CHARACTERS} characters, none of which is U+0000.")
 
 
 async def call(

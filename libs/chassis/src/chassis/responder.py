@@ -22,7 +22,7 @@ from chassis.discovery import Discovery
 from chassis.endpoint import NO_INBOXES, Endpoint
 from chassis.metrics import REQUEST_REFUSALS, REQUESTS_AT_WORK, REQUESTS_LATE, REQUESTS_WAITING
 from chassis.refusals import HTTP_STATUS, InternalError, ServiceError, malformed
-from chassis.requests import ANSWERED_UNTIL, DEADLINE, ERROR, ERROR_CODE, Answer, Asked, Question
+from chassis.requests import ANSWERED_UNTIL, ERROR, ERROR_CODE, Answer, Asked, Question, deadline_in
 from chassis.semantics import of_request
 from chassis.tracing import SpanKind
 
@@ -114,9 +114,8 @@ class Responder:
 
     async def _serve(self, endpoint: Endpoint, msg: Msg) -> None:
         headers = msg.headers or {}
-        deadline = headers.get(DEADLINE)
-        if deadline is not None and deadline.isdigit():
-            until = int(deadline) / 1000
+        until = deadline_in(headers)
+        if until is not None:
             if until < time.time():
                 REQUESTS_LATE.labels(endpoint.rpc.subject).inc()
                 return

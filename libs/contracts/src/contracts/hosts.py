@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, Field, JsonValue
 from contracts.identifiers import Identifier
 from contracts.refusals import Code
 from contracts.subjects import Fact, Message, Nothing, Page, Rpc, Subject
-from contracts.values import Amount, Capacity, Count, Mbps, Milliseconds, Percent, Score, SmallJson, Text
+from contracts.values import Amount, Capacity, Count, Mbps, Milliseconds, Percent, Score, SmallJson, Text, Word
 
 
 class HostStatus(StrEnum):
@@ -177,7 +177,7 @@ class FindHosts(Message):
     min_quality_score: Score = 0
     min_bandwidth_mbps: float = Field(default=0, ge=0)
     max_latency_ms: float | None = Field(default=None, ge=0)
-    regions: tuple[str, ...] = ()
+    regions: tuple[Word, ...] = ()
     """Allowed ones; empty allows all."""
     host_id: Identifier | None = None
     """Judge this host alone."""

@@ -1,6 +1,7 @@
 """Shapes that several messages share: bounded text, counts, measures."""
 
 import json
+from math import isfinite
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, JsonValue
@@ -23,9 +24,22 @@ def is_nested_too_deeply(value: JsonValue, depth: int = MAX_JSON_DEPTH) -> bool:
     return False
 
 
+def _holds_unreadable_number(value: JsonValue) -> bool:
+    """Whether some reader takes a number in it for none: one of 400 digits is infinite to one, an error to another."""
+    if isinstance(value, dict):
+        return any(map(_holds_unreadable_number, value.values()))
+    if isinstance(value, list):
+        return any(map(_holds_unreadable_number, value))
+    if isinstance(value, float):
+        return not isfinite(value)
+    return isinstance(value, int) and not -(2**63) <= value < 2**64
+
+
 def _shallow(value: JsonValue) -> JsonValue:
     if is_nested_too_deeply(value):
         raise ValueError(f"must not be nested more than {MAX_JSON_DEPTH} levels deep")
+    if _holds_unreadable_number(value):
+        raise ValueError("must hold finite numbers only, and integers of 64 bits at most")
     return value
 
 
@@ -47,7 +61,8 @@ def _small_json(value: JsonValue) -> JsonValue:
 
 Text = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_without_nul)]
 LongText = Annotated[str, Field(max_length=4096), AfterValidator(_without_nul)]
-Cursor = Annotated[str, AfterValidator(_without_nul)]
+Word = Annotated[str, AfterValidator(_without_nul)]
+Cursor = Word
 """Where a page of a list begins; opaque to whoever has it from the answer before, and anything in a stranger's hand."""
 
 ShallowJson = Annotated[JsonValue, AfterValidator(_shallow)]

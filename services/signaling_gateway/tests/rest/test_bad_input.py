@@ -36,6 +36,9 @@ BAD_BODIES = {
     "Infinity": b'{"host_id": "a", "player_id": "p", "player_name": "n", "cpu_cores": Infinity}',
     "a number without end": b'{"host_id": "a", "player_id": "p", "player_name": "n", "port": 1' + b"0" * 5000 + b"}",
     "a float without end": b'{"host_id": "a", "player_id": "p", "player_name": "n", "port": 1e999}',
+    "a number without end in free JSON": b'{"host_id":"a","player_id":"p","player_name":"n","metadata":[1'
+    + b"0" * 400
+    + b"]}",
     "too deep": b'{"metadata": ' + b"[" * 5000 + b"]" * 5000 + b"}",
     "33 levels": b'{"host_id":"a","player_id":"p","player_name":"n","metadata":' + b"[" * 33 + b"]" * 33 + b"}",
     "197 levels": b'{"host_id":"a","player_id":"p","player_name":"n","metadata":' + b"[" * 197 + b"]" * 197 + b"}",
@@ -77,6 +80,8 @@ async def test_a_body_that_cannot_be_used_is_refused(body: bytes, client: httpx.
         "/hosts?min_quality_score=1e999",
         "/hosts?limit=" + "9" * 5000,
         "/hosts?limit=1001",
+        "/signaling/ice-candidates/lobby?after=18446744073709551616",
+        "/signaling/ice-candidates/lobby?after=0-99999999999999999999",
         "/zones?p2p_enabled=perhaps",
         "/hosts?status=",
         "/hosts?region=",

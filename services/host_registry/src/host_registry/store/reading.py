@@ -51,7 +51,7 @@ FROM (
     WHERE standing = 'open'
       AND score >= $1
       AND seats_taken + $2 <= max_players
-      AND ($3 = 0 OR speed_mbps >= $3)
+      AND ($3::double precision = 0 OR speed_mbps >= $3)
       AND ($4::double precision IS NULL OR coalesce(measured_latency_ms, latency_ms, 0) <= $4)
       AND ($5::text[] = '{{}}' OR region = ANY ($5))
       AND host_id <> ALL ($6::text[])
@@ -92,7 +92,7 @@ SELECT
     count(*) FILTER (WHERE seats_taken + $2 > max_players) AS host_full,
     count(*) FILTER (WHERE slots_taken >= max_zones) AS no_zone_slot,
     count(*) FILTER (WHERE score < $1) AS score_too_low,
-    count(*) FILTER (WHERE $3 > 0 AND speed_mbps IS NULL) AS bandwidth_unknown,
+    count(*) FILTER (WHERE $3::double precision > 0 AND speed_mbps IS NULL) AS bandwidth_unknown,
     count(*) FILTER (WHERE speed_mbps < $3) AS bandwidth_too_low,
     count(*) FILTER (WHERE coalesce(measured_latency_ms, latency_ms) > $4::double precision) AS latency_too_high,
     count(*) FILTER (WHERE $5::text[] <> '{}' AND (region = ANY ($5)) IS NOT TRUE) AS region_not_allowed,

@@ -89,8 +89,8 @@ class Wanted(Message):
 class WantedSince(Wanted):
     """Who asks, and what it has already."""
 
-    after: str = Field(default="0", pattern=r"^[0-9]{1,20}(-[0-9]{1,20})?$")
-    """`after` of the answer before."""
+    after: str = Field(default="0", pattern=r"^[0-9]{1,19}(-[0-9]{1,19})?$")
+    """`after` of the answer before; each part is below Redis's 2^64."""
 
 
 class Described(Message):
