@@ -4,6 +4,7 @@ import asyncio
 import stat
 import time
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from embedded.errors import EmbeddedError
@@ -158,9 +159,10 @@ def test_what_is_made_is_kept_and_closed_to_others(tmp_path, accounts):
     assert set(modes.values()) == {0o600}, modes
 
 
-def test_credentials_that_were_lost_are_revoked_and_made_anew(accounts):
-    accounts.credentials_of("scheduler", "scheduler").unlink()
-    accounts.credentials_of("scheduler", "scheduler")
+@pytest.mark.parametrize("lose", [Path.unlink, lambda file: file.write_text("")], ids=["gone", "empty"])
+def test_credentials_that_were_lost_are_revoked_and_made_anew(accounts, lose):
+    lose(accounts.credentials_of("scheduler", "scheduler"))
+    assert accounts.credentials_of("scheduler", "scheduler").read_text()
     assert [user.revoked_at is None for user in accounts.users] == [False, True]
 
 
@@ -178,6 +180,15 @@ def test_a_wish_that_cannot_be_met_is_refused_in_words(accounts, name, role, zon
     accounts.issue("twice", "game")
     with pytest.raises(EmbeddedError, match=words):
         accounts.issue(name, role, zones)
+
+
+@pytest.mark.parametrize("book", [b"", b"\xff\xfe", b"{", b"[]", b"null", b"{}", b"[" * 100_000])
+def test_a_book_that_cannot_be_understood_is_said_so_and_kept(accounts, book):
+    file = accounts.directory / "accounts.json"
+    file.write_bytes(book)
+    with pytest.raises(EmbeddedError, match=r"accounts\.json cannot be understood; put it back"):
+        Accounts(accounts.directory)
+    assert file.read_bytes() == book
 
 
 def test_who_has_no_credentials_has_none_to_revoke(accounts):

@@ -20,7 +20,7 @@ from contracts.identifiers import identifier, to_token
 
 from embedded.errors import EmbeddedError
 from embedded.nats_jwt import Key, Kind, credentials, token
-from embedded.private import held, kept, private_directory, write_private
+from embedded.private import held, private_directory, write_private
 
 RESPONSE_WITHIN = timedelta(seconds=10)
 """Longer than any deadline of a request: how long an answer to a question may go to where it came from."""
@@ -81,7 +81,9 @@ class Accounts:
         self.directory = private_directory(directory)
         self._file = directory / BOOK
         with self._held():
-            book = _Book.read(kept(self._file, lambda: _Book.made().text()))
+            if not self._file.exists():
+                self._keep(_Book.made())
+            book = self._book()
             if missing := GRANTS.keys() - book.roles.keys():
                 keys = {role: Key.made(Kind.ACCOUNT).seed for role in sorted(missing)}
                 self._keep(replace(book, roles=book.roles | keys))
@@ -140,9 +142,9 @@ resolver_preload: {{
     def credentials_of(self, name: str, role: str) -> Path:
         """The credentials file of a program on this machine, made once."""
         path = self.directory / f"{name}.creds"
-        if path.exists() and self._has(name):
+        if self._has(name) and path.exists() and path.stat().st_size > 0:
             return path
-        if self._has(name):  # the file is lost, and nobody knows to whom
+        if self._has(name):  # the file is lost, and nobody knows to whom; or a crash of the machine has left none of it
             self.revoke(name)
         write_private(path, self.issue(name, role))
         return path
@@ -169,7 +171,13 @@ resolver_preload: {{
         return held(self.directory)
 
     def _book(self) -> _Book:
-        return _Book.read(self._file.read_text())
+        try:
+            return _Book.read(self._file.read_text())
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+            raise EmbeddedError(
+                f"{self._file} cannot be understood; put it back from a copy, or remove {self.directory} "
+                "and give all game and AI servers new credentials"
+            ) from None
 
     def _keep(self, book: _Book) -> None:
         write_private(self._file, book.text())

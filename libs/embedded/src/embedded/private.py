@@ -34,6 +34,8 @@ def write_new_private(path: Path, text: str) -> None:
         raise EmbeddedError(f"{path} cannot be written: {error.strerror}") from error
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
+        file.flush()
+        os.fsync(descriptor)  # else a crash of the machine may leave the new name and nothing in it
 
 
 def kept(path: Path, make: Callable[[], str]) -> str:
