@@ -170,3 +170,80 @@ async def test_a_gateway_that_stands_still_is_noticed_and_dialled_again(stand_in
         return [event["state"] for event in await told(page.page, "signaling")][-1] == "connected"
 
     await eventually(back)
+
+
+async def states(page) -> list[str]:
+    return [event["state"] for event in await told(page, "signaling")]
+
+
+async def test_a_gateway_that_takes_connections_and_never_answers_is_dialled_again(stand_in, page):
+    await page.page.clock.install()
+    await page.open(stand_in.url)
+    await page.page.evaluate(CONNECT, EVENTS)
+    stand_in.takes_sockets.clear()
+    await stand_in.close("anna", 1012)
+    await page.page.clock.run_for(1_000)
+
+    async def dials():
+        return (await states(page.page))[-1] == "connecting"
+
+    await eventually(dials)
+    await page.page.clock.run_for(10_000)
+    lost = [event["reason"] for event in await told(page.page, "signaling") if event["state"] == "lost"]
+    assert lost[-1] == "the gateway does not answer"
+    stand_in.takes_sockets.set()
+    await page.page.clock.run_for(1_000)
+
+    async def back():
+        return (await states(page.page))[-1] == "connected"
+
+    await eventually(back)
+
+
+async def test_a_backend_that_never_gives_a_token_is_asked_again(stand_in, page):
+    await page.page.clock.install()
+    await page.open(stand_in.url)
+    asking = "globalThis.asked = 0; const token = () => (++asked === 2 ? new Promise(() => {}) : '');"
+    connect = CONNECT.replace("await client", f"{asking} await client").replace('"anna" }', '"anna", token }')
+    await page.page.evaluate(connect, EVENTS)
+    await stand_in.close("anna", 1012)
+
+    async def asked_again():
+        return await page.page.evaluate("asked") == 2
+
+    await page.page.clock.run_for(1_000)
+    await eventually(asked_again)
+    await page.page.clock.run_for(10_000)
+    lost = [event["reason"] for event in await told(page.page, "signaling") if event["state"] == "lost"]
+    assert lost[-1] == "cannot connect: no token came in time"
+    await page.page.clock.run_for(1_000)
+
+    async def back():
+        return (await states(page.page))[-1] == "connected"
+
+    await eventually(back)
+
+
+async def test_a_connection_that_is_given_up_is_over_at_once_and_leaves_the_next_alone(stand_in, page, host):
+    await page.page.clock.install()
+    await page.open(stand_in.url)
+    twice = CONNECT.replace(
+        "await client",
+        """globalThis.first = client.connect(location.origin, { peerId: "anna", token: () => new Promise(() => {}) })
+          .then(() => "connected", ({ stage, code }) => ({ stage, code }));
+        await client""",
+    )
+    await page.page.evaluate(twice, EVENTS)
+    assert await page.page.evaluate("first") == {"stage": "signaling", "code": "closed"}
+    seat = await page.page.evaluate(ENTER, "prontera")
+    await page.page.clock.run_for(11_000)
+    assert await told(page.page, "failed") == []
+    assert await page.page.evaluate("client.session?.sessionId") == seat
+
+
+async def test_an_error_in_a_listener_keeps_nobody_waiting(stand_in, connected, page, host):
+    throws = """() => { throw new Error("the page's"); }"""
+    await connected.evaluate(f"""() => {{ for (const name of ["session", "open"]) client.on(name, {throws}) }}""")
+    assert await connected.evaluate(ENTER, "prontera") == next(iter(stand_in.sessions))
+    assert page.errors == ["the page's"] * 2
+    page.errors.clear()

@@ -161,6 +161,14 @@ async def test_a_poke_is_told_to_the_ai_world(stand_in, chat):
     assert (frame["data"], frame["session_id"]) == ({"by": "anna"}, anna.joined["session_id"])
 
 
+async def test_a_message_nested_without_end_is_a_line_like_any_other(stand_in, chat):
+    async with aiortc_player(stand_in.url, "anna") as anna:
+        channel = await anna.enter("prontera")
+        channel.send("[" * 5_000)
+        while (line := json.loads(await anna.heard.get()))["text"] != "[" * 5_000:
+            assert line["from"] == "demo"
+
+
 @pytest.fixture
 async def chat(stand_in):
     """The demo's host in this process; gives the lines it wrote to the console."""

@@ -72,6 +72,8 @@ class StandIn:
         self.refuse_measures_with = 0
         self.ice_servers: list[Json] = []
         self.refuse_sockets_with = 0
+        self.takes_sockets = asyncio.Event()
+        self.takes_sockets.set()
         self._changed = asyncio.Condition()
         self._web_root = web_root
 
@@ -175,6 +177,7 @@ class StandIn:
     async def _socket(self, request: web.Request) -> web.StreamResponse:
         if self.refuse_sockets_with:
             return web.Response(status=self.refuse_sockets_with)
+        await self.takes_sockets.wait()
         peer_id = request.query.get("peer_id", "")
         socket = web.WebSocketResponse()
         await socket.prepare(request)

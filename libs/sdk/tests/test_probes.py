@@ -1,12 +1,14 @@
 """A host agent that is probed, over real WebRTC, by probers good and bad."""
 
+import asyncio
 import logging
 from contextlib import AsyncExitStack
 
 import pytest
+from aiortc import RTCPeerConnection
 from contracts.hosts import RegisterHost
 from contracts.probes import MAX_UPLOAD_BYTES
-from sdk import HostAgent
+from sdk import HostAgent, closing, probe
 from sdk.probe import AT_ONCE, MAX_CANDIDATES, MAX_CHANNELS, MAX_PINGS
 from testkit.eventually import eventually
 from testkit.patience import within
@@ -149,6 +151,23 @@ async def test_a_host_serves_a_few_probes_at_a_time(stand_in):
 
         assert late.answers == []
         await eventually(answered)
+
+
+async def test_connections_that_never_close_take_no_probe_s_place(stand_in, monkeypatch, caplog):
+    async def never(_):
+        await asyncio.Event().wait()
+
+    caplog.set_level(logging.INFO, "sdk.probe")
+    monkeypatch.setattr(closing, "CLOSE_WITHIN_S", 0.01)
+    monkeypatch.setattr(probe, "SERVED_FOR_S", 3600)
+    async with agent_for(stand_in), aiortc_prober(stand_in, "host-1") as prober:
+        with monkeypatch.context() as patched:
+            patched.setattr(RTCPeerConnection, "close", never)
+            for _ in range(AT_ONCE):
+                await stand_in.send("host-1", {"type": "probe-offer", "probe_id": "bad", "sdp": DATA})
+            await eventually(lambda: [r.name for r in caplog.records].count("sdk.probe") == AT_ONCE)
+        await prober.connect()
+        assert await prober.echoed(1)
 
 
 async def test_a_probe_ends_with_the_agent(stand_in):

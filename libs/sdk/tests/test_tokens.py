@@ -26,6 +26,7 @@ from sdk import (
     UnreachableError,
     tokens,
 )
+from testkit.patience import within
 from testkit.suites import RunningSuite, running_suite
 
 from libs.sdk.tests.test_host_agent import echo, next_of
@@ -215,6 +216,23 @@ async def test_a_token_near_its_end_is_shown_while_no_other_can_be_had(host, mon
     async with aiohttp.ClientSession() as http:
         held = tokens.tokens_for(host, fetch, http, "http://127.0.0.1:9")
         assert [await held.now() for _ in range(3)] == ["the first"] * 3
+
+
+async def test_a_backend_that_never_answers_costs_no_beat(host, monkeypatch):
+    asked = count()
+
+    async def fetch() -> str:
+        if next(asked) > 0:
+            await asyncio.Event().wait()
+        return "the first"
+
+    monkeypatch.setattr(tokens, "_life_of", lambda _: 0)
+    monkeypatch.setattr(tokens, "SUPPLIED_WITHIN_S", 0.01)
+    async with aiohttp.ClientSession() as http, within(5):
+        held = tokens.tokens_for(host, fetch, http, "http://127.0.0.1:9")
+        assert [await held.now() for _ in range(3)] == ["the first"] * 3
+        with pytest.raises(UnreachableError, match="the game's backend cannot be reached"):
+            await held.instead_of("the first", "refused")
 
 
 async def test_without_credentials_it_is_told_what_is_missing(suite, host):

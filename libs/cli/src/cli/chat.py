@@ -90,7 +90,7 @@ def _poked(message: str | bytes) -> str | None:
 def _json(message: str | bytes) -> object:
     try:
         return json.loads(message)
-    except ValueError:
+    except (ValueError, RecursionError):  # nested beyond what Python reads
         return None
 
 

@@ -17,6 +17,7 @@ from contracts.probes import MAX_UPLOAD_BYTES, PING_CHANNEL, UPLOAD_CHANNEL
 from opentelemetry.context import get_current
 from opentelemetry.trace import SpanKind
 
+from sdk.closing import Closing
 from sdk.descriptions import answer_like, configuration, offer_of
 from sdk.errors import ConnectionFailedError, P2pError
 from sdk.tracing import TRACER, context_of, traceparent_of
@@ -94,8 +95,8 @@ class Probes:
                 await self._send(await _answer(peer, offer))
             await probe.ended
         finally:
-            # aiortc may be closing it already, and takes a cancelled wait for that as its own.
-            await asyncio.shield(peer.close())
+            # Whoever is cancelled meanwhile, and never for ever: only so many probes are served at once.
+            await Closing(peer).finish()
 
 
 async def _answer(peer: RTCPeerConnection, offer: ProbeOffer) -> ProbeAnswer:

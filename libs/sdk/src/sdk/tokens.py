@@ -25,6 +25,9 @@ from sdk.rest import Rest, bearer
 
 log = logging.getLogger(__name__)
 
+SUPPLIED_WITHIN_S = 10.0
+"""Beats wait for the token: a backend that never answers must not cost the host its place."""
+
 RENEWED_AFTER = 0.8
 """Of its life: what is left is for a gateway or a game's backend that is away."""
 
@@ -172,7 +175,8 @@ class _Refreshing:
 def _supplied(supplier: TokenSupplier) -> TokenSupplier:
     async def supply() -> str:
         try:
-            return await supplier()
+            async with asyncio.timeout(SUPPLIED_WITHIN_S):
+                return await supplier()
         except P2pError:
             raise
         except Exception as error:

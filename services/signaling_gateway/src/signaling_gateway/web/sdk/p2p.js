@@ -111,6 +111,7 @@ const MEASURED_AFTER_MS = 3_000; // the first pings share the line with what els
 const MEASURED_EVERY_MS = 30_000; // the coordinator goes by a measure for 90 s
 const OFFER_ATTEMPTS = 5; // a host whose signaling is just reconnecting is back within that many
 const STEADY_AFTER_MS = 5_000;
+const TOKEN_WITHIN_MS = 10_000;
 const RENEWED_AFTER = 0.8; // of a token's life: the rest is for a gateway that is away
 const ALIVE_EVERY_MS = 12_000; // a gateway that answers neither of two is gone: 36 s at most
 const HOST_NAMED_WITHIN_MS = 2_000; // that there is none is said right after the seat
@@ -169,6 +170,24 @@ function parsed(text) {
   }
 }
 
+/**
+ * Give what comes, or reject: a page's own backend may be as silent as a gateway.
+ * @template Given
+ * @param {Given | Promise<Given>} given
+ * @returns {Promise<Given>}
+ */
+async function inTime(given) {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error("no token came in time")), TOKEN_WITHIN_MS);
+  });
+  try {
+    return await Promise.race([given, /** @type {Promise<never>} */ (late)]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** What the gateway is shown, over HTTP too; made new before it ends, and when it was refused. */
 class Pass {
   /** @type {TokenPair | null} */ #pair = null;
@@ -194,7 +213,7 @@ class Pass {
 
   /** @returns {Promise<string | undefined>} rejects with a P2PError when there is none to be had for good */
   async now() {
-    if (typeof this.given === "function") return this.given();
+    if (typeof this.given === "function") return inTime(this.given());
     if (!this.#pair) return /** @type {string | undefined} */ (this.given);
     if (Date.now() >= this.#renewAt) {
       // One at a time: a refresh token that is used twice ends all that came of it.
@@ -221,10 +240,21 @@ class Pass {
   }
 
   async #renew() {
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(new Error("no token came in time")), TOKEN_WITHIN_MS);
+    try {
+      await this.#exchange(late.signal);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** @param {AbortSignal} signal */
+  async #exchange(signal) {
     const { token, refresh_token } = /** @type {TokenPair} */ (this.#pair);
     // The token first: an exchange whose answer was lost may be repeated, a refresh token only looks stolen.
-    let answer = await this.#ask("POST", REFRESH_PATH, {}, token);
-    if (answer.status === 401) answer = await this.#ask("POST", REFRESH_PATH, { refresh_token });
+    let answer = await this.#ask(signal, "POST", REFRESH_PATH, {}, token);
+    if (answer.status === 401) answer = await this.#ask(signal, "POST", REFRESH_PATH, { refresh_token });
     if (answer.status === 401 || answer.status === 403) {
       throw new P2PError("signaling", "not_allowed", (await answer.json()).detail);
     }
@@ -244,7 +274,8 @@ class Pass {
     const measures = { player_id: peerId, average_latency_ms: smoothedMs, packet_loss_percent: lossPercent };
     try {
       const token = await this.now();
-      const { status } = await this.#ask("PATCH", `${SESSIONS_PATH}/${sessionId}/metrics`, measures, token);
+      const path = `${SESSIONS_PATH}/${sessionId}/metrics`;
+      const { status } = await this.#ask(AbortSignal.timeout(TOKEN_WITHIN_MS), "PATCH", path, measures, token);
       this.#unmeasured = status === 401 || status === 403;
     } catch {
       // As above.
@@ -252,13 +283,15 @@ class Pass {
   }
 
   /**
+   * @param {AbortSignal} signal
    * @param {string} method
    * @param {string} path
    * @param {object} body
    * @param {string} [token]
    */
-  #ask(method, path, body, token) {
+  #ask(signal, method, path, body, token) {
     return fetch(new URL(path, this.gateway), {
+      signal,
       method,
       headers: { "Content-Type": "application/json", ...(token && { Authorization: `Bearer ${token}` }) },
       body: JSON.stringify(body),
@@ -342,7 +375,14 @@ class Signaling {
     const socket = new WebSocket(this.url);
     this.#socket = socket;
     this.#returnAt = null;
+    // A gateway that stands still takes the connection, and never answers.
+    this.#timer = setTimeout(() => {
+      this.#lost(socket, 1006, "the gateway does not answer");
+      socket.close();
+    }, CONNECT_WITHIN_MS);
     socket.addEventListener("open", () => {
+      if (socket !== this.#socket) return;
+      clearTimeout(this.#timer);
       this.#openedAt = performance.now();
       this.#watch(socket);
       this.hears.state({ state: "connected" });
@@ -551,6 +591,7 @@ class HostLink {
   }
 
   async offer() {
+    this.#within(ANSWER_WITHIN_MS, "offer", "offer_impossible", "This browser made no offer in time.");
     try {
       await this.peer.setLocalDescription();
     } catch (error) {
@@ -640,7 +681,7 @@ class HostLink {
     this.#openedAt = performance.now();
     this.#measuredAt = this.#openedAt + MEASURED_AFTER_MS;
     const elapsedMs = this.elapsedMs;
-    const candidateType = await this.candidateType();
+    const candidateType = await this.candidateType().catch(() => null);
     if (this.#ended) return;
     this.hears.opened({ elapsedMs, candidateType });
     this.#pinging = setInterval(() => this.#sendPing(), PING_EVERY_MS);
@@ -729,6 +770,7 @@ export class P2PClient {
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #seatDeadline;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #retry;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #hostDeadline;
+  /** @type {(() => void) | undefined} */ #stopConnecting;
   #attempt = 0;
   #wishes = 0;
   #npcs = new NpcFold();
@@ -761,7 +803,8 @@ export class P2PClient {
    * Open the signaling connection. Once it stood, it comes back by itself whenever it is lost.
    * @param {string} url a gateway's base URL, such as `location.origin`
    * @param {{peerId?: string, token?: Token, withinMs?: number}} [options] `peerId` is whom the token was made for
-   * @returns {Promise<void>} rejects with a P2PError of stage `signaling`
+   * @returns {Promise<void>} rejects with a P2PError of stage `signaling`; with `closed` when `close`, or another
+   *   `connect`, came first
    */
   connect(url, { peerId = `player-${randomHex(4)}`, token, withinMs = CONNECT_WITHIN_MS } = {}) {
     this.close();
@@ -778,6 +821,10 @@ export class P2PClient {
         clearTimeout(deadline);
         this.#fail(error);
         reject(error);
+      };
+      this.#stopConnecting = () => {
+        clearTimeout(deadline);
+        reject(new P2PError("signaling", "closed", "Closed before the connection stood."));
       };
       const deadline = setTimeout(() => {
         signaling.close();
@@ -839,6 +886,7 @@ export class P2PClient {
     this.#forget();
     this.#signaling?.close();
     this.#signaling = null;
+    this.#stopConnecting?.();
   }
 
   /** @param {{type: string, zone_id?: string, session_id?: string}} frame @returns {Promise<Session>} */
@@ -1094,11 +1142,20 @@ export class P2PClient {
   }
 
   /**
+   * An error in a page's listener is the page's: what is under way here goes on.
    * @template {keyof Events} Name
    * @param {Name} name
    * @param {Events[Name]} detail
    */
   #tell(name, detail) {
-    for (const listener of [...(this.#listeners.get(name) ?? [])]) listener(detail);
+    for (const listener of [...(this.#listeners.get(name) ?? [])]) {
+      try {
+        listener(detail);
+      } catch (error) {
+        queueMicrotask(() => {
+          throw error; // as one in a listener of the browser's own events is told
+        });
+      }
+    }
   }
 }
