@@ -79,6 +79,11 @@ class Connection:
         return self.standing.peer_id or ""
 
     @property
+    def seat(self) -> object:
+        """Tells the present seat from those that the peer had before, here or in another socket."""
+        return self.number, self.seated_at
+
+    @property
     def speaks_warp(self) -> bool:
         """Whether it is the shipped game client: never a host, and never back once it is gone."""
         return isinstance(self.wire, WarpWire)

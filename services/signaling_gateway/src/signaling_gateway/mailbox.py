@@ -48,11 +48,31 @@ class Mailbox:
             await self._add_candidate(session_id, letter)
             return
         key = f"{kind}:{session_id}"
+        field = f"{to_token(letter.sender)} {to_token(letter.to or '')}"
         written = orjson.dumps([time.time(), letter.sender, letter.to, letter.content])
+        if kind == "offer":
+            await self._void_answers(session_id, field, letter)
         async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.hset(key, f"{to_token(letter.sender)} {to_token(letter.to or '')}", written)
+            pipe.hset(key, field, written)
             pipe.expire(key, KEPT_S)
             await pipe.execute()
+
+    async def _void_answers(self, session_id: str, field: str, offer: Letter) -> None:
+        """Forget what answers an earlier offer of this sender: whoever asks takes it for the answer to this one."""
+        before: Any = await self._redis.hget(f"offer:{session_id}", field)
+        if before is not None and orjson.loads(before)[3] == offer.content:
+            return  # said again, because the reply was lost
+        key = f"answer:{session_id}"
+        asked = to_token(offer.sender)
+        answerer = to_token(offer.to) if offer.to is not None else None
+        answers: Any = await self._redis.hkeys(key)
+        void = [
+            answer
+            for answer, (sender, to) in ((answer, answer.split(" ")) for answer in answers)
+            if to == asked and answerer in {None, sender}
+        ]
+        if void:
+            await self._redis.hdel(key, *void)
 
     async def newest(self, kind: str, session_id: str, reader: str | None) -> Letter | None:
         """The newest offer or answer for a reader: one to it, else to anybody; for no reader in particular, any."""

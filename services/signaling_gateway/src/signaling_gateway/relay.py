@@ -70,7 +70,7 @@ class Relay:
         if room is None:
             raise undelivered(carry.signal.type, carry.signal.to)
         if carry.signal.type == "offer" and carry.to == carry.place.host_peer_id:
-            self._unanswered.offered(sender.peer_id, carry.place.session_id, carry.to)
+            self._unanswered.offered(sender.peer_id, carry.place.session_id, carry.to, sender.seat)
         receiver = room.receiver(carry.to) or await self._look_again(room, carry.to)
         self.relayed += 1
         if receiver is None:

@@ -18,6 +18,7 @@ class Offer:
     peer_id: str
     session_id: str
     to: str
+    seat: object
     made_at: float
 
 
@@ -29,11 +30,11 @@ class Unanswered:
         self._now = now
         self._offers: dict[str, Offer] = {}
 
-    def offered(self, peer_id: str, session_id: str, to: str) -> None:
-        """An offer repeated is the same wait."""
+    def offered(self, peer_id: str, session_id: str, to: str, seat: object) -> None:
+        """An offer repeated is the same wait; one from another `seat`, by who came back, is not."""
         waiting = self._offers.get(peer_id)
-        if waiting is None or (waiting.session_id, waiting.to) != (session_id, to):
-            self._offers[peer_id] = Offer(peer_id, session_id, to, self._now())
+        if waiting is None or (waiting.session_id, waiting.to, waiting.seat) != (session_id, to, seat):
+            self._offers[peer_id] = Offer(peer_id, session_id, to, seat, self._now())
 
     def received(self, peer_id: str, frame: bytes) -> None:
         """What came for the player may be the answer."""

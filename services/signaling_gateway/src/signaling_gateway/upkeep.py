@@ -159,7 +159,7 @@ class Upkeep:
         """Say of players whose host does not answer that they have no connection."""
         for offer, waited in self._unanswered.overdue():
             connection = self._connections.of(offer.peer_id)
-            place = None if connection is None else connection.standing.place
+            place = None if connection is None or connection.seat != offer.seat else connection.standing.place
             if place is not None and (place.session_id, place.host_peer_id) == (offer.session_id, offer.to):
                 outcome = IceResult(to=offer.to, state=IceState.FAILED, elapsed_ms=waited / timedelta(milliseconds=1))
                 self._announcer.ice_reported(offer.session_id, offer.peer_id, outcome)

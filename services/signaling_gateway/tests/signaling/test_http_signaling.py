@@ -45,6 +45,28 @@ async def test_two_peers_connect_by_http_alone(client, session, name):
     assert got.json() == {"peer_id": bob, "sdp": {"type": "answer", "sdp": "v=0"}}
 
 
+@pytest.mark.parametrize("to", ["bob", None])
+async def test_the_answer_to_an_earlier_offer_is_none_to_the_next(client, session, name, to):
+    ann, bob = name("ann"), name("bob")
+    receiver = {"to": name(to)} if to else {}
+
+    async def offer(sdp):
+        await client.post(f"{API}/offer", json={"session_id": session, "peer_id": ann, "sdp": sdp} | receiver)
+
+    async def answered():
+        answer = await client.get(f"{API}/answer/{session}", params={"peer_id": ann})
+        return answer.json().get("sdp", answer.json().get("code"))
+
+    await offer("first")
+    await client.post(f"{API}/answer", json={"session_id": session, "peer_id": bob, "sdp": "to the first", "to": ann})
+    await offer("first")  # the reply was lost
+    assert await answered() == "to the first"
+    await offer("second")
+    assert await answered() == "answer_not_found"
+    await client.post(f"{API}/answer", json={"session_id": session, "peer_id": bob, "sdp": "to the second", "to": ann})
+    assert await answered() == "to the second"
+
+
 async def test_candidates_are_read_from_where_one_left_off(client, session, name):
     ann, bob = name("ann"), name("bob")
     for candidate in ("one", {"candidate": "two"}):

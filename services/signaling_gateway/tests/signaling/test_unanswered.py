@@ -36,10 +36,10 @@ def unanswered(time):
 
 def test_an_offer_is_overdue_once_and_its_repeats_do_not_put_that_off(unanswered, time):
     for _ in range(4):
-        unanswered.offered("ann", "session-1", "host")
+        unanswered.offered("ann", "session-1", "host", 1)
         assert list(unanswered.overdue()) == []
         time.seconds += 7.5
-    assert list(unanswered.overdue()) == [(Offer("ann", "session-1", "host", 0.0), WITHIN)]
+    assert list(unanswered.overdue()) == [(Offer("ann", "session-1", "host", 1, 0.0), WITHIN)]
     assert list(unanswered.overdue()) == []
 
 
@@ -48,12 +48,13 @@ def test_an_offer_is_overdue_once_and_its_repeats_do_not_put_that_off(unanswered
     [
         lambda waiting: waiting.received("ann", b'{"type":"answer","from":"host","sdp":"v=0"}'),
         lambda waiting: waiting.settled("ann"),
-        lambda waiting: waiting.offered("ann", "session-1", "another-host"),
-        lambda waiting: waiting.offered("ann", "session-2", "host"),
+        lambda waiting: waiting.offered("ann", "session-1", "another-host", 1),
+        lambda waiting: waiting.offered("ann", "session-2", "host", 1),
+        lambda waiting: waiting.offered("ann", "session-1", "host", 2),
     ],
 )
-def test_an_answer_a_word_of_the_player_and_another_host_end_the_wait(unanswered, time, happens):
-    unanswered.offered("ann", "session-1", "host")
+def test_an_answer_a_word_of_the_player_another_host_and_another_seat_end_the_wait(unanswered, time, happens):
+    unanswered.offered("ann", "session-1", "host", 1)
     time.seconds += 29
     happens(unanswered)
     time.seconds += 1
@@ -61,7 +62,7 @@ def test_an_answer_a_word_of_the_player_and_another_host_end_the_wait(unanswered
 
 
 def test_other_frames_do_not_end_it(unanswered, time):
-    unanswered.offered("ann", "session-1", "host")
+    unanswered.offered("ann", "session-1", "host", 1)
     unanswered.received("ann", b'{"type":"ice-candidate","from":"host"}')
     unanswered.received("bob", b'{"type":"answer","from":"host"}')
     time.seconds += 30
@@ -94,3 +95,22 @@ async def test_session_manager_hears_of_who_waits_in_vain_and_of_no_other(
         assert (told.session_id, told.to, told.state) == (session, f"host-{number}", IceState.FAILED)
         assert told.elapsed_ms >= 2000
         assert owners.ice_of(name("ann")) == []
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_who_left_meanwhile_waits_for_nothing_when_they_are_back(impatient, owners, number, name):
+    owners.add_host(f"host-{number}")
+    session = owners.add_session(number, f"host-{number}")
+    host = await dial(impatient, f"host-{number}")
+    await host.hear("session-assigned")
+    bob, watched = await joined(impatient, name("bob"), session), name("ann")
+    ann = await joined(impatient, watched, session)
+    async with leaving(host, bob):
+        await ann.say("offer", to=f"host-{number}", sdp="v=0")
+        await host.hear_until("offer")
+        await ann.close()
+        ann = await joined(impatient, watched, session)
+        async with leaving(ann):
+            await bob.say("offer", to=f"host-{number}", sdp="v=0")
+            await eventually(lambda: owners.ice_of(name("bob")))
+            assert owners.ice_of(watched) == []
