@@ -9,7 +9,7 @@ from contracts.identifiers import Identifier
 from contracts.npcs import NpcFeed
 from contracts.refusals import Code
 from contracts.subjects import Message, says_its_type
-from contracts.values import Milliseconds, ShallowJson, SmallJson, Text
+from contracts.values import Milliseconds, ShallowJson, SmallJson, Text, Word
 
 SOCKET_LOST = frozenset({"disconnected", "replaced", "restarting"})
 """Reasons of `peer-left` that tell of a socket alone."""
@@ -106,8 +106,9 @@ class IceResult(Signal):
     """How connecting to another member came out."""
 
     type: Literal["ice-result"] = "ice-result"
+    to: Word = Field(validation_alias=AliasChoices("to", "target_peer_id", "target"))
     state: IceState
-    candidate_type: str | None = None
+    candidate_type: Word | None = None
     elapsed_ms: Milliseconds | None = None
 
 

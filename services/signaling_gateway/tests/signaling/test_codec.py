@@ -53,6 +53,11 @@ REQUIRED = [
     ({"type": "ice-candidate", "to": "bob"}, "to and candidate required"),
     ({"type": "ice-result", "to": "bob"}, "to and state required"),
     ({"type": "ice-result", "to": "bob", "state": "fine"}, "to and state required"),
+    ({"type": "ice-result", "to": "\0", "state": "failed"}, "to: must not contain the character U+0000"),
+    (
+        {"type": "ice-result", "to": "bob", "state": "failed", "candidate_type": "\0"},
+        "candidate_type: must not contain the character U+0000",
+    ),
     ({"type": "relay", "to": "bob"}, "Unknown message type: relay"),
     ({"type": "resume"}, "Unknown message type: resume"),
     ({"type": ["offer"]}, "Unknown message type: ['offer']"),
