@@ -58,6 +58,11 @@ async def test_a_list_is_best_score_first_and_its_pages_give_each_host_once(worl
     assert order(hosts) == sorted(order(hosts))
 
 
+async def test_a_page_says_how_many_it_holds(world: World) -> None:
+    await populate(world, 7)
+    assert [(await world.page(limit=limit)).count for limit in (3, 7, 1000)] == [3, 7, 7]
+
+
 async def test_a_page_that_holds_the_rest_has_no_next(world: World) -> None:
     await populate(world, 5)
     assert (await world.page(limit=5)).next_cursor is None

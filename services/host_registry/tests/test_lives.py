@@ -82,6 +82,20 @@ async def test_deleting_it_while_its_sessions_are_told_of_breaks_nothing(world: 
             group.create_task(world.delete("host-1"))
 
 
+async def test_whoever_registers_while_it_is_deleted_leaves_nothing_of_it(world: World) -> None:
+    for _ in range(20):
+        former = (await world.register()).id
+        async with asyncio.TaskGroup() as group:
+            for _ in range(3):
+                group.create_task(world.register())
+            group.create_task(world.delete("host-1"))
+            for _ in range(3):
+                group.create_task(world.register())
+        lives = await world.database.fetch("test", "SELECT id FROM hosts JOIN standings USING (host_id) WHERE id = no")
+        assert former not in [row["id"] for row in lives]
+        assert len(lives) == await world.database.fetchval("test", "SELECT count(*) FROM standings")
+
+
 async def test_a_run_that_was_replaced_sends_its_successor_nowhere(world: World) -> None:
     await world.register(run_id="first")
     await world.register(run_id="second")

@@ -151,6 +151,8 @@ class HostPage(Message):
 
     items: tuple[Host, ...]
     next_cursor: str | None = None
+    count: int | None = None
+    """Of `items`: whoever passes them on need not read them to know."""
 
 
 class Rejection(StrEnum):

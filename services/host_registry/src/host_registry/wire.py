@@ -12,7 +12,8 @@ from host_registry.store.reading import LIST_BYTES, Listing
 def host_page(listing: Listing) -> bytes:
     """contracts.hosts.HostPage."""
     cursor = None if listing.end is None else cursor_at(listing.end)
-    return b'{"items":[%b],"next_cursor":%b}' % (b",".join(listing.hosts), json.dumps(cursor).encode())
+    items, count = b",".join(listing.hosts), len(listing.hosts)
+    return b'{"items":[%b],"next_cursor":%b,"count":%d}' % (items, json.dumps(cursor).encode(), count)
 
 
 def hosts_found(selected: Selected) -> bytes:

@@ -16,15 +16,16 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 HOST = orjson.loads(example(Host))
 
 
-def hosts(count: int, *, at_once: int):
-    """An owner of this many hosts, whose replies carry at most `at_once`."""
+def hosts(count: int, *, at_once: int, counts: bool = False):
+    """An owner of this many hosts, whose replies carry at most `at_once`; some say how many."""
 
     async def page(question: Message) -> bytes:
         assert isinstance(question, ListHosts)
         start = int(question.cursor or 0)
         end = min(start + min(question.limit, at_once), count)
         items = [HOST | {"id": number} for number in range(start, end)]
-        return orjson.dumps({"items": items, "next_cursor": str(end) if end < count else None})
+        told = {"count": len(items)} if counts else {}
+        return orjson.dumps({"items": items, "next_cursor": str(end) if end < count else None} | told)
 
     return page
 
@@ -65,8 +66,9 @@ async def test_the_link_leads_through_the_whole_list(client: httpx.AsyncClient, 
     assert {fields["region"] for fields in owners.asked_on("p2p.hosts.list")} == {"eu west"}
 
 
-async def test_the_owner_is_never_asked_for_more_than_is_left(client: httpx.AsyncClient, owners: Owners):
-    owners.replies["p2p.hosts.list"] = hosts(25, at_once=4)
+@pytest.mark.parametrize("counts", [False, True])
+async def test_the_owner_is_never_asked_for_more_than_is_left(client: httpx.AsyncClient, owners: Owners, counts: bool):
+    owners.replies["p2p.hosts.list"] = hosts(25, at_once=4, counts=counts)
 
     await client.get("/api/v1/hosts?limit=10")
 
@@ -91,13 +93,14 @@ JSON = st.recursive(
 @settings(deadline=None)
 @given(items=st.lists(JSON, max_size=4), cursor=st.none() | st.text(st.characters(exclude_categories=["Cs"])))
 async def test_cutting_a_page_is_decoding_it(items: list[object], cursor: str | None):
-    found, following = split(orjson.dumps({"items": items, "next_cursor": cursor}))
+    for told in ({}, {"count": len(items)}):
+        found, following, count = split(orjson.dumps({"items": items, "next_cursor": cursor} | told))
 
-    assert orjson.loads(b"[%s]" % found) == items
-    assert orjson.loads(following) == cursor
+        assert orjson.loads(b"[%s]" % found) == items
+        assert (following, count) == (cursor, told.get("count"))
 
 
 async def test_a_page_spelt_otherwise_is_cut_as_well():
     spelt = b'{"next_cursor": "7", "items": [{"id": 1}, {"id": 2}]}'
 
-    assert split(spelt) == (b'{"id":1},{"id":2}', b'"7"')
+    assert split(spelt) == (b'{"id":1},{"id":2}', "7", 2)

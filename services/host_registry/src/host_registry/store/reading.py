@@ -110,6 +110,9 @@ ONLINE = (OPEN, HostStatus.ONLINE.value)
 ALL = (OPEN, *(status.value for status in HostStatus))
 """Every value of standings.standing."""
 
+LIST_HOSTS = 640
+"""With 730 bytes each, as most have, they fill a reply; more would be written as JSON only to be left out of it."""
+
 LIST_BYTES = 500_000
 """A reply may have 512 KiB; the rest is for what surrounds the hosts."""
 
@@ -164,6 +167,7 @@ class HostReader:
         limit: int,
     ) -> Listing:
         """Give hosts from behind `after` on, as many as fit one reply."""
+        limit = min(limit, LIST_HOSTS)
         rows = await self._database.fetch(
             "hosts.list",
             _LIST,

@@ -128,7 +128,7 @@ WITH h AS (
 SELECT {HOST_JSON} AS host FROM s JOIN h USING (host_id)
 """  # noqa: S608 -- made of constants
 
-_SAY_GOODBYE = f"""
+_DELETE = f"""
 WITH h AS (
     SELECT * FROM hosts WHERE host_id = $1 AND {_OF_RUN} FOR UPDATE
 ), s AS (
@@ -139,10 +139,11 @@ WITH h AS (
     RETURNING kept.*
 ), told AS (
     {tell(subject_of(HOST_DELETED), "NULL", now="$2", traceparent="$3", where="h CROSS JOIN s")}
+), gone AS (
+    DELETE FROM hosts USING h WHERE hosts.host_id = h.host_id -- what hangs on it goes when the statement is done
 )
 SELECT true FROM s
 """  # noqa: S608 -- made of constants
-_DELETE = "DELETE FROM hosts WHERE host_id = $1"
 
 
 class RegistrationStore:
@@ -194,16 +195,8 @@ class RegistrationStore:
 
     async def delete(self, host_id: str, run_id: str | None, now: datetime) -> bool:
         """Give whether there was such a host, registered by this run if one is named."""
-
-        async def work(transaction: Transaction) -> bool:
-            told = await transaction.fetchval(
-                "hosts.say_goodbye", _SAY_GOODBYE, host_id, now, current_traceparent(), run_id
-            )
-            if told:  # one that came only after the first look stays: nobody was told that it goes
-                await transaction.execute("hosts.delete", _DELETE, host_id)
-            return bool(told)
-
-        return await self._database.transact(work)
+        traceparent = current_traceparent()
+        return bool(await self._database.fetchval("hosts.delete", _DELETE, host_id, now, traceparent, run_id))
 
 
 def _score_of_a_newcomer(asked: RegisterHost) -> float:

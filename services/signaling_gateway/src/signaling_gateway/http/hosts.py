@@ -141,5 +141,5 @@ async def _find(bus: Bus, question: AvailableHosts, request: Request) -> Answer:
     ranked = RankHosts(
         zone_id=question.zone_id, min_quality_score=question.min_quality_score, limit=min(question.limit, OF_A_ZONE)
     )
-    items, _ = split(await ask(bus, RANK_HOSTS, ranked, request))
+    items, _, _ = split(await ask(bus, RANK_HOSTS, ranked, request))
     return Answer(b"[%s]" % items)

@@ -20,7 +20,7 @@ Listed = TypeVar("Listed", bound=Page)
 
 _HEAD = b'{"items":['
 _CUT = b'],"next_cursor":'
-_NO_MORE = b"null"
+_REST = b'{"next_cursor":%b'
 
 
 def listing(bus: Bus, rpc: Rpc[Listed, PageOf], reading: Reading[Listed]) -> Answering:
@@ -37,29 +37,30 @@ async def listed(bus: Bus, rpc: Rpc[Listed, PageOf], question: Listed, request: 
     parts: list[bytes] = []
     wanted = question.limit
     while True:
-        items, cursor = split(await ask(bus, rpc, question, request))
+        items, cursor, count = split(await ask(bus, rpc, question, request))
         if items:
             parts.append(items)
-        if cursor == _NO_MORE:
+        if cursor is None:
             return Answer(b"[%s]" % b",".join(parts))
-        wanted -= len(orjson.loads(b"[%s]" % items))
+        wanted -= len(orjson.loads(b"[%s]" % items)) if count is None else count
         if wanted <= 0 or not items:
             return Answer(b"[%s]" % b",".join(parts), headers=(_link(request, cursor),))
-        question = question.model_copy(update={"limit": wanted, "cursor": orjson.loads(cursor)})
+        question = question.model_copy(update={"limit": wanted, "cursor": cursor})
 
 
-def split(page: bytes) -> tuple[bytes, bytes]:
-    """Cut a page into its items, without the brackets, and its next cursor, both still JSON."""
+def split(page: bytes) -> tuple[bytes, str | None, int | None]:
+    """Cut a page into its items, still JSON and without brackets, its next cursor, and how many it says they are."""
     # A cursor is a string or null and holds no bare quote, so the last such key is the page's own.
     cut = page.rfind(_CUT)
     if not page.startswith(_HEAD) or cut < 0:  # another spelling of the same: it costs a decoding
         decoded = orjson.loads(page)
-        return orjson.dumps(decoded["items"])[1:-1], orjson.dumps(decoded["next_cursor"])
-    return page[len(_HEAD) : cut], page[cut + len(_CUT) : -1]
+        return orjson.dumps(decoded["items"])[1:-1], decoded["next_cursor"], len(decoded["items"])
+    rest = orjson.loads(_REST % page[cut + len(_CUT) :])
+    return page[len(_HEAD) : cut], rest["next_cursor"], rest.get("count")
 
 
-def _link(request: Request, cursor: bytes) -> tuple[bytes, bytes]:
+def _link(request: Request, cursor: str) -> tuple[bytes, bytes]:
     query = [(name, value) for name, value in words_in(request.query) if name != "cursor"]
-    query.append(("cursor", orjson.loads(cursor)))
+    query.append(("cursor", cursor))
     target = f"{quote(request.path, safe='/%')}?{urlencode(query)}"
     return b"link", f'<{target}>; rel="next"'.encode("ascii")
