@@ -17,6 +17,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from sdk import AiServer, GameServer, RefusedError, UnreachableError, ai_server
+from sdk.nats_link import _ReturningClient
 from testkit.eventually import eventually
 from testkit.patience import patient, within
 from testkit.tasks import end
@@ -112,6 +113,35 @@ async def test_no_fact_is_missing_and_none_comes_twice_when_nats_restarts(client
             await announce(client, revision)
         async with within(20):
             assert [(await anext(events)).fact.revision for _ in range(2)] == [2, 3]
+
+
+@pytest.mark.parametrize("steps", range(8))
+async def test_who_is_cancelled_just_when_a_message_comes_hears_no_more(client, nats_url, monkeypatch, steps):
+    """Before Python 3.12 `asyncio.wait_for`, by which nats-py waits, may give a result and forget a cancellation."""
+    process, heard = _ReturningClient._process_msg, asyncio.Event()
+
+    async def hear():
+        async with GameServer(nats_url) as server, server.zones() as events:
+            async for _ in events:
+                heard.set()
+
+    async def cancelled_some_steps_later(self, *message):
+        await process(self, *message)
+        if heard.is_set():  # it waits for the next
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            hearing.cancel()
+
+    hearing = asyncio.create_task(hear())
+
+    async def told():
+        await announce(client, 1)
+        return heard.is_set()
+
+    await eventually(told, of="a fact heard")
+    monkeypatch.setattr(_ReturningClient, "_process_msg", cancelled_some_steps_later)
+    await asyncio.wait([hearing], timeout=patient(5))
+    assert hearing.cancelled()
 
 
 async def test_a_question_is_answered_typed(client, nats_url):

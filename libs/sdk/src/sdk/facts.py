@@ -21,7 +21,6 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
-from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, Header, ReplayPolicy
 from nats.js.errors import APIError
 from pydantic import ValidationError
@@ -152,8 +151,10 @@ class _Reader(Generic[Body]):
         expected = 1
         while True:
             try:
-                message = await subscription.next_msg(timeout=SILENCE_S)
-            except NatsTimeoutError:
+                # Not by nats-py's own timeout: before Python 3.12 that may forget a cancellation if a message comes.
+                async with asyncio.timeout(SILENCE_S):
+                    message = await subscription.next_msg(timeout=None)
+            except TimeoutError:
                 return
             if message.headers and Header.STATUS in message.headers:
                 continue

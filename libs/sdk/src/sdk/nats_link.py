@@ -57,6 +57,18 @@ _SHUT_OUT: Final = "authorization violation"
 class _ReturningClient(Client):
     """nats-py gives up for good on most errors a server sends (slow consumer, too many connections); we come back."""
 
+    async def request(self, *question: Any, **about: Any) -> Msg:
+        """Ask as nats-py does, and be cancelled all the same if an answer comes just then.
+
+        Before Python 3.12 `asyncio.wait_for`, by which it waits, gives its result and forgets the cancellation.
+        """
+        task = asyncio.current_task()
+        cancelled = task.cancelling() if task else 0
+        reply = await super().request(*question, **about)
+        if task and task.cancelling() > cancelled:
+            raise asyncio.CancelledError
+        return reply
+
     async def _process_err(self, err_msg: str) -> None:
         if "permissions violation" in err_msg.lower():
             await super()._process_err(err_msg)
