@@ -85,7 +85,7 @@ async def relay(
 async def main() -> None:
     options = read_options(__doc__, sockets=1000, rate=500.0, seconds=10.0)
     suite = status(options.data_dir)
-    pids = {process["name"]: process["pid"] for process in suite["processes"]}
+    pids = {process["instance"]: process["pid"] for process in suite["processes"]}
     gateways = [pids["signaling_gateway-1"], pids["signaling_gateway-2"]]
     clear, other = (url.replace("http", "ws", 1) for url in suite["gateways"])
     trust = ssl.create_default_context(cafile=authority_of(secrets_directory(Path(options.data_dir))))
