@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import aioice.ice
+import httpx
 import pytest
 from playwright.async_api import Browser, async_playwright, expect
+from testkit.clients import persistent_client
 from testkit.patience import patient
 from testkit.suites import RunningSuite, running_suite
 
@@ -42,6 +44,13 @@ def suite() -> Iterator[RunningSuite]:
     """The whole suite, with two gateways."""
     with running_suite({"signaling_gateway": 2}) as running:
         yield running
+
+
+@pytest.fixture
+async def api(suite: RunningSuite) -> AsyncIterator[httpx.AsyncClient]:
+    """A client that gives a busy machine time, as the page does."""
+    async with persistent_client(suite.gateways[0]) as client:
+        yield client
 
 
 @pytest.fixture
