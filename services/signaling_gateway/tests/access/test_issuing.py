@@ -242,12 +242,13 @@ async def test_what_was_done_and_refused_is_on_record_and_no_secret_with_it(
     key = await world.key(Role.SERVER)
     await world.here.post(f"{HOSTS}/{peer}/drain", headers=as_key(key.key))
     await world.here.delete(f"{HOSTS}/{peer}", headers=bearer(tokens["token"]))
-    await world.here.get(HOSTS, headers=bearer(tokens["refresh_token"]))
     await world.here.delete(f"/api/v1/auth/keys/{key.key_id}", headers=world.operator)
 
     facts: list[AuditFact] = []
 
     async def recorded() -> bool:
+        # Of one address few refusals are told in ten seconds, and other tests, or a key not known yet, may have been it.
+        await world.here.get(HOSTS, headers=bearer(tokens["refresh_token"]))
         facts[:] = await _audited(world)
         told = {(str(fact.action), fact.target) for fact in facts}
         wanted = {
@@ -261,7 +262,7 @@ async def test_what_was_done_and_refused_is_on_record_and_no_secret_with_it(
         assert wanted <= told, wanted - told
         return True
 
-    await eventually(recorded)
+    await eventually(recorded, within=20)
     written = "".join(fact.model_dump_json() for fact in facts) + "".join(capfd.readouterr())
     for secret in (*(str(value) for value in tokens.values() if value not in {3840, "Bearer"}), key.key, SECRET):
         assert secret not in written
