@@ -247,7 +247,7 @@ async def test_what_was_done_and_refused_is_on_record_and_no_secret_with_it(
     facts: list[AuditFact] = []
 
     async def recorded() -> bool:
-        # Of one address few refusals are told in ten seconds, and other tests, or a key not known yet, may have been it.
+        # Few of one address are told in ten seconds: other tests, or a key that was not known yet, may have had those.
         await world.here.get(HOSTS, headers=bearer(tokens["refresh_token"]))
         facts[:] = await _audited(world)
         told = {(str(fact.action), fact.target) for fact in facts}
