@@ -117,6 +117,7 @@ def test_zones_are_listed_shown_and_explained(look):
     explained = ZoneExplained.model_validate_json(look("zones", "explain", "prontera", "--player", "carl", "--json"))
     assert len(explained.judgements) == 12
     told = look("zones", "explain", "prontera")
+    assert look("explain", "prontera").splitlines()[0] == told.splitlines()[0]
     assert "host-11" in told
     assert "able, no socket" in told
 
@@ -386,6 +387,7 @@ def test_where_stands_before_or_behind_the_subcommand(suite, populated):
     [
         ("p2p hosts --data-dir {dir} show host-0", [f"host-0{number}" for number in range(10)]),
         ("p2p zones explain --data-dir {dir} pron", ["prontera"]),
+        ("p2p explain --data-dir {dir} pron", ["prontera"]),
         ("p2p sessions --url {url} show {session}", ["{session}"]),
         ("p2p hosts --data-dir {dir}/nowhere show host", []),
     ],

@@ -24,6 +24,7 @@ SUBCOMMANDS = {
     "kick": "cli.kick",
     "events": "cli.events",
     "trace": "cli.trace",
+    "explain": "cli.zones",
     "hosts": "cli.hosts",
     "zones": "cli.zones",
     "sessions": "cli.sessions",
