@@ -20,6 +20,8 @@ SUBCOMMANDS = {
     "status": "cli.status",
     "logs": "cli.logs",
     "doctor": "cli.doctor.command",
+    "backup": "cli.backup",
+    "restore": "cli.backup",
     "demo": "cli.demo",
     "kick": "cli.kick",
     "events": "cli.events",

@@ -104,6 +104,15 @@ class Postgres:
         if missing:
             await self._psql(port, *(f'CREATE DATABASE "{name}"' for name in missing))
 
+    async def dump(self, port: int, database: str, file: Path) -> None:
+        """Write all of a database, as it is at one moment, into an absolute path."""
+        await self._run("pg_dump", *_at(port, database), "--format=custom", f"--file={file}")
+
+    async def restore(self, port: int, file: Path) -> None:
+        """Make the database of a dump, with the settings that are the database's own."""
+        make = ("--create", "--no-owner", "--exit-on-error")
+        await self._run("pg_restore", *_at(port, "postgres"), *make, str(file))
+
     async def _make_cluster(self) -> None:
         if (self.directory / "PG_VERSION").exists():
             found = (self.directory / "PG_VERSION").read_text(errors="replace").strip()
@@ -151,8 +160,7 @@ class Postgres:
 
     async def _psql(self, port: int, *statements: str) -> str:
         commands = [word for statement in statements for word in ("-c", statement)]
-        place = ("-h", LOOPBACK, "-p", str(port), "-U", USER, "-d", "postgres")
-        return await self._run("psql", "-XAtq", "-v", "ON_ERROR_STOP=1", *place, *commands)
+        return await self._run("psql", "-XAtq", "-v", "ON_ERROR_STOP=1", *_at(port, "postgres"), *commands)
 
     async def _run(
         self,
@@ -203,6 +211,10 @@ class Postgres:
             yield f"/proc/self/fd/{descriptor}", (descriptor,)
         finally:
             os.close(descriptor)
+
+
+def _at(port: int, database: str) -> tuple[str, ...]:
+    return ("-h", LOOPBACK, "-p", str(port), "-U", USER, "-d", database)
 
 
 def _clear_stale_lock(directory: Path) -> None:

@@ -38,7 +38,7 @@ class Secrets:
         directory = private_directory(secrets_directory(data_dir))
         accounts, *users = configure_suite(nats_directory(data_dir))
         return cls(
-            postgres=_kept(directory / "postgres"),
+            postgres=_kept(postgres_password_file(data_dir)),
             redis=_kept(directory / "redis"),
             jwt=_kept(directory / "jwt"),
             turn=_kept(directory / "turn"),
@@ -54,6 +54,11 @@ def secrets_directory(data_dir: Path) -> Path:
 
 def nats_directory(data_dir: Path) -> Path:
     return secrets_directory(data_dir) / "nats"
+
+
+def postgres_password_file(data_dir: Path) -> Path:
+    """There where a suite in enforced mode was started once."""
+    return secrets_directory(data_dir) / "postgres"
 
 
 def traces_key_file(data_dir: Path) -> Path:

@@ -4,7 +4,7 @@ import os
 import signal
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 
 from embedded.catalogue import SERVICES, Service
@@ -104,11 +104,12 @@ def running_suite(
     environment: Mapping[str, str] | None = None,
     services: tuple[Service, ...] = SERVICES,
     mode: Mode = Mode.OPEN,
+    data_dir: Path | None = None,
 ) -> Iterator[RunningSuite]:
-    """A suite of the test's own, on free ports and an empty data directory; everything is ready."""
+    """A suite of the test's own, on free ports and an empty data directory unless one is given; everything is ready."""
     log: deque[str] = deque(maxlen=2000)
     with (
-        data_directory("p2p-suite-") as directory,
+        nullcontext(data_dir) if data_dir else data_directory("p2p-suite-") as directory,
         receiving_spans() as spans,
     ):
         plan = Plan(
