@@ -11,6 +11,7 @@ from chassis.bus import Bus, connect_bus
 from chassis.events import Consumers, Delivery, UnusableError
 from chassis.jetstream import publish
 from chassis.refusals import UnavailableError
+from chassis.streams import declare_streams
 from contracts.streams import DEAD_LETTERS, EVENTS
 from faststream.specification import AsyncAPI
 from testkit.eventually import eventually
@@ -229,6 +230,18 @@ async def test_a_stream_that_vanished_is_declared_again(bus):
         await eventually(there_again)
         await announce(bus, "a", 1)
         await eventually(lambda: heard.number == 2)
+
+
+async def test_of_another_stream_of_the_same_name_everything_is_heard(bus):
+    heard = Heard()
+    async with consuming(bus, heard, durable=False):
+        await announce(bus, "a", 1)
+        await eventually(lambda: heard.number == 1)
+        await bus.client.jsm(timeout=patient(5)).delete_stream(EVENTS.name)
+        await declare_streams(bus)
+        await announce(bus, "b", 1)  # under the number that "a" had in the stream before
+        await eventually(lambda: heard.number == 2, within=20)
+    assert heard.revisions == {"a": [1], "b": [1]}
 
 
 async def test_waiting_for_facts_and_for_jetstream_itself_costs_no_processor_time(bus, nats_server):

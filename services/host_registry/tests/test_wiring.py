@@ -42,6 +42,7 @@ def test_exactly_the_requests_of_the_contract_are_answered_each_by_one_handler(c
     handlers.answer_questions(responder, anything, anything)
     handlers.answer_slots(responder, anything)
     handlers.answer_probers(responder, anything)
+    handlers.answer_retelling(responder, anything)
     published = [rpc for rpc in (*vars(hosts).values(), *vars(probes).values()) if isinstance(rpc, Rpc)]
     assert sorted(rpc.subject for rpc in recorder.answered) == sorted(rpc.subject for rpc in published)
 

@@ -7,6 +7,7 @@ import asyncio
 import json
 from collections import deque
 from contextlib import suppress
+from datetime import datetime
 
 import structlog
 from nats.aio.msg import Msg
@@ -14,7 +15,7 @@ from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js import JetStreamManager
-from nats.js.api import ConsumerConfig, DeliverPolicy, Header
+from nats.js.api import ConsumerConfig, DeliverPolicy, Header, StreamInfo
 from nats.js.errors import APIError, NotFoundError
 
 from chassis.bus import Bus
@@ -48,6 +49,8 @@ class Pull:
         self._gone = False
         self._heard_to: int | None = None
         """In the stream: what follows is still to be heard, also by a consumer made anew."""
+        self._made_at: datetime | None = None
+        """When the stream was, in which we made our consumer; None while others had made it before."""
         self._inbox = bus.client.new_inbox()
         self._subscription: Subscription | None = None
         self._next = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{self._name}"
@@ -141,20 +144,27 @@ class Pull:
             log.info("consumer.updated", stream=self._stream, consumer=self._name)
 
     async def _create_consumer(self, manager: JetStreamManager) -> None:
-        last = await self._last_of_stream(manager)
-        if self._heard_to is not None and self._heard_to > last:  # another stream of the same name
-            self._heard_to = None
+        stream = await self._stream_there(manager)
+        if self._heard_to is not None and self._is_another(stream):
+            self._heard_to = 0  # all of it is new
+        self._made_at = stream.created
         await manager.add_consumer(self._stream, self._from_where_we_were())
         if self._heard_to is None and self._config.deliver_policy is DeliverPolicy.NEW:
-            self._heard_to = last
+            self._heard_to = stream.state.last_seq
         log.info("consumer.created", stream=self._stream, consumer=self._name)
 
-    async def _last_of_stream(self, manager: JetStreamManager) -> int:
+    async def _stream_there(self, manager: JetStreamManager) -> StreamInfo:
         try:
-            return (await manager.stream_info(self._stream)).state.last_seq
+            return await manager.stream_info(self._stream)
         except NotFoundError:
             await declare_streams(self._bus)
-            return 0
+            return await manager.stream_info(self._stream)
+
+    def _is_another(self, stream: StreamInfo) -> bool:
+        """Whether it has the name of the one that was heard, and nothing else of it."""
+        if self._made_at is not None:
+            return stream.created != self._made_at
+        return self._heard_to is not None and self._heard_to > stream.state.last_seq
 
     def _from_where_we_were(self) -> ConsumerConfig:
         if self._heard_to is None:

@@ -22,6 +22,7 @@ SUBCOMMANDS = {
     "doctor": "cli.doctor.command",
     "backup": "cli.backup",
     "restore": "cli.backup",
+    "refill": "cli.refill",
     "demo": "cli.demo",
     "kick": "cli.kick",
     "events": "cli.events",

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from contracts import access, frames, gateway, hosts, jobs, npcs, probes, refusals, sessions, warp, zones
+from contracts import access, frames, gateway, hosts, jobs, npcs, probes, refusals, retelling, sessions, warp, zones
 from contracts.streams import ALL, Stream
 from contracts.subjects import Rpc, Subject
 
@@ -24,6 +24,7 @@ MODULES: tuple[ModuleType, ...] = (
     frames,
     warp,
     refusals,
+    retelling,
 )
 """One for each owner, and those that several owners share."""
 

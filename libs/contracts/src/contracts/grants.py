@@ -120,11 +120,12 @@ _SESSION_COMMANDS = (
 _PLACING = (hosts.FIND_HOSTS, hosts.RESERVE_SLOT)
 _PROBING = (probes.TAKE_PROBES, probes.REPORT_PROBE)
 _JOB_REQUESTS = (jobs.LIST_JOBS, jobs.RUN_JOB)
+_RETELLING = (hosts.RETELL_HOSTS, zones.RETELL_ZONES, sessions.RETELL_SESSIONS)
 _ACCESS_COMMANDS = (access.CREATE_KEY, access.LIST_KEYS, access.REVOKE_KEY, access.KICK)
 
 HOST_REGISTRY = Grant(
     "host_registry",
-    answers=(*_HOST_COMMANDS, *_PLACING, hosts.RELEASE_SLOT, *_PROBING),
+    answers=(*_HOST_COMMANDS, *_PLACING, hosts.RELEASE_SLOT, hosts.RETELL_HOSTS, *_PROBING),
     tells=_HOST_FACTS,
     hears=(everything_like(hosts.HEARTBEAT),),  # malformed beats too, which become dead letters
     consumes={
@@ -139,14 +140,14 @@ HOST_REGISTRY = Grant(
 )
 ZONE_MANAGER = Grant(
     "zone_manager",
-    answers=(*_ZONE_QUESTIONS, *_ZONE_COMMANDS, zones.PLACE),
+    answers=(*_ZONE_QUESTIONS, *_ZONE_COMMANDS, zones.PLACE, zones.RETELL_ZONES),
     asks=_PLACING,
     tells=(zones.ZONE_CHANGED,),
     consumes={EVENTS: (everything_like(sessions.SESSION_CREATED),)},
 )
 SESSION_MANAGER = Grant(
     "session_manager",
-    answers=(*_SESSION_COMMANDS, sessions.CLEAN_SESSIONS),
+    answers=(*_SESSION_COMMANDS, sessions.CLEAN_SESSIONS, sessions.RETELL_SESSIONS),
     asks=(zones.GET_ZONE, zones.RANK_HOSTS, zones.PLACE),
     tells=(*_SESSION_FACTS, *_JOB_FACTS),
     consumes={
@@ -237,6 +238,7 @@ OPERATOR = Grant(
         *_JOB_REQUESTS,
         npcs.LIST_FEEDS,
         *_ACCESS_COMMANDS,
+        *_RETELLING,
     ),
     tells=(hosts.HEARTBEAT, *_AI_WORLD, npcs.FEED_WANTED),  # `p2p demo` has a world of its own
     hears=(Subject("p2p.>", Message),),

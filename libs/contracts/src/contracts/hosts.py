@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, Field, JsonValue
 
 from contracts.identifiers import Identifier
 from contracts.refusals import Code
+from contracts.retelling import Retell, Retold
 from contracts.subjects import Fact, Message, Nothing, Page, Rpc, Subject
 from contracts.values import Amount, Capacity, Count, Mbps, Milliseconds, Percent, Score, SmallJson, Text, Word
 
@@ -287,6 +288,7 @@ DRAIN_HOST = Rpc("p2p.hosts.drain", NameHost, Host, _NOT_FOUND | {Code.CONFLICT}
 DELETE_HOST = Rpc("p2p.hosts.delete", NameHost, Nothing, _NOT_FOUND | {Code.CONFLICT})
 FIND_PEER_HOST = Rpc("p2p.hosts.of_peer", NamePeer, PeerHost, frozenset())
 COUNT_HOSTS = Rpc("p2p.hosts.count", Nothing, HostCounts, frozenset())
+RETELL_HOSTS = Rpc("p2p.hosts.retell", Retell, Retold, frozenset())
 
 HEARTBEAT = Subject("p2p.heartbeat.{host_id}", Heartbeat)
 """Fire and forget; no answer, no refusal."""

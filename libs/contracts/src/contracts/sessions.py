@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, Field
 
 from contracts.identifiers import Identifier
 from contracts.refusals import Code
+from contracts.retelling import Retell, Retold
 from contracts.subjects import Fact, Message, Nothing, Page, Rpc, Subject
 from contracts.values import Capacity, Mbps, Milliseconds, Percent, Score, Text
 
@@ -250,6 +251,7 @@ REPORT_METRICS = Rpc("p2p.sessions.metrics", ReportMetrics, SessionOutcome, _CHA
 CLEAN_SESSIONS = Rpc("p2p.sessions.clean", CleanSessions, SessionsCleaned, frozenset())
 LIST_SESSION_EVENTS = Rpc("p2p.sessions.events", ListSessionEvents, SessionHistory, _FOUND)
 COUNT_SESSIONS = Rpc("p2p.sessions.count", Nothing, SessionCounts, frozenset())
+RETELL_SESSIONS = Rpc("p2p.sessions.retell", Retell, Retold, frozenset())
 
 SESSION_CREATED = Subject("p2p.events.sessions.{session_id}.created", SessionFact)
 SESSION_ACTIVATED = Subject("p2p.events.sessions.{session_id}.activated", SessionFact)

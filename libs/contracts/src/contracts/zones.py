@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, Field
 from contracts.hosts import Host, HostPage, Rejection
 from contracts.identifiers import Identifier
 from contracts.refusals import Code
+from contracts.retelling import Retell, Retold
 from contracts.subjects import Fact, Message, Nothing, Page, Rpc, Subject
 from contracts.values import Capacity, Count, LongText, Score, Text
 
@@ -226,5 +227,6 @@ PLACE = Rpc(
 NO_HOST_FREE also has `fallback_endpoint` where the zone's players may go to the central server meanwhile.
 """
 COUNT_ZONES = Rpc("p2p.zones.count", Nothing, ZoneCounts, frozenset())
+RETELL_ZONES = Rpc("p2p.zones.retell", Retell, Retold, frozenset())
 
 ZONE_CHANGED = Subject("p2p.events.zones.{zone_id}.changed", ZoneFact)

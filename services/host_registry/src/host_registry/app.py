@@ -25,6 +25,7 @@ from host_registry.handlers import (
     answer_probers,
     answer_questions,
     answer_registration,
+    answer_retelling,
     answer_slots,
     hear_beats,
     hear_connections,
@@ -45,6 +46,7 @@ from host_registry.store.liveness import LivenessStore
 from host_registry.store.measures import MeasureStore
 from host_registry.store.reading import HostReader
 from host_registry.store.registrations import RegistrationStore
+from host_registry.store.retelling import RetellingStore
 from host_registry.store.slots import SlotStore
 
 NAME = "host_registry"
@@ -104,6 +106,7 @@ async def service(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         answer_questions(responder, reader, selection)
         answer_slots(responder, occupancy)
         answer_probers(responder, measuring)
+        answer_retelling(responder, RetellingStore(database))
         consumers = Consumers(bus, NAME, instance=settings.instance)
         hear_sessions(consumers, occupancy)
         hear_gateways(consumers, Presence(liveness, clock))

@@ -28,6 +28,7 @@ from contracts.hosts import (
     REGISTER_HOST,
     RELEASE_SLOT,
     RESERVE_SLOT,
+    RETELL_HOSTS,
     BeatHost,
     FindHosts,
     HostCounts,
@@ -52,6 +53,7 @@ from host_registry.registration import Registration
 from host_registry.selection import Selection
 from host_registry.store.beats import Beat
 from host_registry.store.reading import HostReader
+from host_registry.store.retelling import RetellingStore
 
 GATHER = timedelta(milliseconds=20)
 """Seats weigh in the next placement; the registry's own count of slots does not wait for this."""
@@ -130,6 +132,10 @@ def answer_probers(responder: Responder, measuring: Measuring) -> None:
 
     responder.answer(TAKE_PROBES, measuring.take)
     responder.answer(REPORT_PROBE, report)
+
+
+def answer_retelling(responder: Responder, retelling: RetellingStore) -> None:
+    responder.answer(RETELL_HOSTS, retelling.retell)
 
 
 def hear_sessions(consumers: Consumers, occupancy: Occupancy) -> None:

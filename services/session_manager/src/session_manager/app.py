@@ -31,6 +31,7 @@ from session_manager.store.health import HealthStore
 from session_manager.store.policies import PolicyStore
 from session_manager.store.presence import PresenceStore
 from session_manager.store.questions import QuestionStore
+from session_manager.store.retelling import RetellingStore
 from session_manager.store.runs import RunStore
 from session_manager.store.seats import SeatStore
 from session_manager.store.sessions import SessionStore
@@ -102,6 +103,7 @@ async def service(settings: Settings) -> AsyncIterator[None]:
         responder = Responder(bus, NAME, release_of(NAME), instance=settings.instance, limit=settings.parallel_requests)
         handlers.answer_commands(responder, handlers.Commands(lifecycle, seating, arrivals))
         handlers.answer_questions(responder, handlers.Questions(QuestionStore(database)))
+        handlers.answer_retelling(responder, RetellingStore(database))
         consumers = Consumers(bus, NAME, instance=settings.instance)
         handlers.hear_hosts(consumers, fallback, presence)
         handlers.hear_zones(consumers, fallback)

@@ -32,6 +32,7 @@ from contracts.sessions import (
     LIST_SESSION_EVENTS,
     LIST_SESSIONS,
     REPORT_METRICS,
+    RETELL_SESSIONS,
     CleanSessions,
     CreateSession,
     EndSession,
@@ -60,6 +61,7 @@ from session_manager.store.facts import SessionJson
 from session_manager.store.health import HealthStore
 from session_manager.store.presence import PresenceStore
 from session_manager.store.questions import QuestionStore
+from session_manager.store.retelling import RetellingStore
 
 MOST_NAMED = 1000
 """A cleanup counts all sessions that it ended, and names this many."""
@@ -144,6 +146,10 @@ def answer_questions(responder: Responder, questions: Questions) -> None:
     responder.answer(LIST_SESSIONS, questions.list_sessions)
     responder.answer(LIST_SESSION_EVENTS, questions.list_events)
     responder.answer(COUNT_SESSIONS, questions.count)
+
+
+def answer_retelling(responder: Responder, retelling: RetellingStore) -> None:
+    responder.answer(RETELL_SESSIONS, retelling.retell)
 
 
 def hear_hosts(consumers: Consumers, fallback: Fallback, presence: PresenceStore) -> None:

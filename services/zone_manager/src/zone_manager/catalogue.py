@@ -7,12 +7,16 @@ from chassis.clock import Clock
 from chassis.database import Database, Transaction
 from chassis.idempotency import once
 from chassis.requests import Asked
+from contracts.retelling import Retell, Retold
 from contracts.zones import ChangeZone, ListZones, PutZone, SetZoneP2p, SetZoneStatus, Zone, ZonePage
 
 from zone_manager.announcer import subject_of, zone_changed
 from zone_manager.pages import page, read_cursor
 from zone_manager.store import Kept, ZoneStore
 from zone_manager.zones import Fields, changes, definition
+
+AT_ONCE = 500
+"""Zones told again in one transaction."""
 
 log = structlog.stdlib.get_logger()
 
@@ -49,6 +53,17 @@ class Catalogue:
 
     async def set_p2p(self, question: SetZoneP2p) -> Zone:
         return await self._change(question.zone_id, {"p2p_enabled": question.p2p_enabled})
+
+    async def retell(self, question: Retell) -> Retold:
+        """Tell how zones stand under the revisions that they have: who knows them already passes over it."""
+
+        async def work(transaction: Transaction) -> Retold:
+            held = await self._store.hold(transaction, question.after, AT_ONCE)
+            for each in held:
+                await zone_changed(transaction, each.zone, each.revision, self._clock.now())
+            return Retold(facts=len(held), after=held[-1].zone.id if len(held) == AT_ONCE else None)
+
+        return await self._database.transact(work)
 
     async def seed(self, read: Callable[[], Iterable[PutZone]]) -> None:
         """Make these zones if this is the first start of all; later ones do not even read them."""

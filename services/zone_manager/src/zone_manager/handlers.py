@@ -16,6 +16,7 @@ from contracts.zones import (
     PLACE,
     PUT_ZONE,
     RANK_HOSTS,
+    RETELL_ZONES,
     SET_ZONE_P2P,
     SET_ZONE_STATUS,
     NameZone,
@@ -47,6 +48,7 @@ def answer_zones(responder: Responder, zones: ZoneStore, catalogue: Catalogue) -
     responder.answer(SET_ZONE_STATUS, catalogue.set_status)
     responder.answer(SET_ZONE_P2P, catalogue.set_p2p)
     responder.answer(COUNT_ZONES, count)
+    responder.answer(RETELL_ZONES, catalogue.retell)
 
 
 def answer_placement(responder: Responder, assignment: Assignment, comparison: Comparison) -> None:

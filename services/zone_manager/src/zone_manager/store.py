@@ -32,6 +32,8 @@ WHERE ($1::text IS NULL OR status = $1)
 ORDER BY -p2p_priority, zone_name, zones.id
 LIMIT $6
 """
+_HOLD = "SELECT id FROM zones WHERE id > $1 ORDER BY id LIMIT $2 FOR NO KEY UPDATE"
+_HELD = f"{_ZONE} WHERE zones.id = ANY($1::bigint[]) ORDER BY zones.id"
 _COUNT = "SELECT count(*) AS total, count(*) FILTER (WHERE status = 'enabled') AS enabled FROM zones"
 
 _PUT = f"""
@@ -73,6 +75,12 @@ class ZoneStore:
 
     async def get(self, zone_id: str) -> Zone:
         return _zone(await self._row(self._database, zone_id))
+
+    async def hold(self, transaction: Transaction, after: int, limit: int) -> list[Kept]:
+        """Give zones in the order of their making, behind one on, as they stay till the transaction's end."""
+        ids = [row["id"] for row in await transaction.fetch("zones.hold", _HOLD, after, limit)]
+        rows = await transaction.fetch("zones.held", _HELD, ids)
+        return [Kept(_zone(row), row["revision"], changed=False) for row in rows]
 
     async def list(
         self, *, status: ZoneStatus | None, p2p_enabled: bool | None, after: Position | None, limit: int
