@@ -36,7 +36,7 @@ $(MADE): requirements.lock $(PROJECTS) | $(BIN)/uv
 run: setup
 	$(BIN)/p2p up
 
-# Three at a time on two cores: some of the time of a test is waiting. A fourth would only slow down the others.
+# Three at a time on two cores: some of the time of a test is waiting, and with a fourth more of them were late.
 test: setup
 	$(BIN)/pytest --numprocesses 3 --dist loadgroup --no-loadscope-reorder
 
