@@ -197,5 +197,8 @@ ASKED_ELSEWHERE = {
     "p2p.zones.place": "session_manager, for a new session",
     "p2p.zones.count": "the gateway itself, for the dashboard",
     "p2p.sessions.count": "the gateway itself, for the dashboard",
+    "p2p.hosts.retell": "p2p refill",
+    "p2p.zones.retell": "p2p refill",
+    "p2p.sessions.retell": "p2p refill",
 }
 """Requests without a route of their own, and who makes them."""
