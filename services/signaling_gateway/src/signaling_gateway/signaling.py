@@ -19,6 +19,7 @@ from contracts.probes import PROBE_OFFER
 from signaling_gateway.access.opening import Access
 from signaling_gateway.announcer import announcing
 from signaling_gateway.attendance import Attendance
+from signaling_gateway.codec import KINDS
 from signaling_gateway.connections import Connections
 from signaling_gateway.correspondence import Correspondence
 from signaling_gateway.errands import running_errands
@@ -81,7 +82,7 @@ async def open_signaling(
 ) -> AsyncIterator[Signaling]:
     """Hear other gateways and the owners' facts, and keep true what was told, until the block ends."""
     gateway_id = f"gw-{new_event_id().replace('-', '')}"
-    connections, entrance = Connections(), access.entrance(bus, SystemClock())
+    connections, entrance = Connections(), access.entrance(bus, SystemClock(), KINDS)
     presence = Presence(redis, gateway_id)
     mailbox = Mailbox(redis)
     funnel, unanswered = Funnel(), Unanswered(answer_within, time.monotonic)
@@ -136,7 +137,7 @@ async def open_signaling(
             hosting=hosting,
             attendance=attendance,
             announcer=announcer,
-            figures=figures,
+            figures=lambda: figures.own().model_dump_json(),
             unanswered=unanswered,
         )
         feeds, probing = Feeds(bus), Probing(bus, connections)

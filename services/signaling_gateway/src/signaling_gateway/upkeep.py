@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import structlog
@@ -15,7 +15,6 @@ from contracts.gateway import ALIVE, IceState
 from signaling_gateway.announcer import Announcer
 from signaling_gateway.attendance import Attendance
 from signaling_gateway.connections import Connection, Connections, age_ms
-from signaling_gateway.figures import Figures
 from signaling_gateway.hosting import Hosting
 from signaling_gateway.presence import ENTRY_LIVES, GATEWAY_LIVES, HOST, PLAYER, Listing, Mark, Presence
 from signaling_gateway.room import Room
@@ -57,9 +56,10 @@ class Upkeep:
         hosting: Hosting,
         attendance: Attendance,
         announcer: Announcer,
-        figures: Figures,
+        figures: Callable[[], str],
         unanswered: Unanswered,
     ) -> None:
+        """`figures`: what this gateway says of itself with each beat."""
         self._bus = bus
         self._connections = connections
         self._rooms = rooms
@@ -86,7 +86,7 @@ class Upkeep:
     async def beat(self) -> None:
         """Renew this gateway's life; tell everything again if Redis had forgotten it."""
         try:
-            known = await self._presence.beat(self._figures.own().model_dump_json())
+            known = await self._presence.beat(self._figures())
         except UnavailableError:
             log.info("upkeep.redis_away")
             return

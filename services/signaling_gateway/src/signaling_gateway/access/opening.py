@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -25,7 +25,6 @@ from signaling_gateway.access.memory import LOOK_EVERY, Memory
 from signaling_gateway.access.store import AccessStore
 from signaling_gateway.access.tokens import FAMILY_LIFE, REFRESHED_UP_TO, Tokens
 from signaling_gateway.access.wishes import WarpDoor
-from signaling_gateway.codec import KINDS
 
 FORGET_EVERY = timedelta(minutes=10)
 
@@ -58,8 +57,8 @@ class Access:
     door: WarpDoor
     is_keyed: IsKeyed
 
-    def entrance(self, bus: Bus, clock: Clock) -> Entrance:
-        """What signaling lets sockets in by."""
+    def entrance(self, bus: Bus, clock: Clock, kinds: Collection[str]) -> Entrance:
+        """What signaling lets sockets in by, out of all `kinds` of frames."""
         return Entrance(
             doorman=self.doorman,
             door=self.door,
@@ -67,7 +66,7 @@ class Access:
             host_of=_hosts_known_to(bus),
             audit=self.audit,
             clock=clock,
-            kinds=KINDS,
+            kinds=kinds,
         )
 
 
