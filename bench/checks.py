@@ -28,7 +28,11 @@ from running import new_key, read_options, status
 PROFILER = Path(sys.executable).with_name("py-spy")
 LOOKS_PER_S = 500
 
-REQUESTS = ("admit (signaling_gateway/http/gate.py", "check (signaling_gateway/http/gate.py", "limits/clients.py")
+REQUESTS = (
+    "admit (signaling_gateway/http/framework/gate.py",
+    "check (signaling_gateway/http/framework/gate.py",
+    "limits/clients.py",
+)
 MESSAGES = ("passes (signaling_gateway/limits/flow.py", "exceeded (signaling_gateway/limits/flow.py")
 WRAPPER = "__call__ (signaling_gateway/limits/clients.py"
 """Has all the rest beneath it: a sample counts as a check only when it stands in the wrapper itself."""

@@ -19,8 +19,8 @@ from scheduler.npc_feed.cadence import first_number
 from scheduler.npc_feed.composition import ZoneComposition
 from sdk import feed as sdk_feed
 from sdk.feed import ZoneFeed
-from signaling_gateway import fold
-from signaling_gateway.fold import Fold
+from signaling_gateway.npcs import fold
+from signaling_gateway.npcs.fold import Fold
 
 ZONE = "prontera"
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -22,27 +22,27 @@ from chassis.streams import declare_streams
 from signaling_gateway.access.handlers import answer_operators
 from signaling_gateway.access.opening import open_access
 from signaling_gateway.console.source import About, Console
-from signaling_gateway.http.application import application
 from signaling_gateway.http.auth import auth_routes
 from signaling_gateway.http.console import console_routes
-from signaling_gateway.http.edge import edge, opens_sockets
-from signaling_gateway.http.gate import Gate, sessions_of
+from signaling_gateway.http.framework.application import application
+from signaling_gateway.http.framework.edge import edge, opens_sockets
+from signaling_gateway.http.framework.gate import Gate, sessions_of
+from signaling_gateway.http.framework.routing import Routes
 from signaling_gateway.http.hosts import host_routes
 from signaling_gateway.http.monitoring import Monitoring, monitoring_routes
 from signaling_gateway.http.root import root_route
-from signaling_gateway.http.routing import Routes
+from signaling_gateway.http.sampling import edge_sampling
 from signaling_gateway.http.sessions import session_routes
 from signaling_gateway.http.signaling import signaling_routes
 from signaling_gateway.http.traces import trace_route
 from signaling_gateway.http.zones import zone_routes
-from signaling_gateway.ice import IceServers
 from signaling_gateway.limits.turnstile import open_turnstile
-from signaling_gateway.roster import Roster
-from signaling_gateway.sampling import edge_sampling
+from signaling_gateway.monitoring.service_instances import Roster
+from signaling_gateway.peers.uvicorn_socket import UVICORN_OPTIONS, Wire
+from signaling_gateway.rooms.ice_servers import IceServers
 from signaling_gateway.settings import Settings
 from signaling_gateway.signaling import open_signaling
 from signaling_gateway.sockets import sampling_of_frames
-from signaling_gateway.wire import UVICORN_OPTIONS, Wire
 
 NAME = "signaling_gateway"
 

@@ -12,12 +12,12 @@ from contracts.sessions import SessionFact
 from contracts.streams import EVENTS
 from nats.aio.msg import Msg
 
-from signaling_gateway.attendance import Attendance
-from signaling_gateway.connections import Connections
-from signaling_gateway.hosting import Doubts
-from signaling_gateway.membership import Membership
-from signaling_gateway.relay import Relay, frame_named, receiver_named
-from signaling_gateway.rooms import Rooms
+from signaling_gateway.peers.connections import Connections
+from signaling_gateway.rooms.entering import Attendance
+from signaling_gateway.rooms.hosting import Doubts
+from signaling_gateway.rooms.relay import Relay, frame_named, receiver_named
+from signaling_gateway.rooms.rooms import Rooms
+from signaling_gateway.rooms.session_facts import Membership
 
 log = structlog.stdlib.get_logger()
 

@@ -17,29 +17,29 @@ from chassis.sampling import Sampling
 from contracts.probes import PROBE_OFFER
 
 from signaling_gateway.access.opening import Access
-from signaling_gateway.announcer import announcing
-from signaling_gateway.attendance import Attendance
-from signaling_gateway.codec import KINDS
-from signaling_gateway.connections import Connections
-from signaling_gateway.correspondence import Correspondence
-from signaling_gateway.errands import running_errands
-from signaling_gateway.feeds import Feeds
-from signaling_gateway.figures import Figures
-from signaling_gateway.funnel import Funnel
+from signaling_gateway.background import running_errands
+from signaling_gateway.cluster.announcer import announcing
+from signaling_gateway.cluster.mailbox import Mailbox
+from signaling_gateway.cluster.neighbours import telling
+from signaling_gateway.cluster.presence import Presence
 from signaling_gateway.handlers import Inbox, hear_facts
-from signaling_gateway.hosting import Doubts, Hosting
-from signaling_gateway.ice import IceServers
 from signaling_gateway.limits.turnstile import Turnstile
-from signaling_gateway.mailbox import Mailbox
-from signaling_gateway.membership import Membership
-from signaling_gateway.neighbours import telling
-from signaling_gateway.presence import Presence
-from signaling_gateway.probing import Probing
-from signaling_gateway.relay import Relay
-from signaling_gateway.rooms import Rooms
+from signaling_gateway.monitoring.socket_totals import Figures
+from signaling_gateway.npcs.feeds import Feeds
+from signaling_gateway.peers.connections import Connections
+from signaling_gateway.peers.frames import KINDS
+from signaling_gateway.rooms.entering import Attendance
+from signaling_gateway.rooms.hosting import Doubts, Hosting
+from signaling_gateway.rooms.ice_servers import IceServers
+from signaling_gateway.rooms.join_funnel import Funnel
+from signaling_gateway.rooms.polling import Correspondence
+from signaling_gateway.rooms.probing import Probing
+from signaling_gateway.rooms.relay import Relay
+from signaling_gateway.rooms.rooms import Rooms
+from signaling_gateway.rooms.session_facts import Membership
+from signaling_gateway.rooms.unanswered import Unanswered
+from signaling_gateway.rooms.upkeep import Upkeep
 from signaling_gateway.sockets import Sockets
-from signaling_gateway.unanswered import Unanswered
-from signaling_gateway.upkeep import Upkeep
 
 LOOK_AFTER_FEEDS_EVERY = timedelta(seconds=2)
 """How long a wish for a full feed may stay unheard, where the scheduler's leader has just died."""

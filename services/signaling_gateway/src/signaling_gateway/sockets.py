@@ -17,11 +17,12 @@ from starlette.types import Receive, Scope, Send
 
 from signaling_gateway.access.entrance import Entrance
 from signaling_gateway.access.errors import ForbiddenError, UnauthenticatedError
-from signaling_gateway.announcer import Announcer
-from signaling_gateway.attendance import Attendance
-from signaling_gateway.codec import FrameRefusedError, Heard, Signal, UnreadableError, read
-from signaling_gateway.connections import NOT_ALLOWED, NOT_LET_IN, Connection, Connections
-from signaling_gateway.conversation import (
+from signaling_gateway.cluster.announcer import Announcer
+from signaling_gateway.limits.flow import Excess, Flow
+from signaling_gateway.limits.turnstile import MESSAGES, Turnstile
+from signaling_gateway.npcs.feeds import Feeds
+from signaling_gateway.peers.connections import NOT_ALLOWED, NOT_LET_IN, Connection, Connections
+from signaling_gateway.peers.conversation import (
     BAD_FRAMES,
     Carry,
     Deed,
@@ -37,16 +38,15 @@ from signaling_gateway.conversation import (
     hear,
     peer_name,
 )
-from signaling_gateway.feeds import Feeds
-from signaling_gateway.frame_metrics import HEARD, REFUSED, SECONDS
-from signaling_gateway.funnel import Funnel
-from signaling_gateway.limits.flow import Excess, Flow
-from signaling_gateway.limits.turnstile import MESSAGES, Turnstile
-from signaling_gateway.probing import Probing
-from signaling_gateway.relay import Relay
-from signaling_gateway.unanswered import Unanswered
-from signaling_gateway.warp import USER_AGENT, WarpWire, from_warp, speaks_warp
-from signaling_gateway.wire import WIRE, Wire
+from signaling_gateway.peers.frame_metrics import HEARD, REFUSED, SECONDS
+from signaling_gateway.peers.frames import FrameRefusedError, Heard, Signal, UnreadableError, read
+from signaling_gateway.peers.uvicorn_socket import WIRE, Wire
+from signaling_gateway.peers.warp import USER_AGENT, WarpWire, from_warp, speaks_warp
+from signaling_gateway.rooms.entering import Attendance
+from signaling_gateway.rooms.join_funnel import Funnel
+from signaling_gateway.rooms.probing import Probing
+from signaling_gateway.rooms.relay import Relay
+from signaling_gateway.rooms.unanswered import Unanswered
 
 log = structlog.stdlib.get_logger()
 

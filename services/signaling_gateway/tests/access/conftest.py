@@ -22,7 +22,7 @@ from embedded.ports import free_port
 from signaling_gateway.access.auditing import Audit
 from signaling_gateway.access.opening import Access, open_access
 from signaling_gateway.app import service
-from signaling_gateway.http.gate import Gate, sessions_of
+from signaling_gateway.http.framework.gate import Gate, sessions_of
 from signaling_gateway.limits.turnstile import open_turnstile
 from signaling_gateway.settings import Settings
 from testkit.clients import http_client

@@ -11,8 +11,8 @@ from contracts.hosts import Host, PeerHost
 from contracts.sessions import Session
 from signaling_gateway.access.errors import BAD_TOKEN
 from signaling_gateway.access.permissions import FRAMES, WithoutPermissionError, frames_of
-from signaling_gateway.codec import KINDS
-from signaling_gateway.warp import USER_AGENT
+from signaling_gateway.peers.frames import KINDS
+from signaling_gateway.peers.warp import USER_AGENT
 from testkit.clients import connect
 
 from services.signaling_gateway.tests.access.conftest import World, as_key, bearer

@@ -23,9 +23,9 @@ from signaling_gateway.access.permissions import (
     WithoutPermissionError,
     permission_of,
 )
-from signaling_gateway.http.exchange import Answer, Request
-from signaling_gateway.http.gate import SHOW_WHO
-from signaling_gateway.http.routing import Route
+from signaling_gateway.http.framework.exchange import Answer, Request
+from signaling_gateway.http.framework.gate import SHOW_WHO
+from signaling_gateway.http.framework.routing import Route
 
 from services.signaling_gateway.tests.access.conftest import World
 from services.signaling_gateway.tests.rest.owners import example

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 from chassis.refusals import UnavailableError
-from signaling_gateway.errands import Errands, running_errands
+from signaling_gateway.background import Errands, running_errands
 from signaling_gateway.limits import budgets as limits
 from signaling_gateway.limits.bucket import NANOSECONDS, Allowance
 from signaling_gateway.limits.budgets import Budgets

@@ -23,7 +23,7 @@ from schemathesis.specs.openapi.checks import (
 )
 from signaling_gateway.access.permissions import ROUTES
 from signaling_gateway.app import service
-from signaling_gateway.http.application import application
+from signaling_gateway.http.framework.application import application
 from signaling_gateway.limits.rates import UNCOUNTED
 from signaling_gateway.settings import Settings
 from testkit.patience import patient

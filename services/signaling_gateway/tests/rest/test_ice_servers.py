@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 from contracts.identifiers import from_token
-from signaling_gateway.ice import IceServers
+from signaling_gateway.rooms.ice_servers import IceServers
 
 NOW = 1_700_000_000
 LONGEST_USERNAME = 509

@@ -7,7 +7,7 @@ from contracts.hosts import Host, ListHosts
 from contracts.subjects import Message
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from signaling_gateway.http.listing import split
+from signaling_gateway.http.framework.listing import split
 
 from services.signaling_gateway.tests.rest.owners import Owners, example
 

@@ -14,9 +14,9 @@ from contracts.npcs import NpcFeed
 from contracts.subjects import Rpc
 from httpx import AsyncClient
 from pydantic import BaseModel
-from signaling_gateway.codec import KINDS, read, written
-from signaling_gateway.http.messages import asyncapi, every_schema, schema_of
-from signaling_gateway.warp import from_warp, to_warp
+from signaling_gateway.http.framework.asyncapi import asyncapi, every_schema, schema_of
+from signaling_gateway.peers.frames import KINDS, read, written
+from signaling_gateway.peers.warp import from_warp, to_warp
 
 ASYNCAPI = Path(__file__).parent / "asyncapi-3.0.0.json"
 

@@ -17,8 +17,8 @@ from embedded.ports import free_port
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 from signaling_gateway.app import service
-from signaling_gateway.cached import MADE_EVERY_S, Cached
 from signaling_gateway.http.monitoring import LOOK_EVERY
+from signaling_gateway.monitoring.cached import MADE_EVERY_S, Cached
 from signaling_gateway.settings import Settings
 from testkit.clients import http_client
 from testkit.eventually import eventually

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 from signaling_gateway.http.hosts import host_routes
+from signaling_gateway.http.sampling import ENTRIES_PER_S, edge_sampling
 from signaling_gateway.http.sessions import session_routes
-from signaling_gateway.ice import IceServers
-from signaling_gateway.sampling import ENTRIES_PER_S, edge_sampling
+from signaling_gateway.rooms.ice_servers import IceServers
 
 NO_BUS: Any = None
 

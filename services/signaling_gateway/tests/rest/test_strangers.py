@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from signaling_gateway.access.errors import ForbiddenError
-from signaling_gateway.http.strangers import Strangers
+from signaling_gateway.http.framework.strangers import Strangers
 
 from services.signaling_gateway.tests.rest.owners import Owners
 from services.signaling_gateway.tests.rest.routes import CALLS, HOST, Call

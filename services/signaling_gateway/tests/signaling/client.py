@@ -8,7 +8,7 @@ from typing import Any, Self
 from urllib.parse import urlencode
 
 import websockets
-from signaling_gateway.warp import USER_AGENT
+from signaling_gateway.peers.warp import USER_AGENT
 from testkit.clients import connect
 from testkit.patience import within
 from websockets.asyncio.client import ClientConnection

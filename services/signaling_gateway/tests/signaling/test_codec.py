@@ -9,7 +9,7 @@ from contracts.frames import IN, Answer, IceCandidate, IceCandidateOut, Offer, O
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from signaling_gateway.codec import FrameRefusedError, Signal, UnreadableError, read, signal_out, written
+from signaling_gateway.peers.frames import FrameRefusedError, Signal, UnreadableError, read, signal_out, written
 
 MODELS: dict[str, type[Any]] = {"offer": Offer, "answer": Answer, "ice-candidate": IceCandidate}
 CONTENT = {"offer": "sdp", "answer": "sdp", "ice-candidate": "candidate"}

@@ -6,8 +6,7 @@ import pytest
 from contracts.frames import EnterZoneFrame, IceResult, Join, Leave, Ping, Pong
 from contracts.gateway import IceState
 from contracts.refusals import Code
-from signaling_gateway.codec import FrameRefusedError, Signal
-from signaling_gateway.conversation import (
+from signaling_gateway.peers.conversation import (
     Carry,
     Enter,
     EnterZone,
@@ -20,6 +19,7 @@ from signaling_gateway.conversation import (
     hear,
     may_be_session,
 )
+from signaling_gateway.peers.frames import FrameRefusedError, Signal
 
 SESSION = "session-0123456789abcdef"
 OTHER = "session-fedcba9876543210"

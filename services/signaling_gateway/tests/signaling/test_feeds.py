@@ -8,10 +8,10 @@ import orjson
 import pytest
 import pytest_asyncio
 from chassis.bus import connect_bus
-from signaling_gateway.connections import Connection
-from signaling_gateway.conversation import Place, Standing
-from signaling_gateway.feeds import Feeds
-from signaling_gateway.wire import Wire
+from signaling_gateway.npcs.feeds import Feeds
+from signaling_gateway.peers.connections import Connection
+from signaling_gateway.peers.conversation import Place, Standing
+from signaling_gateway.peers.uvicorn_socket import Wire
 from testkit.clients import http_client
 from testkit.eventually import eventually
 from testkit.servers import TestServers

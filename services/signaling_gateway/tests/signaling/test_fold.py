@@ -8,7 +8,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from signaling_gateway.fold import PART_BYTES, Fold
+from signaling_gateway.npcs.fold import PART_BYTES, Fold
 
 Npcs = dict[str, dict[str, Any]]
 

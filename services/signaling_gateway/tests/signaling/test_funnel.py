@@ -3,7 +3,7 @@
 import pytest
 from contracts.frames import IceResult
 from contracts.gateway import IceState
-from signaling_gateway.funnel import Funnel, summed
+from signaling_gateway.rooms.join_funnel import Funnel, summed
 
 
 def reported(*results: tuple[str, str | None, float | None]) -> Funnel:

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from signaling_gateway.access.revocations import Kick as HeldKick
-from signaling_gateway.warp import USER_AGENT
+from signaling_gateway.peers.warp import USER_AGENT
 from testkit.clients import connect, http_client
 from testkit.eventually import eventually
 from testkit.patience import within

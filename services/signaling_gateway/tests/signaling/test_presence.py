@@ -3,9 +3,9 @@
 import pytest
 from chassis.redis import open_redis
 from chassis.refusals import UnavailableError
-from signaling_gateway import presence as module
-from signaling_gateway.codec import FrameRefusedError
-from signaling_gateway.presence import HOST, PLAYER, Mark, Presence
+from signaling_gateway.cluster import presence as module
+from signaling_gateway.cluster.presence import HOST, PLAYER, Mark, Presence
+from signaling_gateway.peers.frames import FrameRefusedError
 
 
 @pytest.fixture

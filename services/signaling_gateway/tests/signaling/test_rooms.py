@@ -9,12 +9,12 @@ import pytest
 from contracts.gateway import RoomPresence
 from hypothesis import given
 from hypothesis import strategies as st
-from signaling_gateway.connections import Connection
-from signaling_gateway.conversation import Place, Standing
-from signaling_gateway.presence import Listing, Mark
-from signaling_gateway.room import Room
-from signaling_gateway.rooms import Rooms
-from signaling_gateway.wire import Wire
+from signaling_gateway.cluster.presence import Listing, Mark
+from signaling_gateway.peers.connections import Connection
+from signaling_gateway.peers.conversation import Place, Standing
+from signaling_gateway.peers.uvicorn_socket import Wire
+from signaling_gateway.rooms.room import Room
+from signaling_gateway.rooms.rooms import Rooms
 
 ROOM = Place("lobby", is_session=False)
 SESSION = Place("session-0123456789abcdef", is_session=True, host_id="host-1", host_peer_id="h1", epoch=1)

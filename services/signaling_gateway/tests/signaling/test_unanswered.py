@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 import pytest_asyncio
 from contracts.gateway import IceState
-from signaling_gateway.unanswered import Offer, Unanswered
+from signaling_gateway.rooms.unanswered import Offer, Unanswered
 from testkit.eventually import eventually
 
 from services.signaling_gateway.tests.signaling.client import dial, joined, leaving

@@ -9,8 +9,8 @@ from contracts.refusals import Code
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
-from signaling_gateway.codec import FrameRefusedError, Signal, UnreadableError, read, signal_out, written
-from signaling_gateway.warp import from_warp, speaks_warp, to_warp
+from signaling_gateway.peers.frames import FrameRefusedError, Signal, UnreadableError, read, signal_out, written
+from signaling_gateway.peers.warp import from_warp, speaks_warp, to_warp
 
 TOLD = {SessionJoined, PeerJoined, PeerLeft, IceCandidateOut, ErrorFrame}
 

@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 import pytest
-from signaling_gateway.warp import USER_AGENT
+from signaling_gateway.peers.warp import USER_AGENT
 from testkit.eventually import eventually
 
 from services.signaling_gateway.tests.signaling.client import create, dial, joined, leaving, warp

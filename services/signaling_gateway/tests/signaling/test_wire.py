@@ -10,8 +10,8 @@ from itertools import count
 import pytest
 from chassis.http import serve_http
 from embedded.ports import free_port
-from signaling_gateway import wire
-from signaling_gateway.wire import MAX_BUFFERED_BYTES, UVICORN_OPTIONS, WIRE, Wire
+from signaling_gateway.peers import uvicorn_socket as wire
+from signaling_gateway.peers.uvicorn_socket import MAX_BUFFERED_BYTES, UVICORN_OPTIONS, WIRE, Wire
 from starlette.types import Receive, Scope, Send
 from testkit.clients import connect
 from testkit.eventually import eventually

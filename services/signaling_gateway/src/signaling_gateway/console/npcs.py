@@ -9,7 +9,7 @@ from contracts.npcs import FEED_WANTED, NPC_FEED, FeedWanted
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-from signaling_gateway.fold import Fold
+from signaling_gateway.npcs.fold import Fold
 
 log = structlog.stdlib.get_logger()
 

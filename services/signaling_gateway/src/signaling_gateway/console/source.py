@@ -22,7 +22,7 @@ from signaling_gateway.console.facts import Facts
 from signaling_gateway.console.instances import Instances, InstanceSeen
 from signaling_gateway.console.lists import Listed, Listing, Lists
 from signaling_gateway.console.npcs import Npcs
-from signaling_gateway.dashboard import Dashboard
+from signaling_gateway.monitoring.dashboard import Dashboard
 
 LOOK_EVERY = timedelta(milliseconds=250)
 """What happened is on the page this late at most; without news nothing is sent but the totals, each second."""

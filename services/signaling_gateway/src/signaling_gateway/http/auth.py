@@ -27,10 +27,10 @@ from signaling_gateway.access.errors import BadTokenError, ForbiddenError, Unaut
 from signaling_gateway.access.identity import Identity
 from signaling_gateway.access.issuing import Issuing
 from signaling_gateway.access.wishes import Wish
-from signaling_gateway.http import examples
-from signaling_gateway.http.exchange import Answer, Answering, Request
-from signaling_gateway.http.reading import Reading
-from signaling_gateway.http.routing import API, Route
+from signaling_gateway.http.framework import examples
+from signaling_gateway.http.framework.exchange import Answer, Answering, Request
+from signaling_gateway.http.framework.reading import Reading
+from signaling_gateway.http.framework.routing import API, Route
 
 
 class TokenWish(Message):

@@ -16,15 +16,15 @@ from starlette.types import Receive, Scope, Send
 
 from signaling_gateway.console.lists import Listing, question_of
 from signaling_gateway.console.source import Console, ConsoleLook, Viewer
-from signaling_gateway.http.asking import ask
-from signaling_gateway.http.documenting import OWNERS
-from signaling_gateway.http.exchange import Answer, Request
-from signaling_gateway.http.gate import GATE, headers_of
-from signaling_gateway.http.reading import Reading, malformed
-from signaling_gateway.http.refusing import refused
-from signaling_gateway.http.resource import Resource
-from signaling_gateway.http.routing import API, Route
-from signaling_gateway.http.serving import send_answer
+from signaling_gateway.http.framework.asking import ask
+from signaling_gateway.http.framework.exchange import Answer, Request
+from signaling_gateway.http.framework.gate import GATE, headers_of
+from signaling_gateway.http.framework.openapi import OWNERS
+from signaling_gateway.http.framework.reading import Reading, malformed
+from signaling_gateway.http.framework.refusing import refused
+from signaling_gateway.http.framework.resource import Resource
+from signaling_gateway.http.framework.routing import API, Route
+from signaling_gateway.http.framework.serving import send_answer
 
 EVENTS = b"text/event-stream"
 

@@ -20,13 +20,13 @@ from contracts.identifiers import Identifier
 from contracts.refusals import Code
 from contracts.zones import RANK_HOSTS, RankHosts
 
-from signaling_gateway.http import examples
-from signaling_gateway.http.asking import ask
-from signaling_gateway.http.exchange import Answer, Request
-from signaling_gateway.http.listing import listed, split
-from signaling_gateway.http.reading import Reading
-from signaling_gateway.http.resource import Resource
-from signaling_gateway.http.routing import Route
+from signaling_gateway.http.framework import examples
+from signaling_gateway.http.framework.asking import ask
+from signaling_gateway.http.framework.exchange import Answer, Request
+from signaling_gateway.http.framework.listing import listed, split
+from signaling_gateway.http.framework.reading import Reading
+from signaling_gateway.http.framework.resource import Resource
+from signaling_gateway.http.framework.routing import Route
 from signaling_gateway.http.veil import veiled
 
 STATUS_ALIAS = {"status_filter": "status"}

@@ -16,15 +16,15 @@ from contracts.refusals import Code, Refusal
 from contracts.subjects import Message
 from starlette.responses import PlainTextResponse
 
-from signaling_gateway.cached import Cached
-from signaling_gateway.counts import Counts, count
-from signaling_gateway.dashboard import Dashboard, SocketsSeen, compose
-from signaling_gateway.http.documenting import beside_text
-from signaling_gateway.http.exchange import Answer, Answering, Request
-from signaling_gateway.http.refusing import refused
-from signaling_gateway.http.routing import API, Route, refusals_at_the_door
-from signaling_gateway.roster import Roster
-from signaling_gateway.suite_metrics import totals_and_own
+from signaling_gateway.http.framework.exchange import Answer, Answering, Request
+from signaling_gateway.http.framework.openapi import beside_text
+from signaling_gateway.http.framework.refusing import refused
+from signaling_gateway.http.framework.routing import API, Route, refusals_at_the_door
+from signaling_gateway.monitoring.cached import Cached
+from signaling_gateway.monitoring.dashboard import Dashboard, SocketsSeen, compose
+from signaling_gateway.monitoring.owner_totals import Counts, count
+from signaling_gateway.monitoring.prometheus import totals_and_own
+from signaling_gateway.monitoring.service_instances import Roster
 
 SERVICE = "p2p-coordinator"
 

@@ -10,10 +10,10 @@ from chassis.requests import call
 from contracts.subjects import Message
 from contracts.zones import LIST_ZONES, ListZones, ZoneStatus
 
-from signaling_gateway.cached import Cached
-from signaling_gateway.http.exchange import Answer, Request
+from signaling_gateway.http.framework.exchange import Answer, Request
+from signaling_gateway.http.framework.routing import Route
 from signaling_gateway.http.monitoring import SERVICE
-from signaling_gateway.http.routing import Route
+from signaling_gateway.monitoring.cached import Cached
 
 LOOK_EVERY = timedelta(seconds=1)
 

@@ -32,14 +32,14 @@ from contracts.values import Text
 from pydantic import Field
 
 from signaling_gateway.access.identity import Identity
-from signaling_gateway.http import examples
-from signaling_gateway.http.asking import ask
-from signaling_gateway.http.exchange import Answer, Request
-from signaling_gateway.http.listing import listed
-from signaling_gateway.http.reading import Reading
-from signaling_gateway.http.resource import Resource
-from signaling_gateway.http.routing import Route
-from signaling_gateway.ice import IceServers
+from signaling_gateway.http.framework import examples
+from signaling_gateway.http.framework.asking import ask
+from signaling_gateway.http.framework.exchange import Answer, Request
+from signaling_gateway.http.framework.listing import listed
+from signaling_gateway.http.framework.reading import Reading
+from signaling_gateway.http.framework.resource import Resource
+from signaling_gateway.http.framework.routing import Route
+from signaling_gateway.rooms.ice_servers import IceServers
 
 MOST_SESSIONS = 1000
 """As far as one request looks for a zone's players."""

@@ -12,15 +12,15 @@ from contracts.subjects import Message
 from contracts.values import ShallowJson
 from pydantic import AfterValidator, Field, JsonValue
 
-from signaling_gateway.codec import MAX_FRAME_BYTES
-from signaling_gateway.correspondence import Correspondence
-from signaling_gateway.figures import Figures
-from signaling_gateway.http.examples import SIGNAL
-from signaling_gateway.http.exchange import Answer, Request
-from signaling_gateway.http.reading import Reading
-from signaling_gateway.http.routing import API, Route
-from signaling_gateway.ice import IceServers
-from signaling_gateway.mailbox import Letter
+from signaling_gateway.cluster.mailbox import Letter
+from signaling_gateway.http.framework.examples import SIGNAL
+from signaling_gateway.http.framework.exchange import Answer, Request
+from signaling_gateway.http.framework.reading import Reading
+from signaling_gateway.http.framework.routing import API, Route
+from signaling_gateway.monitoring.socket_totals import Figures
+from signaling_gateway.peers.frames import MAX_FRAME_BYTES
+from signaling_gateway.rooms.ice_servers import IceServers
+from signaling_gateway.rooms.polling import Correspondence
 
 KINDS = ("offer", "answer")
 

@@ -15,9 +15,9 @@ from contracts.refusals import Code
 from contracts.subjects import Message
 from pydantic import AwareDatetime, Field
 
-from signaling_gateway.http.exchange import Answer, Request
-from signaling_gateway.http.reading import Reading
-from signaling_gateway.http.routing import API, Route
+from signaling_gateway.http.framework.exchange import Answer, Request
+from signaling_gateway.http.framework.reading import Reading
+from signaling_gateway.http.framework.routing import API, Route
 
 ANSWERED_WITHIN_S = 3.0
 

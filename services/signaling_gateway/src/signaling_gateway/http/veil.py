@@ -2,7 +2,7 @@
 
 import orjson
 
-from signaling_gateway.http.exchange import Answer, Answering, Request
+from signaling_gateway.http.framework.exchange import Answer, Answering, Request
 
 HIDDEN = ("ip_address", "public_ip", "port", "player_id", "metadata")
 

@@ -14,9 +14,9 @@ from contracts.zones import (
     Zone,
 )
 
-from signaling_gateway.http import examples
-from signaling_gateway.http.resource import Resource
-from signaling_gateway.http.routing import Route
+from signaling_gateway.http.framework import examples
+from signaling_gateway.http.framework.resource import Resource
+from signaling_gateway.http.framework.routing import Route
 
 
 def zone_routes(bus: Bus) -> list[Route]:

@@ -18,7 +18,7 @@ import structlog
 from chassis.refusals import UnavailableError
 from prometheus_client import Gauge
 
-from signaling_gateway.errands import Errands
+from signaling_gateway.background import Errands
 from signaling_gateway.limits.bucket import NANOSECONDS, Allowance, Bucket
 from signaling_gateway.limits.errors import TooManyRequestsError
 from signaling_gateway.limits.shares import Claim, Lease, Shares

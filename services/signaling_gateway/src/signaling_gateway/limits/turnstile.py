@@ -11,7 +11,7 @@ from chassis.redis import TracedRedis
 from prometheus_client import Counter
 
 from signaling_gateway.access.identity import ANYBODY, Identity
-from signaling_gateway.errands import running_errands
+from signaling_gateway.background import running_errands
 from signaling_gateway.limits.budgets import Budgets
 from signaling_gateway.limits.errors import TooManyRequestsError
 from signaling_gateway.limits.flow import Flow

@@ -1,0 +1,1 @@
+"""How the suite is: totals, and who is there."""

@@ -1,0 +1,1 @@
+"""The NPCs of zones, on their way to sockets."""

@@ -1,0 +1,1 @@
+"""One connection: what it says, what that means, and how it is written to. No Redis, no NATS."""

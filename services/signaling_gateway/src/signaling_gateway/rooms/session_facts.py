@@ -1,0 +1,149 @@
+"""What session_manager's and host_registry's facts change for the sockets here."""
+
+from dataclasses import replace
+
+import structlog
+from chassis.refusals import UnavailableError
+from contracts.frames import HostMigrated, SessionEnded, SessionFallback, SessionLeft
+from contracts.hosts import HostFact
+from contracts.sessions import Session, SessionFact
+
+from signaling_gateway.cluster.presence import Presence
+from signaling_gateway.peers.connections import Connection, Connections
+from signaling_gateway.peers.conversation import Place
+from signaling_gateway.rooms.entering import Attendance
+from signaling_gateway.rooms.hosting import FINAL, HOST_LOST, Hosting, place_of
+from signaling_gateway.rooms.room import Room
+from signaling_gateway.rooms.rooms import Rooms
+
+log = structlog.stdlib.get_logger()
+
+
+class Membership:
+    """One session's facts come in order, sessions side by side; a fact that says what is known changes nothing."""
+
+    def __init__(
+        self, *, connections: Connections, rooms: Rooms, presence: Presence, hosting: Hosting, attendance: Attendance
+    ) -> None:
+        self._connections = connections
+        self._rooms = rooms
+        self._presence = presence
+        self._hosting = hosting
+        self._attendance = attendance
+
+    async def session_changed(self, fact: SessionFact) -> None:
+        """A session was created, joined, left, ended and so on."""
+        host = self._connections.of(fact.session.host_peer_id)
+        if fact.session.status in FINAL:
+            await self._over(fact, host)
+            return
+        await self._follow_host(fact)
+        if host is not None:
+            await self._hosting.assign(host, fact.session)
+        for player in fact.players_joined:
+            await self._seat_taken(fact.session, player)
+        for player in fact.players_left:
+            await self._seat_freed(fact, player)
+
+    async def host_registered(self, fact: HostFact) -> None:
+        """A machine was made a host, or renewed itself; its socket may have been here before."""
+        connection = self._connections.of(fact.host.peer_id)
+        if connection is not None and connection.standing.host_id != fact.host_id:
+            await self._hosting.recognise(connection, fact.host_id)
+
+    async def host_deleted(self, fact: HostFact) -> None:
+        """A host is no more; what it hosted ends by facts of its own. Its name may be another's by now."""
+        connection = self._connections.of(fact.host.peer_id)
+        if connection is not None and connection.standing.host_id == fact.host_id:
+            connection.standing = replace(connection.standing, host_id=None)
+            await self._hosting.identify(connection)
+
+    async def _follow_host(self, fact: SessionFact) -> None:
+        """Have those here know who hosts them, another one or nobody for now, and the host that was that it is not."""
+        room = self._rooms.get(fact.session_id)
+        if room is None:
+            return
+        reason = HOST_LOST if fact.reason is None or fact.players_left else fact.reason
+        now = place_of(fact.session, reason)
+        if now.is_before(room.place):
+            return
+        room.follow(now)
+        for player in [socket for socket in room.sockets.values() if _is_in(socket, fact.session_id)]:
+            if player.standing.place != now:
+                player.standing = replace(player.standing, place=now)
+                player.say(_told_of_host(now))
+        if room.host is not None and room.host.peer_id != now.host_peer_id:
+            await self._hosting.release(room.host, fact.session_id, reason)
+
+    async def _seat_taken(self, session: Session, player: str) -> None:
+        """Tell of a player that joined without a socket; of one that has one, the gateway that holds it tells.
+
+        Only so does a joiner's own `session-joined` come before the others' `peer-joined`.
+        """
+        session_id = session.session_id
+        if (connection := self._connections.of(player)) is not None:
+            await self._seat_given(connection, session)
+            return
+        room = self._rooms.get(session_id)
+        if room is None or player in room.members:
+            return
+        try:
+            if await self._presence.where(player) is not None:
+                return
+        except UnavailableError:
+            log.info("membership.presence_unknown", session_id=session_id)
+        room = self._rooms.get(session_id)
+        if room is not None and player not in room.members:
+            self._rooms.came(room, player, None)
+
+    async def _seat_given(self, connection: Connection, session: Session) -> None:
+        """Take the socket in, if it was not itself that asked: over REST, say."""
+        asked = connection.is_moving or _is_in(connection, session.session_id)
+        stale = connection.seated_at is not None and session.updated_at <= connection.seated_at
+        hosts = connection.standing.host_id is not None or connection.speaks_warp
+        if not (asked or stale or hosts):
+            await self._attendance.seated(connection, session)
+
+    async def _seat_freed(self, fact: SessionFact, player: str) -> None:
+        connection = self._connections.of(player)
+        if connection is not None and _is_in(connection, fact.session_id):
+            stale = connection.seated_at is not None and fact.session.updated_at <= connection.seated_at
+            if not stale and not connection.is_moving:
+                connection.say(SessionLeft(session_id=fact.session_id, reason=fact.reason or "left"))
+                await self._attendance.let_out(connection, fact.reason or "left")
+            return
+        room = self._rooms.get(fact.session_id)
+        if room is not None:
+            self._rooms.went(room, player, None, fact.reason or "left")
+
+    async def _over(self, fact: SessionFact, host: Connection | None) -> None:
+        """Everybody out: nobody is told of the others' going any more."""
+        reason = fact.reason or fact.session.end_reason or fact.session.status
+        if host is not None:
+            await self._hosting.release(host, fact.session_id, reason)
+        room = self._rooms.get(fact.session_id)
+        if room is None:
+            return
+        going = [connection for connection in room.sockets.values() if _is_in(connection, fact.session_id)]
+        self._empty(room)
+        for connection in going:
+            connection.say(SessionEnded(session_id=fact.session_id, reason=reason))
+            await self._attendance.let_out(connection, reason)
+
+    def _empty(self, room: Room) -> None:
+        room.sockets.clear()
+        room.members.clear()
+        self._rooms.close_if_empty(room)
+
+
+def _told_of_host(place: Place) -> SessionFallback | HostMigrated:
+    if place.fallback is not None:
+        return place.fallback
+    return HostMigrated(
+        session_id=place.session_id, host_id=place.host_id, host_peer_id=place.host_peer_id, epoch=place.epoch
+    )
+
+
+def _is_in(connection: Connection, session_id: str) -> bool:
+    place = connection.standing.place
+    return place is not None and place.session_id == session_id
