@@ -1,27 +1,38 @@
 """signaling_gateway, put together."""
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass
 from datetime import timedelta
 from importlib.resources import files
 from pathlib import Path
 
-from chassis.bus import connect_bus
+from chassis.bus import Bus, connect_bus
 from chassis.certificate import LOOK_EVERY, Certificate
 from chassis.clock import SystemClock
 from chassis.database import open_database
+from chassis.events import Consumers
 from chassis.health import Health
 from chassis.http import serve_http
-from chassis.loops import every
+from chassis.ids import new_event_id
+from chassis.loops import Loop, every, running
 from chassis.process import release_of
-from chassis.redis import open_redis
+from chassis.redis import TracedRedis, open_redis
 from chassis.responder import Responder
 from chassis.sampling import Sampling
 from chassis.streams import declare_streams
+from contracts.probes import PROBE_OFFER
 
 from signaling_gateway.access.handlers import answer_operators
-from signaling_gateway.access.opening import open_access
+from signaling_gateway.access.opening import Access, open_access
+from signaling_gateway.background import running_errands
+from signaling_gateway.cluster.announcer import announcing
+from signaling_gateway.cluster.mailbox import Mailbox
+from signaling_gateway.cluster.neighbours import telling
+from signaling_gateway.cluster.presence import Presence
 from signaling_gateway.console.source import About, Console
+from signaling_gateway.handlers import Inbox, hear_facts
 from signaling_gateway.http.auth import auth_routes
 from signaling_gateway.http.console import console_routes
 from signaling_gateway.http.framework.application import application
@@ -36,13 +47,26 @@ from signaling_gateway.http.sessions import session_routes
 from signaling_gateway.http.signaling import signaling_routes
 from signaling_gateway.http.traces import trace_route
 from signaling_gateway.http.zones import zone_routes
-from signaling_gateway.limits.turnstile import open_turnstile
+from signaling_gateway.limits.turnstile import Turnstile, open_turnstile
 from signaling_gateway.monitoring.service_instances import Roster
+from signaling_gateway.monitoring.socket_totals import Figures
+from signaling_gateway.npcs.feeds import Feeds
+from signaling_gateway.peers.connections import Connections
+from signaling_gateway.peers.frames import KINDS
 from signaling_gateway.peers.uvicorn_socket import UVICORN_OPTIONS, Wire
+from signaling_gateway.rooms.entering import Attendance
+from signaling_gateway.rooms.hosting import Doubts, Hosting
 from signaling_gateway.rooms.ice_servers import IceServers
+from signaling_gateway.rooms.join_funnel import Funnel
+from signaling_gateway.rooms.polling import Correspondence
+from signaling_gateway.rooms.probing import Probing
+from signaling_gateway.rooms.relay import Relay
+from signaling_gateway.rooms.rooms import Rooms
+from signaling_gateway.rooms.session_facts import Membership
+from signaling_gateway.rooms.unanswered import Unanswered
+from signaling_gateway.rooms.upkeep import Upkeep
 from signaling_gateway.settings import Settings
-from signaling_gateway.signaling import open_signaling
-from signaling_gateway.sockets import sampling_of_frames
+from signaling_gateway.sockets import Sockets, sampling_of_frames
 
 NAME = "signaling_gateway"
 
@@ -50,6 +74,12 @@ PING_EVERY = timedelta(seconds=5)
 
 STOPPING = timedelta(seconds=5)
 """What the rest of a drain takes at worst; game clients that don't reconnect may stay for what is left of it."""
+
+LOOK_AFTER_FEEDS_EVERY = timedelta(seconds=2)
+"""How long a wish for a full feed may stay unheard, where the scheduler's leader has just died."""
+
+DRAIN_WITHIN = timedelta(seconds=4)
+"""Closing handshakes take milliseconds; whoever doesn't answer is cut off."""
 
 
 @asynccontextmanager
@@ -72,7 +102,7 @@ async def service(settings: Settings) -> AsyncIterator[None]:
         open_turnstile(
             redis=redis, health=health, rates=settings.rates, patience=timedelta(seconds=settings.limits_wait_s)
         ) as turnstile,
-        open_signaling(
+        _signaling(
             bus=bus,
             redis=redis,
             health=health,
@@ -154,3 +184,126 @@ def _about(settings: Settings, version: str) -> About:
 def _looking_after(certificate: Certificate | None) -> AbstractAsyncContextManager[object]:
     """Read it again when its files change."""
     return every(LOOK_EVERY, certificate.look_again, "certificate") if certificate is not None else nullcontext()
+
+
+@dataclass(frozen=True, slots=True)
+class Signaling:
+    """What the rest of the gateway uses of it."""
+
+    sockets: Sockets
+    figures: Figures
+    correspondence: Correspondence
+    warp_stays: timedelta
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        """Be there for clients for the length of the block; then they are sent away."""
+        try:
+            yield
+        finally:
+            await self.sockets.drain(DRAIN_WITHIN, self.warp_stays)
+
+
+@asynccontextmanager
+async def _signaling(
+    *,
+    bus: Bus,
+    redis: TracedRedis,
+    health: Health,
+    ice: IceServers,
+    sampling: Sampling,
+    access: Access,
+    turnstile: Turnstile,
+    warp_upgrade_after: timedelta,
+    warp_stays: timedelta,
+    answer_within: timedelta,
+) -> AsyncIterator[Signaling]:
+    """Hear other gateways and the owners' facts, and keep true what was told, until the block ends."""
+    gateway_id = f"gw-{new_event_id().replace('-', '')}"
+    connections, entrance = Connections(), access.entrance(bus, SystemClock(), KINDS)
+    presence = Presence(redis, gateway_id)
+    mailbox = Mailbox(redis)
+    funnel, unanswered = Funnel(), Unanswered(answer_within, time.monotonic)
+    async with (
+        announcing(bus, gateway_id, SystemClock()) as announcer,
+        telling(bus) as neighbours,
+        running_errands() as errands,
+    ):
+        rooms = Rooms(gateway_id, neighbours.tell)
+        figures = Figures(connections, rooms, funnel, presence)
+        relay = Relay(
+            bus=bus,
+            gateway_id=gateway_id,
+            connections=connections,
+            rooms=rooms,
+            presence=presence,
+            mailbox=mailbox,
+            errands=errands,
+            unanswered=unanswered,
+        )
+        hosting = Hosting(bus=bus, connections=connections, rooms=rooms, presence=presence, announcer=announcer)
+        attendance = Attendance(
+            bus=bus,
+            connections=connections,
+            rooms=rooms,
+            presence=presence,
+            hosting=hosting,
+            announcer=announcer,
+            neighbours=neighbours,
+            funnel=funnel,
+            ice=ice,
+            entrance=entrance,
+        )
+        inbox = Inbox(
+            bus=bus,
+            connections=connections,
+            rooms=rooms,
+            relay=relay,
+            attendance=attendance,
+            doubts=Doubts(hosting, errands),
+        )
+        consumers = Consumers(bus, "signaling_gateway", instance=gateway_id)
+        hear_facts(
+            consumers,
+            Membership(connections=connections, rooms=rooms, presence=presence, hosting=hosting, attendance=attendance),
+        )
+        upkeep = Upkeep(
+            bus=bus,
+            connections=connections,
+            rooms=rooms,
+            presence=presence,
+            hosting=hosting,
+            attendance=attendance,
+            announcer=announcer,
+            figures=lambda: figures.own().model_dump_json(),
+            unanswered=unanswered,
+        )
+        feeds, probing = Feeds(bus), Probing(bus, connections)
+        loops = [*upkeep.loops(), Loop("feeds", LOOK_AFTER_FEEDS_EVERY, feeds.look_after)]
+        for loop in loops:
+            health.watch_loop(loop)
+        access.memory.on_change(connections.expel)
+        sockets = Sockets(
+            entrance=entrance,
+            turnstile=turnstile,
+            connections=connections,
+            attendance=attendance,
+            relay=relay,
+            announcer=announcer,
+            funnel=funnel,
+            feeds=feeds,
+            probing=probing,
+            unanswered=unanswered,
+            sampling=sampling,
+            warp_upgrade_after=warp_upgrade_after,
+        )
+        bus.on_reconnect(upkeep.tell_all)
+        bus.on_reconnect(feeds.begin_anew)
+        await bus.subscribe(PROBE_OFFER.wildcard, probing.offered)
+        hearing = await bus.subscribe_raw(f"p2p.gateway.{gateway_id}.>", inbox.take)
+        try:
+            async with consumers, running(*loops):
+                yield Signaling(sockets, figures, Correspondence(bus, presence, relay, mailbox), warp_stays)
+        finally:
+            await hearing.unsubscribe()
+            await presence.end()
