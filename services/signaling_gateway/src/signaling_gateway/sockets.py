@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 import structlog
 from chassis import tracing
-from chassis.refusals import WEBSOCKET_CLOSE, ServiceError
+from chassis.refusals import WEBSOCKET_CLOSE, InternalError, ServiceError
 from chassis.sampling import Policy, Rate, Sampling, UpTo
 from contracts.frames import ErrorFrame, Join, Reconnect
 from contracts.refusals import Code
@@ -166,15 +166,12 @@ class Sockets:
                 is_game_client=connection.speaks_warp,
             )
             await self._begin(connection, asked, peer_id or connection.entry.identity.peer_id, dict(scope["headers"]))
-        except FrameRefusedError as error:
-            _refuse(connection, error)
-            connection.wire.hang_up(NOT_ALLOWED, error.message)
         except ServiceError as error:
             if isinstance(error, UnauthenticatedError):
                 await self._turnstile.failure(address)
-            refusal = error.refusal
             connection.entry = NOT_LET_IN
-            connection.say(ErrorFrame(message=refusal.detail, code=refusal.code))
+            _refuse(connection, error)
+            refusal = error.refusal
             connection.wire.hang_up(WEBSOCKET_CLOSE.get(refusal.code, NOT_ALLOWED), refusal.detail)
 
     async def _begin(
@@ -219,7 +216,7 @@ class Sockets:
                 continue
             except FrameRefusedError as error:
                 bad_in_a_row = 0
-                _refuse(connection, error)
+                _refuse(connection, error, error.in_reply_to, error.id)
                 continue
             bad_in_a_row = 0
             await self._answer(connection, frame)
@@ -257,19 +254,12 @@ class Sockets:
                 await self._name_first(connection, deed.peer_id, frame)
             else:
                 await self._do(connection, deed)
-        except FrameRefusedError as error:
-            error.id = answers_to
-            _refuse(connection, error, frame.type)
-            return error.code
         except ServiceError as error:
-            refusal = error.refusal
-            connection.say(ErrorFrame(message=refusal.detail, code=refusal.code, in_reply_to=frame.type, id=answers_to))
-            return refusal.code
+            _refuse(connection, error, frame.type, answers_to)
+            return error.refusal.code
         except Exception:
             log.exception("sockets.frame_failed", type=frame.type)
-            connection.say(
-                ErrorFrame(message="Internal error", code=Code.INTERNAL, in_reply_to=frame.type, id=answers_to)
-            )
+            _refuse(connection, InternalError("Internal error"), frame.type, answers_to)
             return Code.INTERNAL
         finally:
             connection.answers_to = None
@@ -375,6 +365,8 @@ def _readable(text: str | None) -> Heard:
     return read(text)
 
 
-def _refuse(connection: Connection, error: FrameRefusedError, in_reply_to: str | None = None) -> None:
-    about = error.in_reply_to or in_reply_to
-    connection.say(ErrorFrame(message=error.message, code=error.code, in_reply_to=about, id=error.id))
+def _refuse(
+    connection: Connection, error: ServiceError, in_reply_to: str | None = None, answers_to: str | None = None
+) -> None:
+    refusal = error.refusal
+    connection.say(ErrorFrame(message=refusal.detail, code=refusal.code, in_reply_to=in_reply_to, id=answers_to))

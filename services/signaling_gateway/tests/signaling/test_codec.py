@@ -70,7 +70,7 @@ REQUIRED = [
 def test_what_is_missing_is_named_in_words_that_clients_know(frame, message):
     with pytest.raises(FrameRefusedError) as refused:
         read(json.dumps(frame))
-    assert refused.value.message == message
+    assert refused.value.refusal.detail == message
 
 
 @pytest.mark.parametrize(

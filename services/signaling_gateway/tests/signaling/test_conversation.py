@@ -3,6 +3,7 @@
 from types import MappingProxyType
 
 import pytest
+from chassis.refusals import ServiceError
 from contracts.frames import EnterZoneFrame, IceResult, Join, Leave, Ping, Pong
 from contracts.gateway import IceState
 from contracts.refusals import Code
@@ -19,7 +20,7 @@ from signaling_gateway.peers.conversation import (
     hear,
     may_be_session,
 )
-from signaling_gateway.peers.frames import FrameRefusedError, Signal
+from signaling_gateway.peers.frames import Signal
 
 SESSION = "session-0123456789abcdef"
 OTHER = "session-fedcba9876543210"
@@ -105,9 +106,9 @@ REFUSED = [
 
 @pytest.mark.parametrize("standing, frame, message, code", REFUSED)
 def test_what_a_peer_may_not_have_is_refused_in_words_that_clients_know(standing, frame, message, code):
-    with pytest.raises(FrameRefusedError) as refused:
+    with pytest.raises(ServiceError) as refused:
         hear(standing, frame)
-    assert (refused.value.message, refused.value.code) == (message, code)
+    assert (refused.value.refusal.detail, refused.value.refusal.code) == (message, code)
 
 
 HOSTED = [Place(SESSION, is_session=True, host_id=f"host-{epoch}", host_peer_id="h", epoch=epoch) for epoch in (1, 2)]

@@ -117,7 +117,7 @@ async def closing(peer: Peer) -> int | None:
         return None
 
 
-async def test_peers_of_one_gateway_go_on_without_nats_and_of_two_when_it_is_back(pair, nats_server):
+async def test_peers_of_one_gateway_go_on_without_nats_and_of_two_when_it_is_back(pair, nats_server, client_of):
     here, there = pair
     ann, bob, carl = [await joined(url, name, "lobby") for url, name in ((here, "ann"), (there, "bob"), (here, "carl"))]
     async with leaving(ann, bob, carl):
@@ -131,6 +131,11 @@ async def test_peers_of_one_gateway_go_on_without_nats_and_of_two_when_it_is_bac
         assert await reaches(ann, carl)
         await ann.say("join", session_id="session-0123456789abcdef")
         assert (await ann.hear_until("error"))["code"] == "unavailable"
+        async with client_of(here) as client:
+            body = {"session_id": "lobby", "peer_id": "ann", "sdp": "v=0", "to": "bob"}
+            refused = await client.post("/api/v1/signaling/offer", json=body)
+        assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
+        assert refused.headers["retry-after"] == "1"
         await nats_server.start()
         await eventually(lambda: reaches(ann, bob), within=HEALS_WITHIN_S)
         await eventually(lambda: reaches(bob, ann), within=HEALS_WITHIN_S)

@@ -4,8 +4,7 @@ import pytest
 from chassis.redis import open_redis
 from chassis.refusals import UnavailableError
 from signaling_gateway.cluster import presence as module
-from signaling_gateway.cluster.presence import HOST, PLAYER, Mark, Presence
-from signaling_gateway.peers.frames import FrameRefusedError
+from signaling_gateway.cluster.presence import HOST, PLAYER, Mark, Presence, RoomFullError
 
 
 @pytest.fixture
@@ -75,7 +74,7 @@ async def test_a_full_room_makes_place_for_the_living(gateways, redis, monkeypat
     monkeypatch.setattr(module, "ROOM_LIMIT", 2)
     await one.enter("lobby", PLAYER + "ann", one.mark("0001"), limited=True)
     await two.enter("lobby", PLAYER + "bob", two.mark("0002"), limited=True)
-    with pytest.raises(FrameRefusedError, match="full"):
+    with pytest.raises(RoomFullError, match="full"):
         await one.enter("lobby", PLAYER + "carl", one.mark("0003"), limited=True)
     await one.enter("lobby", PLAYER + "ann", one.mark("0004"), limited=True)  # who is in may come again
     await one.bury("gw-2")

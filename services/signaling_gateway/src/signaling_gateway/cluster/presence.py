@@ -14,10 +14,8 @@ from datetime import timedelta
 from typing import Any
 
 from chassis.redis import TracedRedis
-from chassis.refusals import UnavailableError
+from chassis.refusals import ServiceError, UnavailableError
 from contracts.refusals import Code
-
-from signaling_gateway.peers.frames import FrameRefusedError
 
 GATEWAY_LIVES = timedelta(seconds=10)
 """A killed gateway's peers look alive for this long; it renews itself every third of it."""
@@ -69,6 +67,12 @@ if ARGV[3] == '' then redis.call('HDEL', KEYS[1], ARGV[1]) else redis.call('HSET
 _BURY = "redis.call('DEL', KEYS[1])"
 
 _ENTRY_S = int(ENTRY_LIVES.total_seconds())
+
+
+class RoomFullError(ServiceError):
+    """An ad-hoc room has as many members as one may have."""
+
+    code = Code.SESSION_FULL
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +141,13 @@ class Presence:
         return mark if mark.gateway_id in await self._living({mark.gateway_id}) else None
 
     async def enter(self, room: str, member: str, mark: Mark, *, limited: bool) -> Listing:
-        """Be in a room, unless a newer connection of ours is; who is in it. FrameRefusedError when a room is full."""
+        """Be in a room, unless a newer connection of ours is; who is in it. RoomFullError where no place is left."""
         limit = ROOM_LIMIT if limited else 0
         fields = await self._eval(_ENTER, f"room:{room}", member, str(mark), _ENTRY_S, limit)
         if not fields and await self._prune(room):
             fields = await self._eval(_ENTER, f"room:{room}", member, str(mark), _ENTRY_S, limit)
         if not fields:
-            raise FrameRefusedError(f"Room {room} is full", Code.SESSION_FULL)
+            raise RoomFullError(f"Room {room} is full")
         return await self._listing(dict(zip(fields[::2], fields[1::2], strict=True)))
 
     async def look(self, room: str) -> Listing:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import assert_never
 
+from chassis.refusals import ServiceError
 from contracts.frames import (
     EnterZoneFrame,
     IceResult,
@@ -22,12 +23,27 @@ from contracts.identifiers import identifier
 from contracts.npcs import NpcEvent
 from contracts.refusals import Code
 
+from signaling_gateway.access.errors import ForbiddenError
 from signaling_gateway.peers.frames import FrameRefusedError, Heard, Signal
 
 BAD_FRAMES = 10
 """Unreadable frames in a row after which the other side is no client of ours."""
 
 _SESSION = re.compile(r"session-[0-9a-f]{16}|[0-9]{1,18}")
+
+
+class NotInSessionError(ServiceError):
+    """Who is nowhere cannot leave."""
+
+    code = Code.WRONG_STATE
+
+
+class UndeliveredError(ServiceError):
+    """A signal reached nobody, for one of several reasons; existing clients match on the words."""
+
+    def __init__(self, kind: str, to: str, code: Code = Code.PEER_NOT_FOUND) -> None:
+        super().__init__(f"Failed to deliver {kind} to {to}")
+        self.refusal = self.refusal.model_copy(update={"code": code})
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +173,7 @@ def peer_name(text: str, what: str = "peer_id") -> str:
 
 
 def hear(standing: Standing, frame: Heard) -> Deed:  # noqa: C901, PLR0911, PLR0912 -- one line for each kind
-    """Say what `frame` asks for; FrameRefusedError when it asks for nothing this peer may have."""
+    """Say what `frame` asks for; a refusal when it asks for nothing this peer may have."""
     match frame:
         case Signal():
             return _carry(standing, frame)
@@ -165,11 +181,11 @@ def hear(standing: Standing, frame: Heard) -> Deed:  # noqa: C901, PLR0911, PLR0
             return _join(standing, frame)
         case EnterZoneFrame():
             if standing.host_id is not None:
-                raise FrameRefusedError("A host enters no zone", Code.FORBIDDEN)
+                raise ForbiddenError("A host enters no zone")
             return EnterZone(_speaker(standing, frame.peer_id), frame.zone_id)
         case Leave():
             if standing.place is None:
-                raise FrameRefusedError("Not in a session", Code.WRONG_STATE)
+                raise NotInSessionError("Not in a session")
             return GoOut(standing.place)
         case IceResult():
             return Report(_place_of(standing, frame.session_id), frame)
@@ -177,13 +193,13 @@ def hear(standing: Standing, frame: Heard) -> Deed:  # noqa: C901, PLR0911, PLR0
             return Reply(Pong(id=frame.id))
         case Subscribe():
             if not plays_in(standing, frame.feed):
-                raise FrameRefusedError(f"Not in a session of zone {frame.feed}: enter one first", Code.FORBIDDEN)
+                raise ForbiddenError(f"Not in a session of zone {frame.feed}: enter one first")
             return Listen(frame.feed)
         case NpcEventFrame():
             return _tell(standing, frame)
         case ProbeAnswer():
             if standing.host_id is None:
-                raise FrameRefusedError("Only hosts are probed", Code.FORBIDDEN)
+                raise ForbiddenError("Only hosts are probed")
             return PassProbe(frame)
         case _:
             assert_never(frame)
@@ -205,7 +221,7 @@ def _tell(standing: Standing, frame: NpcEventFrame) -> TellAiWorld:
         if place.zone_id == frame.zone_id and frame.session_id in {None, place.session_id}
     ]
     if not hosted or standing.host_id is None:
-        raise FrameRefusedError(f"Hosts no session of zone {frame.zone_id}", Code.FORBIDDEN)
+        raise ForbiddenError(f"Hosts no session of zone {frame.zone_id}")
     if len(hosted) > 1:
         raise FrameRefusedError("session_id required")
     event = NpcEvent(
@@ -226,7 +242,7 @@ def _speaker(standing: Standing, named: str | None) -> str:
             raise FrameRefusedError("peer_id required")
         return peer_name(named)
     if named is not None and named != standing.peer_id:
-        raise FrameRefusedError(f"This connection is {standing.peer_id}'s", Code.FORBIDDEN)
+        raise ForbiddenError(f"This connection is {standing.peer_id}'s")
     return standing.peer_id
 
 
@@ -238,20 +254,18 @@ def _join(standing: Standing, frame: Join) -> Enter | Show:
     if session_id in standing.hosted:
         return Show(standing.hosted[session_id])
     if standing.host_id is not None and may_be_session(session_id):
-        raise FrameRefusedError(f"{standing.host_id} does not host session {session_id}", Code.FORBIDDEN)
+        raise ForbiddenError(f"{standing.host_id} does not host session {session_id}")
     return Enter(speaker, session_id)
 
 
 def _carry(standing: Standing, signal: Signal) -> Carry:
     try:
         place = _place_of(standing, signal.session_id)
-    except FrameRefusedError as error:
-        if error.code is Code.INVALID:
-            raise
-        raise undelivered(signal.type, signal.to, error.code) from error
+    except ForbiddenError as error:
+        raise UndeliveredError(signal.type, signal.to, Code.FORBIDDEN) from error
     to = signal.to
     if to == standing.peer_id or not to:
-        raise undelivered(signal.type, to)
+        raise UndeliveredError(signal.type, to)
     if to == place.host_id and place.host_peer_id is not None:
         to = place.host_peer_id
     return Carry(signal, place, to, named=to == place.host_peer_id or place.session_id in standing.hosted)
@@ -265,14 +279,9 @@ def _place_of(standing: Standing, session_id: str | None) -> Place:
     if session_id is not None:
         if session_id in standing.hosted:
             return standing.hosted[session_id]
-        raise FrameRefusedError(f"Not in session {session_id}", Code.FORBIDDEN)
+        raise ForbiddenError(f"Not in session {session_id}")
     if len(standing.hosted) > 1:
         raise FrameRefusedError("session_id required")
     if standing.hosted:
         return next(iter(standing.hosted.values()))
-    raise FrameRefusedError("Not in a session", Code.FORBIDDEN)
-
-
-def undelivered(kind: str, to: str, code: Code = Code.PEER_NOT_FOUND) -> FrameRefusedError:
-    """What a sender hears whose signal reached nobody; existing clients match on the words."""
-    return FrameRefusedError(f"Failed to deliver {kind} to {to}", code, kind)
+    raise ForbiddenError("Not in a session")

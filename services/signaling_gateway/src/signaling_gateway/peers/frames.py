@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
+from chassis.refusals import ServiceError
 from contracts.frames import (
     MAX_ID_BYTES,
     EnterZoneFrame,
@@ -74,16 +75,17 @@ class UnreadableError(Exception):
     """What came is no JSON object in a text frame; ten in a row end the connection."""
 
 
-class FrameRefusedError(Exception):
-    """A frame that cannot be used; its sender is told and the connection lives."""
+class FrameRefusedError(ServiceError):
+    """A frame that says nothing which can be done; its sender is told and the connection lives."""
 
-    def __init__(self, message: str, code: Code = Code.INVALID, in_reply_to: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.code = code
+    code = Code.INVALID
+
+    def __init__(self, detail: str, *, in_reply_to: str | None = None) -> None:
+        super().__init__(detail)
         self.in_reply_to = in_reply_to
+        """The frame's type, as far as it has one."""
         self.id: str | None = None
-        """Of the frame, where it says one."""
+        """The frame's, where it says one."""
 
 
 def read(text: str) -> Heard:

@@ -19,7 +19,7 @@ from signaling_gateway.background import Errands
 from signaling_gateway.cluster.mailbox import Letter, Mailbox
 from signaling_gateway.cluster.presence import Mark, Presence
 from signaling_gateway.peers.connections import Connection, Connections
-from signaling_gateway.peers.conversation import Carry, undelivered
+from signaling_gateway.peers.conversation import Carry, UndeliveredError
 from signaling_gateway.peers.frames import signal_out
 from signaling_gateway.rooms.room import Room
 from signaling_gateway.rooms.rooms import Rooms
@@ -65,10 +65,10 @@ class Relay:
         self.relayed = 0
 
     async def carry(self, sender: Connection, carry: Carry) -> None:
-        """Deliver, or FrameRefusedError; one that another gateway can't deliver comes back later, as a bounce."""
+        """Deliver, or UndeliveredError; one that another gateway can't deliver comes back later, as a bounce."""
         room = self._rooms.get(carry.place.session_id)
         if room is None:
-            raise undelivered(carry.signal.type, carry.signal.to)
+            raise UndeliveredError(carry.signal.type, carry.signal.to)
         if carry.signal.type == "offer" and carry.to == carry.place.host_peer_id:
             self._unanswered.offered(sender.peer_id, carry.place.session_id, carry.to, sender.seat)
         receiver = room.receiver(carry.to) or await self._look_again(room, carry.to)
@@ -111,7 +111,7 @@ class Relay:
     ) -> None:
         """Hand a frame to the gateway that holds the receiver; `socket` here is told if nobody got it."""
         if not self._bus.connected:  # nats-py would keep it, and deliver it when nobody waits for it any more
-            raise undelivered(kind, to, Code.UNAVAILABLE)
+            raise UndeliveredError(kind, to, Code.UNAVAILABLE)
         try:
             subject = _deliver(gateway_id, to, session_id)
             bounce = _bounce(self._gateway_id, socket, kind, to)
@@ -125,7 +125,7 @@ class Relay:
                 tracing.inject(headers)
                 await self._bus.send(subject, frame, bounce, headers)
         except UnavailableError as error:
-            raise undelivered(kind, to, Code.UNAVAILABLE) from error
+            raise UndeliveredError(kind, to, Code.UNAVAILABLE) from error
 
     def socket_of(self, peer_id: str) -> int:
         """The number of a peer's socket here, for who signals over HTTP."""
@@ -152,8 +152,8 @@ class Relay:
         connection = self._connections.numbered(socket)
         if connection is None:
             return
-        refused = undelivered(kind, to)
-        connection.say(ErrorFrame(message=refused.message, code=refused.code, in_reply_to=kind, id=frame_id))
+        refusal = UndeliveredError(kind, to).refusal
+        connection.say(ErrorFrame(message=refusal.detail, code=refusal.code, in_reply_to=kind, id=frame_id))
         standing = connection.standing
         for place in (standing.place, *standing.hosted.values()):
             room = self._rooms.get(place.session_id) if place is not None else None
@@ -184,8 +184,8 @@ class Relay:
                 await self._mailbox.put(signal.type, session_id, Letter(sender.peer_id, carry.to, signal.content))
                 return
         except UnavailableError as error:
-            raise undelivered(signal.type, signal.to, Code.UNAVAILABLE) from error
-        raise undelivered(signal.type, signal.to)
+            raise UndeliveredError(signal.type, signal.to, Code.UNAVAILABLE) from error
+        raise UndeliveredError(signal.type, signal.to)
 
 
 @lru_cache(SUBJECTS_KEPT)
