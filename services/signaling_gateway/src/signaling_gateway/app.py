@@ -54,7 +54,7 @@ from signaling_gateway.npcs.feeds import Feeds
 from signaling_gateway.peers.connections import Connections
 from signaling_gateway.peers.frames import KINDS
 from signaling_gateway.peers.uvicorn_socket import UVICORN_OPTIONS, Wire
-from signaling_gateway.rooms.entering import Attendance
+from signaling_gateway.rooms.entering import Entering
 from signaling_gateway.rooms.hosting import Doubts, Hosting
 from signaling_gateway.rooms.ice_servers import IceServers
 from signaling_gateway.rooms.join_funnel import Funnel
@@ -242,7 +242,7 @@ async def _signaling(
             unanswered=unanswered,
         )
         hosting = Hosting(bus=bus, connections=connections, rooms=rooms, presence=presence, announcer=announcer)
-        attendance = Attendance(
+        entering = Entering(
             bus=bus,
             connections=connections,
             rooms=rooms,
@@ -259,13 +259,13 @@ async def _signaling(
             connections=connections,
             rooms=rooms,
             relay=relay,
-            attendance=attendance,
+            entering=entering,
             doubts=Doubts(hosting, errands),
         )
         consumers = Consumers(bus, "signaling_gateway", instance=gateway_id)
         hear_facts(
             consumers,
-            Membership(connections=connections, rooms=rooms, presence=presence, hosting=hosting, attendance=attendance),
+            Membership(connections=connections, rooms=rooms, presence=presence, hosting=hosting, entering=entering),
         )
         upkeep = Upkeep(
             bus=bus,
@@ -273,7 +273,7 @@ async def _signaling(
             rooms=rooms,
             presence=presence,
             hosting=hosting,
-            attendance=attendance,
+            entering=entering,
             announcer=announcer,
             figures=lambda: figures.own().model_dump_json(),
             unanswered=unanswered,
@@ -287,7 +287,7 @@ async def _signaling(
             entrance=entrance,
             turnstile=turnstile,
             connections=connections,
-            attendance=attendance,
+            entering=entering,
             relay=relay,
             announcer=announcer,
             funnel=funnel,

@@ -13,7 +13,7 @@ from contracts.streams import EVENTS
 from nats.aio.msg import Msg
 
 from signaling_gateway.peers.connections import Connections
-from signaling_gateway.rooms.entering import Attendance
+from signaling_gateway.rooms.entering import Entering
 from signaling_gateway.rooms.hosting import Doubts
 from signaling_gateway.rooms.relay import Relay, frame_named, receiver_named
 from signaling_gateway.rooms.rooms import Rooms
@@ -35,14 +35,14 @@ class Inbox:
         connections: Connections,
         rooms: Rooms,
         relay: Relay,
-        attendance: Attendance,
+        entering: Entering,
         doubts: Doubts,
     ) -> None:
         self._bus = bus
         self._connections = connections
         self._rooms = rooms
         self._relay = relay
-        self._attendance = attendance
+        self._entering = entering
         self._doubts = doubts
 
     async def take(self, msg: Msg) -> None:
@@ -65,7 +65,7 @@ class Inbox:
                 self._rooms.hear(RoomPresence.model_validate_json(msg.data))
             case "replaced":
                 word = Replaced.model_validate_json(msg.data)
-                self._attendance.replaced(word.peer_id, word.connection_id)
+                self._entering.replaced(word.peer_id, word.connection_id)
             case "alive":
                 await self._answer(msg, b"{}")
             case _:
@@ -73,24 +73,17 @@ class Inbox:
 
     async def _deliver(self, msg: Msg) -> None:
         peer_id, session_id = receiver_named(msg.subject)
-        if self._doubts.holds(peer_id, session_id):
-            self._doubts.hold(peer_id, session_id, partial(self._hand_over, msg, peer_id, session_id))
-            return
-        receiver = self._relay.receiver_here(peer_id, session_id)
-        if receiver is not None:
-            self._relay.hand_over(receiver, msg.data)
-            return
-        peer = self._connections.of(peer_id)
-        if peer is not None and (peer.standing.host_id is not None or peer.unidentified):
-            self._doubts.hold(peer_id, session_id, partial(self._hand_over, msg, peer_id, session_id))
-        else:
-            await self._answer(msg)
+        if not self._doubts.holds(peer_id, session_id):
+            if self._relay.hand_over(peer_id, session_id, msg.data):
+                return
+            peer = self._connections.of(peer_id)
+            if peer is None or (peer.standing.host_id is None and not peer.unidentified):
+                await self._answer(msg)
+                return
+        self._doubts.hold(peer_id, session_id, partial(self._deliver_or_answer, msg, peer_id, session_id))
 
-    async def _hand_over(self, msg: Msg, peer_id: str, session_id: str) -> None:
-        receiver = self._relay.receiver_here(peer_id, session_id)
-        if receiver is not None:
-            self._relay.hand_over(receiver, msg.data)
-        else:
+    async def _deliver_or_answer(self, msg: Msg, peer_id: str, session_id: str) -> None:
+        if not self._relay.hand_over(peer_id, session_id, msg.data):
             await self._answer(msg)
 
     async def _answer(self, msg: Msg, body: bytes = b"") -> None:

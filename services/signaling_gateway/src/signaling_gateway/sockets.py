@@ -33,7 +33,6 @@ from signaling_gateway.peers.conversation import (
     PassProbe,
     Reply,
     Report,
-    Show,
     TellAiWorld,
     hear,
     peer_name,
@@ -42,7 +41,7 @@ from signaling_gateway.peers.frame_metrics import HEARD, REFUSED, SECONDS
 from signaling_gateway.peers.frames import FrameRefusedError, Heard, Signal, UnreadableError, read
 from signaling_gateway.peers.uvicorn_socket import WIRE, Wire
 from signaling_gateway.peers.warp import USER_AGENT, WarpWire, from_warp, speaks_warp
-from signaling_gateway.rooms.entering import Attendance
+from signaling_gateway.rooms.entering import Entering
 from signaling_gateway.rooms.join_funnel import Funnel
 from signaling_gateway.rooms.probing import Probing
 from signaling_gateway.rooms.relay import Relay
@@ -82,7 +81,7 @@ class Sockets:
         entrance: Entrance,
         turnstile: Turnstile,
         connections: Connections,
-        attendance: Attendance,
+        entering: Entering,
         relay: Relay,
         announcer: Announcer,
         funnel: Funnel,
@@ -95,7 +94,7 @@ class Sockets:
         self._entrance = entrance
         self._turnstile = turnstile
         self._connections = connections
-        self._attendance = attendance
+        self._entering = entering
         self._relay = relay
         self._announcer = announcer
         self._funnel = funnel
@@ -186,7 +185,7 @@ class Sockets:
             join = Join(session_id=asked["session_id"], peer_id=peer_id, traceparent=traceparent)
             await self._answer(connection, join)
         elif peer_id is not None:
-            (await self._attendance.name(connection, peer_id))()
+            await self._entering.name(connection, peer_id)
 
     async def _listen(self, connection: Connection, receive: Receive) -> None:
         flow = self._turnstile.flow()
@@ -249,11 +248,7 @@ class Sockets:
         try:
             if frame.type not in connection.entry.frames:
                 self._entrance.forbid(connection.entry, frame.type)
-            deed = hear(connection.standing, frame)
-            if isinstance(deed, Enter | EnterZone) and connection.standing.peer_id is None:
-                await self._name_first(connection, deed.peer_id, frame)
-            else:
-                await self._do(connection, deed)
+            await self._do(connection, hear(connection.standing, frame))
         except ServiceError as error:
             _refuse(connection, error, frame.type, answers_to)
             return error.refusal.code
@@ -265,20 +260,14 @@ class Sockets:
             connection.answers_to = None
         return None
 
-    async def _do(self, connection: Connection, deed: Deed) -> None:  # noqa: C901 -- one line for each deed
+    async def _do(self, connection: Connection, deed: Deed) -> None:
         match deed:
             case Carry():
                 await self._relay.carry(connection, deed)
-            case Enter():
-                _hold_to_ticket(connection, deed.session_id)
-                await self._attendance.enter(connection, deed.session_id)
-            case EnterZone():
-                _hold_to_ticket(connection, None)
-                await self._attendance.enter_zone(connection, deed.zone_id)
-            case Show():
-                self._attendance.show(connection, deed.place)
+            case Enter() | EnterZone():
+                await self._entering.enter(connection, deed)
             case GoOut():
-                await self._attendance.go_out(connection, deed.place)
+                await self._entering.go_out(connection, deed.place)
             case Report():
                 self._report(connection, deed)
             case Reply():
@@ -292,15 +281,6 @@ class Sockets:
             case _:
                 assert_never(deed)
 
-    async def _name_first(self, connection: Connection, peer_id: str, frame: Heard) -> None:
-        """Name the peer, then hear the frame again: it may be a host, and the session its own."""
-        evict = await self._attendance.name(connection, peer_id)
-        try:
-            if connection.wire.open:  # else a still newer connection of the peer is there
-                await self._do(connection, hear(connection.standing, frame))
-        finally:
-            evict()
-
     def _report(self, connection: Connection, deed: Report) -> None:
         self._unanswered.settled(connection.peer_id)
         if deed.place.is_session:
@@ -311,9 +291,8 @@ class Sockets:
     async def _end(self, connection: Connection) -> None:
         connection.wire.hang_up(DEFECT, "internal error")  # does nothing unless a defect brought us here
         try:
-            await self._attendance.depart(connection)
+            await self._entering.depart(connection)
         finally:
-            self._connections.remove(connection)
             async with self._closed:
                 self._closed.notify_all()
 
@@ -340,13 +319,6 @@ def _send_away(connection: Connection) -> None:
     connection.left_because = "restarting"
     connection.say(Reconnect(after_ms=random.randrange(longest_ms)))  # noqa: S311 -- spreads load
     connection.wire.hang_up(RESTARTING, "restarting")
-
-
-def _hold_to_ticket(connection: Connection, session_id: str | None) -> None:
-    """A ticket opens one session, by the name that it has there."""
-    ticket = connection.entry.identity.session_id
-    if ticket not in {None, session_id}:
-        raise ForbiddenError(f"The ticket is for session {ticket} alone.")
 
 
 def _asked(query: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ from chassis.refusals import ServiceError
 from contracts.frames import EnterZoneFrame, IceResult, Join, Leave, Ping, Pong
 from contracts.gateway import IceState
 from contracts.refusals import Code
+from signaling_gateway.access.errors import ForbiddenError
 from signaling_gateway.peers.conversation import (
     Carry,
     Enter,
@@ -17,6 +18,7 @@ from signaling_gateway.peers.conversation import (
     Report,
     Show,
     Standing,
+    entered_by,
     hear,
     may_be_session,
 )
@@ -51,8 +53,7 @@ UNDERSTOOD = [
     (STRANGER, Join(session_id="lobby", peer_id="ann"), Enter("ann", "lobby")),
     (PLAYER, Join(session_id=OTHER, peer_id="ann"), Enter("ann", OTHER)),
     (PLAYER, Join(session_id=SESSION), Enter("ann", SESSION)),
-    (HOST, Join(session_id=SESSION), Show(SEAT)),
-    (HOST, Join(session_id="lobby"), Enter("h1", "lobby")),
+    (HOST, Join(session_id=SESSION), Enter("h1", SESSION)),
     (STRANGER, EnterZoneFrame(zone_id="prontera", peer_id="ann"), EnterZone("ann", "prontera")),
     (PLAYER, EnterZoneFrame(zone_id="prontera"), EnterZone("ann", "prontera")),
     (PLAYER, Leave(), GoOut(SEAT)),
@@ -89,8 +90,6 @@ REFUSED = [
     ),
     (STRANGER, Join(session_id="lobby"), "peer_id required", Code.INVALID),
     (IDLE, Join(session_id="lobby", peer_id="bob"), "This connection is ann's", Code.FORBIDDEN),
-    (HOST, Join(session_id=OTHER), f"host-1 does not host session {OTHER}", Code.FORBIDDEN),
-    (HOST, EnterZoneFrame(zone_id="prontera"), "A host enters no zone", Code.FORBIDDEN),
     (IDLE, Leave(), "Not in a session", Code.WRONG_STATE),
     (HOST, Leave(), "Not in a session", Code.WRONG_STATE),
     (IDLE, result(), "Not in a session", Code.FORBIDDEN),
@@ -109,6 +108,31 @@ def test_what_a_peer_may_not_have_is_refused_in_words_that_clients_know(standing
     with pytest.raises(ServiceError) as refused:
         hear(standing, frame)
     assert (refused.value.refusal.detail, refused.value.refusal.code) == (message, code)
+
+
+@pytest.mark.parametrize(
+    "standing, wish, found",
+    [
+        (HOST, Enter("h1", SESSION), Show(SEAT)),
+        (HOST, Enter("h1", "lobby"), Enter("h1", "lobby")),
+        (PLAYER, Enter("ann", SESSION), Enter("ann", SESSION)),
+        (PLAYER, EnterZone("ann", "prontera"), EnterZone("ann", "prontera")),
+    ],
+)
+def test_a_host_is_shown_what_it_hosts_and_a_player_enters(standing, wish, found):
+    assert entered_by(standing, wish) == found
+
+
+@pytest.mark.parametrize(
+    "wish, message",
+    [
+        (Enter("h1", OTHER), f"host-1 does not host session {OTHER}"),
+        (EnterZone("h1", "prontera"), "A host enters no zone"),
+    ],
+)
+def test_a_host_plays_nowhere(wish, message):
+    with pytest.raises(ForbiddenError, match=message):
+        entered_by(HOST, wish)
 
 
 HOSTED = [Place(SESSION, is_session=True, host_id=f"host-{epoch}", host_peer_id="h", epoch=epoch) for epoch in (1, 2)]

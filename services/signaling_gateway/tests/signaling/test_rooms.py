@@ -63,9 +63,9 @@ class Gateway:
         connection.take_new_id(after=after.connection_id if after is not None else None)
         with self.rooms.opening(place) as room:
             room.learn(listing, seated, "me")
-            tell = self.rooms.enter(room, connection, listing)
-            assert tell is not None
-        tell()
+            arrival = self.rooms.enter(room, connection, listing)
+            assert arrival is not None
+        self.rooms.tell_of(room, arrival)
         self.connection = connection
         return paper
 

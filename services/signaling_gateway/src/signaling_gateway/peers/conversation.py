@@ -97,7 +97,7 @@ class EnterZone:
 
 @dataclass(frozen=True, slots=True)
 class Show:
-    """Tell a host again of a session it hosts."""
+    """What `Enter` is to a host: it is told again of a session it hosts."""
 
     place: Place
 
@@ -156,7 +156,7 @@ class PassProbe:
     answer: ProbeAnswer
 
 
-Deed = Enter | EnterZone | Show | GoOut | Carry | Report | Reply | Listen | TellAiWorld | PassProbe
+Deed = Enter | EnterZone | GoOut | Carry | Report | Reply | Listen | TellAiWorld | PassProbe
 
 
 def may_be_session(name: str) -> bool:
@@ -180,8 +180,6 @@ def hear(standing: Standing, frame: Heard) -> Deed:  # noqa: C901, PLR0911, PLR0
         case Join():
             return _join(standing, frame)
         case EnterZoneFrame():
-            if standing.host_id is not None:
-                raise ForbiddenError("A host enters no zone")
             return EnterZone(_speaker(standing, frame.peer_id), frame.zone_id)
         case Leave():
             if standing.place is None:
@@ -246,16 +244,28 @@ def _speaker(standing: Standing, named: str | None) -> str:
     return standing.peer_id
 
 
-def _join(standing: Standing, frame: Join) -> Enter | Show:
+def _join(standing: Standing, frame: Join) -> Enter:
     if not frame.session_id:
         raise FrameRefusedError("session_id required")
     session_id = peer_name(frame.session_id, "session_id")
-    speaker = _speaker(standing, frame.peer_id)
-    if session_id in standing.hosted:
-        return Show(standing.hosted[session_id])
-    if standing.host_id is not None and may_be_session(session_id):
-        raise ForbiddenError(f"{standing.host_id} does not host session {session_id}")
-    return Enter(speaker, session_id)
+    return Enter(_speaker(standing, frame.peer_id), session_id)
+
+
+def entered_by(standing: Standing, wish: Enter | EnterZone) -> Enter | EnterZone | Show:
+    """What entering comes to once the peer has its name: a host is shown what it hosts, and plays nowhere.
+
+    Only then, for it is by its name that a host is known.
+    """
+    match wish:
+        case EnterZone():
+            if standing.host_id is not None:
+                raise ForbiddenError("A host enters no zone")
+        case Enter(session_id=session_id):
+            if session_id in standing.hosted:
+                return Show(standing.hosted[session_id])
+            if standing.host_id is not None and may_be_session(session_id):
+                raise ForbiddenError(f"{standing.host_id} does not host session {session_id}")
+    return wish
 
 
 def _carry(standing: Standing, signal: Signal) -> Carry:

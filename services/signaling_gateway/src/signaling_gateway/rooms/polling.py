@@ -127,10 +127,7 @@ class Correspondence:
             socket = self._relay.socket_of(letter.sender)
             await self._relay.send(holder.gateway_id, frame, kind=kind, socket=socket, to=to, session_id=session_id)
             return True
-        receiver = self._relay.receiver_here(to, session_id)
-        if receiver is not None:
-            receiver.wire.write(frame)
-        return receiver is not None
+        return self._relay.hand_over(to, session_id, frame)
 
 
 def _member(circle: Circle, name: str) -> str:

@@ -86,7 +86,7 @@ class Relay:
             ufrag=signal.ufrag,
         )
         if isinstance(receiver, Connection):
-            self.hand_over(receiver, frame)
+            self._write(receiver, frame)
         else:
             await self.send(
                 receiver.gateway_id,
@@ -132,20 +132,18 @@ class Relay:
         connection = self._connections.of(peer_id)
         return connection.number if connection is not None else NO_SOCKET
 
-    def hand_over(self, receiver: Connection, frame: bytes) -> None:
-        """Give a signal to a socket here."""
-        self._unanswered.received(receiver.peer_id, frame)
-        receiver.wire.write(frame)
-
-    def receiver_here(self, peer_id: str, session_id: str) -> Connection | None:
-        """The socket that may take what another gateway sends: the peer's, in this session or hosting it."""
+    def hand_over(self, peer_id: str, session_id: str, frame: bytes) -> bool:
+        """Give a signal to the peer's socket here, if it is in this session or hosts it; else False."""
         room = self._rooms.get(session_id)
         if room is None:
-            return None
-        here = room.sockets.get(peer_id)
-        if here is None and room.host is not None and room.host.peer_id == peer_id:
-            return room.host
-        return here
+            return False
+        receiver = room.sockets.get(peer_id)
+        if receiver is None and room.host is not None and room.host.peer_id == peer_id:
+            receiver = room.host
+        if receiver is None:
+            return False
+        self._write(receiver, frame)
+        return True
 
     def bounced(self, socket: int, kind: str, to: str, frame_id: str | None) -> None:
         """Nobody got a signal: its sender is told, and what we thought of where the receiver is, is looked up again."""
@@ -159,6 +157,10 @@ class Relay:
             room = self._rooms.get(place.session_id) if place is not None else None
             if room is not None and isinstance(room.receiver(to), Mark):
                 self._errands.send(self._look_again(room, to))
+
+    def _write(self, receiver: Connection, frame: bytes) -> None:
+        self._unanswered.received(receiver.peer_id, frame)
+        receiver.wire.write(frame)
 
     async def _look_again(self, room: Room, to: str) -> Connection | Mark | None:
         now = time.monotonic()

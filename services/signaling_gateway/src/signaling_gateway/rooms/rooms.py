@@ -6,6 +6,7 @@ comes twice (from session_manager, from Redis, from another gateway) is told onc
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from contracts.frames import PeerJoined, PeerLeft
@@ -19,6 +20,17 @@ from signaling_gateway.rooms.room import Room
 
 Tell = Callable[[str, RoomPresence], None]
 """Tells another gateway."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A player's socket that has come in, and whom to tell."""
+
+    peer: str
+    mark: Mark
+    is_news: bool
+    """To the sockets here: else the player was there before, in another socket."""
+    gateways: set[str]
 
 
 class Rooms:
@@ -55,11 +67,8 @@ class Rooms:
         if room.empty and self._rooms.get(room.place.session_id) is room:
             del self._rooms[room.place.session_id]
 
-    def enter(self, room: Room, connection: Connection, listing: Listing | None) -> Callable[[], None] | None:
-        """Let a player's socket in; None when a newer one of the player is in.
-
-        The call given back tells the others, once the player itself has been told.
-        """
+    def enter(self, room: Room, connection: Connection, listing: Listing | None) -> Arrival | None:
+        """Let a player's socket in, without a word to the others; None when a newer one of the player is in."""
         peer = connection.peer_id
         mark = self._mark(connection)
         newest = listing.players.get(peer, mark) if listing is not None else mark
@@ -68,13 +77,13 @@ class Rooms:
         if newest.connection_id > mark.connection_id or not room.move(peer, mark):
             return None
         room.sockets[peer] = connection
+        return Arrival(peer, mark, not known, others)
 
-        def tell_the_others() -> None:
-            if not known:
-                _announce(room, peer, PeerJoined(peer_id=peer))
-            self._publish(room, others, peer, mark)
-
-        return tell_the_others
+    def tell_of(self, room: Room, arrival: Arrival) -> None:
+        """Tell the others of who came, once it has been told itself."""
+        if arrival.is_news:
+            _announce(room, arrival.peer, PeerJoined(peer_id=arrival.peer))
+        self._publish(room, arrival.gateways, arrival.peer, arrival.mark)
 
     def leave(self, room: Room, connection: Connection, reason: str) -> bool:
         """Let a player's socket out and tell the others; False if a newer one of the player is in."""

@@ -11,7 +11,7 @@ from contracts.sessions import Session, SessionFact
 from signaling_gateway.cluster.presence import Presence
 from signaling_gateway.peers.connections import Connection, Connections
 from signaling_gateway.peers.conversation import Place
-from signaling_gateway.rooms.entering import Attendance
+from signaling_gateway.rooms.entering import Entering
 from signaling_gateway.rooms.hosting import FINAL, HOST_LOST, Hosting, place_of
 from signaling_gateway.rooms.room import Room
 from signaling_gateway.rooms.rooms import Rooms
@@ -23,13 +23,13 @@ class Membership:
     """One session's facts come in order, sessions side by side; a fact that says what is known changes nothing."""
 
     def __init__(
-        self, *, connections: Connections, rooms: Rooms, presence: Presence, hosting: Hosting, attendance: Attendance
+        self, *, connections: Connections, rooms: Rooms, presence: Presence, hosting: Hosting, entering: Entering
     ) -> None:
         self._connections = connections
         self._rooms = rooms
         self._presence = presence
         self._hosting = hosting
-        self._attendance = attendance
+        self._entering = entering
 
     async def session_changed(self, fact: SessionFact) -> None:
         """A session was created, joined, left, ended and so on."""
@@ -102,7 +102,7 @@ class Membership:
         stale = connection.seated_at is not None and session.updated_at <= connection.seated_at
         hosts = connection.standing.host_id is not None or connection.speaks_warp
         if not (asked or stale or hosts):
-            await self._attendance.seated(connection, session)
+            await self._entering.seated(connection, session)
 
     async def _seat_freed(self, fact: SessionFact, player: str) -> None:
         connection = self._connections.of(player)
@@ -110,7 +110,7 @@ class Membership:
             stale = connection.seated_at is not None and fact.session.updated_at <= connection.seated_at
             if not stale and not connection.is_moving:
                 connection.say(SessionLeft(session_id=fact.session_id, reason=fact.reason or "left"))
-                await self._attendance.let_out(connection, fact.reason or "left")
+                await self._entering.let_out(connection, fact.reason or "left")
             return
         room = self._rooms.get(fact.session_id)
         if room is not None:
@@ -128,7 +128,7 @@ class Membership:
         self._empty(room)
         for connection in going:
             connection.say(SessionEnded(session_id=fact.session_id, reason=reason))
-            await self._attendance.let_out(connection, reason)
+            await self._entering.let_out(connection, reason)
 
     def _empty(self, room: Room) -> None:
         room.sockets.clear()

@@ -15,7 +15,7 @@ from contracts.gateway import ALIVE, IceState
 from signaling_gateway.cluster.announcer import Announcer
 from signaling_gateway.cluster.presence import ENTRY_LIVES, GATEWAY_LIVES, HOST, PLAYER, Listing, Mark, Presence
 from signaling_gateway.peers.connections import Connection, Connections, age_ms
-from signaling_gateway.rooms.entering import Attendance
+from signaling_gateway.rooms.entering import Entering
 from signaling_gateway.rooms.hosting import Hosting
 from signaling_gateway.rooms.room import Room
 from signaling_gateway.rooms.rooms import Rooms
@@ -54,7 +54,7 @@ class Upkeep:
         rooms: Rooms,
         presence: Presence,
         hosting: Hosting,
-        attendance: Attendance,
+        entering: Entering,
         announcer: Announcer,
         figures: Callable[[], str],
         unanswered: Unanswered,
@@ -65,7 +65,7 @@ class Upkeep:
         self._rooms = rooms
         self._presence = presence
         self._hosting = hosting
-        self._attendance = attendance
+        self._entering = entering
         self._announcer = announcer
         self._figures = figures
         self._unanswered = unanswered
@@ -181,9 +181,9 @@ class Upkeep:
                 continue
             if other.connection_id > connection.connection_id:
                 if age_ms(other.connection_id) > JOINED_AFTER_MS:
-                    self._attendance.replaced(connection.peer_id, other.connection_id)
+                    self._entering.replaced(connection.peer_id, other.connection_id)
             elif other.gateway_id != self._presence.gateway_id:
-                self._attendance.replace_elsewhere(connection, other)
+                self._entering.replace_elsewhere(connection, other)
 
     async def _answers(self, gateway_id: str) -> bool:
         try:
