@@ -1,6 +1,8 @@
 import pytest
+from contracts.retelling import Retell
 from contracts.sessions import SessionStatus
 from session_manager.errors import HostFullError, PlayerNotFoundError, SessionFullError, SessionNotFoundError
+from session_manager.store.retelling import RetellingStore
 
 from services.session_manager.tests.world import assert_sound
 
@@ -22,6 +24,29 @@ async def test_the_first_join_activates_and_says_both(world, clock):
         ("joined", 3, ("a",)),
     ]
     assert {fact.host_players for _, fact in told} == {1}
+
+
+async def test_facts_say_whether_a_socket_took_the_seat_told_again_too(world):
+    session = await world.create()
+    await world.join(session.session_id, "by-rest")
+    await world.leave(session.session_id, "by-rest")
+    await world.join(session.session_id, "by-socket", socket=True)
+    entered = await world.enter("first", zone="geffen", socket=True)
+
+    said = [(event, fact.players_joined, fact.by_socket) for event, fact in await world.told()]
+    assert said == [
+        ("created", (), False),
+        ("activated", (), False),
+        ("joined", ("by-rest",), False),
+        ("left", (), False),
+        ("joined", ("by-socket",), True),
+        ("created", ("first",), True),
+    ]
+
+    await world.forget_told()
+    await RetellingStore(world.database).retell(Retell())
+    again = [(event, fact.by_socket) for event, fact in await world.told_of(entered.session_id)]
+    assert again == [("created", True)]
 
 
 async def test_players_are_listed_in_the_order_of_joining(world):

@@ -224,6 +224,8 @@ class SessionFact(Fact):
     session: Session
     players_joined: tuple[str, ...] = ()
     players_left: tuple[str, ...] = ()
+    by_socket: bool = False
+    """Whether signaling sockets took the seats of those who joined."""
     reason: str | None = None
     figures: Figures = Field(default_factory=dict)
     host_players: int

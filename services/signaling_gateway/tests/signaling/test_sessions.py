@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from redis.asyncio import Redis
 from testkit.eventually import eventually
 
 from services.signaling_gateway.tests.signaling.client import dial, joined, leaving
@@ -90,6 +91,29 @@ async def test_a_socket_that_closes_is_missed_at_once_and_its_seat_is_kept(here,
             async with leaving(back):
                 assert set((await back.hear("session-joined"))["peers"]) == {name("ann"), name("carl")}
                 assert (await ann.hear("peer-joined"))["peer_id"] == name("bob")
+
+
+async def test_a_fact_of_joining_that_is_late_does_not_bring_back_who_is_gone(
+    servers, here, there, hosted, name, owners
+):
+    ann = await joined(here, name("ann"), hosted)
+    bob = await joined(there, name("bob"), hosted)
+    eve = await joined(there, name("eve"), hosted)
+    async with leaving(ann, eve), Redis.from_url(servers.redis.url) as redis:
+        for peer in (ann, bob, ann):
+            await peer.hear("peer-joined")
+        await bob.close()
+        for peer in (ann, eve):
+            assert (await peer.hear("peer-left"))["peer_id"] == name("bob")
+
+        async def is_nowhere() -> bool:
+            return await redis.get(f"peer:{name('bob')}") is None
+
+        await eventually(is_nowhere)
+        await owners.tell(hosted, "joined", players_joined=(name("bob"),), by_socket=True)
+        await owners.seat(hosted, name("carl"))
+        for peer in (ann, eve):
+            assert await peer.hear() == {"type": "peer-joined", "peer_id": name("carl")}
 
 
 async def test_leaving_gives_the_seat_up(here, there, hosted, name, owners):

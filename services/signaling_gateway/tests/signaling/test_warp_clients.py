@@ -55,6 +55,19 @@ async def test_it_gets_its_session_and_hears_who_comes_and_goes_in_its_words(her
         assert await game.hear() == {"type": "peer_left", "peer_id": name("ann")}
 
 
+async def test_who_comes_after_it_is_gone_is_not_told_of_it_while_its_seat_is_still_to_be_freed(
+    here, there, zone, number, name, owners
+):
+    game = await warp(here, name("150001"), zone)
+    assert await game.hear() == created(number, zone)
+    await game.close()
+    await eventually(lambda: owners.announced("disconnected", name("150001")))
+    assert name("150001") in owners.sessions[f"session-{number:016x}"].connected_players
+    ann = await dial(there, name("ann"), f"session-{number:016x}")
+    async with leaving(ann):
+        assert (await ann.hear("session-joined"))["peers"] == []
+
+
 async def test_a_second_create_session_is_a_move(here, there, zone, number, name, owners):
     owners.add_session(number + 10**6, f"host-{number}", zone_id=name("elsewhere"))
     stays = await warp(here, name("150001"), zone)

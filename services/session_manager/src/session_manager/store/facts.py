@@ -27,6 +27,7 @@ _TELL = """
         'session', json,
         'players_joined', joined,
         'players_left', left_,
+        'by_socket', <by_socket> AND joined <> '{}',
         'reason', reason,
         'figures', <figures>,
         'host_players', host_players,
@@ -42,11 +43,11 @@ def written(figures: Figures) -> str:
     return json.dumps({name: round(value, 3) for name, value in figures.items()})
 
 
-def telling(change: str, answer: str, figures: str = "'{}'::jsonb") -> str:
+def telling(change: str, answer: str, figures: str = "'{}'::jsonb", by_socket: str = "false") -> str:
     """Make `change` also write the history and the outbox; `answer` is what the statement gives.
 
     `$1` of the statement is the time, `$2` the traceparent. `change` ends with a CTE `fact`, one row per fact: session,
     session_id, revision, event, epoch, status, joined, left_, reason, json, host_players, host_revision; and whatever
-    `figures` says of where the change came from.
+    `figures` says of where the change came from. `by_socket` is whether signaling sockets took the seats of `joined`.
     """
-    return f"{change}{_TELL.replace('<figures>', figures)}{answer}"
+    return f"{change}{_TELL.replace('<figures>', figures).replace('<by_socket>', by_socket)}{answer}"

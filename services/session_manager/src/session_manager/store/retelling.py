@@ -35,6 +35,10 @@ WITH fact AS MATERIALIZED (
         'session', json,
         'players_joined', ARRAY(SELECT p FROM unnest(players_joined) AS p WHERE p = ANY(connected_players)),
         'players_left', ARRAY(SELECT p FROM unnest(players_left) AS p WHERE p <> ALL(connected_players)),
+        'by_socket', coalesce((
+            SELECT bool_and(socket) FROM seats
+            WHERE seats.session = fact.session AND player_id = ANY(players_joined)
+        ), false),
         'reason', reason,
         'figures', figures,
         'host_players', host_players,

@@ -58,6 +58,7 @@ WITH standing AS MATERIALIZED (
     WHERE f.event = 'joined' OR s.was = 'pending'
 )""",
     "SELECT json FROM session",
+    by_socket="$7",
 )
 
 _TAKE_AGAIN = """

@@ -45,6 +45,7 @@ WITH host AS (
     FROM session s, host h
 )""",
     "SELECT json FROM session",
+    by_socket="$10",
 )
 
 _KNOW_HOST = """

@@ -268,7 +268,8 @@ class Entering:
         if connection.standing.peer_id is None:
             return
         place = connection.standing.place
-        left = await self.let_out(connection, connection.left_because, seat_kept=not connection.speaks_warp)
+        # A game client's seat too is there until session_manager has heard of it: who comes now is not to see it.
+        left = await self.let_out(connection, connection.left_because, seat_kept=True)
         seat = place.session_id if left and place is not None and place.is_session else None
         self._announcer.disconnected(connection, seat)
         await self._hosting.depart(connection)

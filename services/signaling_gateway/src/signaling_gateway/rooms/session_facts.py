@@ -41,7 +41,7 @@ class Membership:
         if host is not None:
             await self._hosting.assign(host, fact.session)
         for player in fact.players_joined:
-            await self._seat_taken(fact.session, player)
+            await self._seat_taken(fact.session, player, by_socket=fact.by_socket)
         for player in fact.players_left:
             await self._seat_freed(fact, player)
 
@@ -75,10 +75,11 @@ class Membership:
         if room.host is not None and room.host.peer_id != now.host_peer_id:
             await self._hosting.release(room.host, fact.session_id, reason)
 
-    async def _seat_taken(self, session: Session, player: str) -> None:
+    async def _seat_taken(self, session: Session, player: str, *, by_socket: bool) -> None:
         """Tell of a player that joined without a socket; of one that has one, the gateway that holds it tells.
 
-        Only so does a joiner's own `session-joined` come before the others' `peer-joined`.
+        Only so does a joiner's own `session-joined` come before the others' `peer-joined`. A socket that took the seat
+        and is nowhere is gone by now, which its gateway has told: this fact is late.
         """
         session_id = session.session_id
         if (connection := self._connections.of(player)) is not None:
@@ -88,7 +89,7 @@ class Membership:
         if room is None or player in room.members:
             return
         try:
-            if await self._presence.where(player) is not None:
+            if await self._presence.where(player) is not None or by_socket:
                 return
         except UnavailableError:
             log.info("membership.presence_unknown", session_id=session_id)
