@@ -27,7 +27,7 @@ P2p = Callable[..., Said]
 
 @pytest.fixture(scope="module")
 def p2p(tmp_path_factory: pytest.TempPathFactory) -> Iterator[P2p]:
-    """`p2p …` on a data directory where `p2p up` has started the suite as anybody would."""
+    """`p2p …` on a data directory where `p2p up` has started the suite in enforced mode, as anybody would."""
     data_dir = tmp_path_factory.mktemp("traced") / "data"
 
     def command(*arguments: str, columns: int = 80) -> Said:
@@ -35,7 +35,7 @@ def p2p(tmp_path_factory: pytest.TempPathFactory) -> Iterator[P2p]:
             *arguments, "--data-dir", data_dir, environment={"COLUMNS": str(columns)}, directory=data_dir.parent
         )
 
-    started = command("up", "--detach", "--http-port", "0")
+    started = command("up", "--detach", "--http-port", "0", "--mode", "enforced")
     assert started.code == 0, started.error
     yield command
     command("down")
@@ -45,7 +45,8 @@ def p2p(tmp_path_factory: pytest.TempPathFactory) -> Iterator[P2p]:
 def session_id(p2p: P2p) -> str:
     """Of a session that one player's entering has brought about."""
     gateway = json.loads(p2p("status", "--json").out)["gateways"][0]
-    with httpx.Client(base_url=gateway, timeout=patient(10)) as api:
+    headers = {"X-API-Key": p2p("keys", "create", "--role", "server").out.strip()}
+    with httpx.Client(base_url=gateway, headers=headers, timeout=patient(10)) as api:
         assert api.post("/api/v1/hosts/register", json={**HOST, "host_id": "host-1"}).status_code == 201
         entered = api.post("/api/v1/sessions/join", json={"zone_id": "prontera", "peer_id": "ann"})
     assert entered.status_code == 200, entered.text

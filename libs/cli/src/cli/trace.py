@@ -1,23 +1,26 @@
 """`p2p trace`: what happened to a session, or in one trace, as a waterfall over all services, or as JSON."""
 
+import asyncio
 import json
 import re
 import sys
-from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.error import HTTPError, URLError
-from urllib.parse import quote
-from urllib.request import urlopen
 
 import typer
+from contracts.refusals import Code
+from contracts.sessions import GET_SESSION, NameSession
 from embedded.hints import p2p
 from embedded.record import DataDir, Record
 from embedded.secrets import traces_key_file
 from rich.console import Console
+from sdk import P2pError, RefusedError
 
-from cli.kept_traces import ANSWER_WITHIN_S, Store, settled
+from cli.answers import ANSWER_WITHIN
+from cli.asking import linked
+from cli.kept_traces import Store, settled
 from cli.options import DEFAULT_DATA_DIR, DataDirOption, read_url
+from cli.reach import Where
 from cli.waterfall import Span, draw
 
 TRACE_ID = re.compile(r"[0-9a-fA-F]{32}")
@@ -51,7 +54,7 @@ def trace(
     store = Store(traces, key) if traces else Store(_store_of(record, data_dir), key or _key_of(data_dir))
     found = settled(lambda: _found(store, what, limit))
     if not found:
-        sys.exit(f"error: {_nothing(what, None if traces else record)}")
+        sys.exit(f"error: {_nothing(what, None if traces else Where(data_dir))}")
     if as_json:
         print(json.dumps([span for spans in found for span in spans], indent=2))
         return
@@ -88,20 +91,20 @@ def _key_of(data_dir: Path) -> str:
     return file.read_text() if file.exists() else ""
 
 
-def _nothing(what: str, record: Record | None) -> str:
+def _nothing(what: str, where: Where | None) -> str:
     if TRACE_ID.fullmatch(what):
         return f"no span of trace {what} is kept\n{WHAT_IS_KEPT}"
-    if what.startswith("session-") and record is not None and _is_unknown(record, what):
-        return f"there is no session {what!r}: see {record.gateways[0]}/api/v1/sessions"
+    if what.startswith("session-") and where is not None and asyncio.run(_is_unknown(where, what)):
+        return f"there is no session {what!r}: `{p2p('sessions', data_dir=where.data_dir)}` shows those there are"
     return f"no trace that speaks of {what!r} is kept\n{WHAT_IS_KEPT}"
 
 
-def _is_unknown(record: Record, session_id: str) -> bool:
-    url = f"{record.gateways[0]}/api/v1/sessions/{quote(session_id, safe='')}"
+async def _is_unknown(where: Where, session_id: str) -> bool:
     try:
-        with urlopen(url, timeout=ANSWER_WITHIN_S):  # noqa: S310  our own gateway
-            return False
-    except HTTPError as error:
-        return error.code == HTTPStatus.NOT_FOUND
-    except (URLError, OSError):
+        async with linked(where.entrance()) as link:
+            await link.ask(GET_SESSION, NameSession(session=session_id), ANSWER_WITHIN)
+    except RefusedError as error:
+        return error.code is Code.SESSION_NOT_FOUND
+    except P2pError:
         return False
+    return False
