@@ -13,13 +13,13 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 from embedded.plan import Mode
+from testkit.admission import bearer_for, headers_for
 from testkit.clients import connect, http_client
 from testkit.eventually import eventually
 from testkit.suites import RunningSuite, running_suite
 from websockets.asyncio.client import ClientConnection
 
 from tests.compat.game_client import GameClient, game_client, post
-from tests.journeys.test_enforced import key_of, token
 
 HOST = {"player_id": "p", "player_name": "n", "network_speed_mbps": 1000, "cpu_cores": 8, "memory_mb": 16384}
 ZONE = {"zone_display_name": "Z", "map_name": "z", "min_host_quality_score": 0}
@@ -42,15 +42,9 @@ def suite(mode: Mode) -> Iterator[RunningSuite]:
 
 
 @pytest.fixture
-async def server(suite: RunningSuite, mode: Mode) -> dict[str, str]:
-    """What a game server shows; nothing where nobody is asked."""
-    return {} if mode is Mode.OPEN else await key_of(suite, "server")
-
-
-@pytest.fixture
-async def api(suite: RunningSuite, server: dict[str, str]) -> AsyncIterator[httpx.AsyncClient]:
+async def api(suite: RunningSuite) -> AsyncIterator[httpx.AsyncClient]:
     """The game's server, which has a key."""
-    async with http_client(base_url=suite.gateways[0], headers=server) as client:
+    async with http_client(base_url=suite.gateways[0], headers=await headers_for(suite)) as client:
         yield client
 
 
@@ -74,15 +68,15 @@ def _game(suite: RunningSuite, gateway: int) -> Any:
 
 
 @pytest.fixture
-def in_session(server: dict[str, str]) -> InSession:
+def in_session(suite: RunningSuite) -> InSession:
     """Bring a client of the coordinator dialect, in clear text, into a session; with a token where one is needed."""
 
     @asynccontextmanager
     async def entered(gateway: str, peer_id: str, session_id: str) -> AsyncIterator[ClientConnection]:
-        asked = {"peer_id": peer_id, "session_id": session_id}
-        if server:
-            asked["token"] = await token(gateway, server, player_id=peer_id)
-        async with connect(f"{gateway.replace('http', 'ws', 1)}/api/signaling/ws?{urlencode(asked)}") as socket:
+        asked = urlencode({"peer_id": peer_id, "session_id": session_id})
+        shown = await bearer_for(suite, player_id=peer_id)
+        url = f"{gateway.replace('http', 'ws', 1)}/api/signaling/ws?{asked}"
+        async with connect(url, additional_headers=shown) as socket:
             yield socket
 
     return entered

@@ -16,6 +16,7 @@ Json = dict[str, Any]
 
 CANDIDATE = re.compile(r"^(a=candidate:\S+ \d+ \w+ \d+ )(\S+) (\d+)( typ host.*)$", re.MULTILINE)
 SIGNALING = "/api/v1/signaling/ws"
+PASSED_ON = ("Content-Type", "Authorization", "X-API-Key")
 
 
 class _Side(asyncio.DatagramProtocol):
@@ -64,14 +65,17 @@ class Middlebox:
 
     async def _rest(self, request: web.Request) -> web.Response:
         url, body = self._gateway + request.path_qs, await request.read()
-        headers = {"Content-Type": request.headers.get("Content-Type", "application/json")}
+        headers = _passed_on(request)
         async with self._http.request(request.method, url, data=body, headers=headers) as answer:
             return web.Response(status=answer.status, body=await answer.read(), content_type=answer.content_type)
 
     async def _socket(self, request: web.Request) -> web.StreamResponse:
         host = web.WebSocketResponse()
         await host.prepare(request)
-        async with self._http.ws_connect(self._gateway + request.path_qs) as gateway, asyncio.TaskGroup() as group:
+        async with (
+            self._http.ws_connect(self._gateway + request.path_qs, headers=_passed_on(request)) as gateway,
+            asyncio.TaskGroup() as group,
+        ):
             hearing = group.create_task(self._to_host(gateway, host))
             async for message in host:
                 if message.type is WSMsgType.TEXT:
@@ -106,6 +110,11 @@ class Middlebox:
         assert near.transport is not None
         door: int = near.transport.get_extra_info("sockname")[1]
         return door
+
+
+def _passed_on(request: web.Request) -> dict[str, str]:
+    """What is sent, and by whom."""
+    return {name: request.headers[name] for name in PASSED_ON if name in request.headers}
 
 
 def _itself(side: _Side) -> _Side:

@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import nats
 import pytest
+from contracts.grants import OPERATOR
+from embedded.plan import Mode
 from nats.aio.msg import Msg
 from redis.asyncio import from_url
+from testkit.admission import headers_for, on_nats, owning_nats
 from testkit.clients import http_client
 from testkit.eventually import eventually
 from testkit.patience import patient
@@ -25,7 +27,8 @@ from services.scheduler.tests.ai_service.fake import (
     FakeAiService,
     fake_ai_service,
 )
-from services.signaling_gateway.tests.signaling.client import Peer, dial
+from services.signaling_gateway.tests.signaling.client import Peer
+from tests.journeys.entering import dial
 
 HOST = {"player_id": "p", "player_name": "n", "network_speed_mbps": 1000, "cpu_cores": 8, "memory_mb": 16384}
 ZONE = {"zone_name": "Z", "zone_display_name": "Z"}
@@ -60,7 +63,7 @@ def suite(service: FakeAiService, servers: Any) -> Iterator[RunningSuite]:
         "SCHEDULER_LEASE_S": str(patient(1)),
         "SCHEDULER_NPC_FEED_EVERY_S": "0.5",
     }
-    with running_suite({"scheduler": 2}, environment) as running:
+    with running_suite({"scheduler": 2}, environment, mode=Mode.ENFORCED) as running:
         yield running
 
 
@@ -76,25 +79,22 @@ async def listening(suite: RunningSuite) -> AsyncIterator[list[bytes]]:
     async def hear(msg: Msg) -> None:
         heard.append(msg.subject.encode() + b" " + json.dumps(msg.headers or {}).encode() + msg.data)
 
-    client = await nats.connect(suite.nats)
-    for subjects in ("p2p.>", "$KV.>", "$SRV.>"):
-        await client.subscribe(subjects, cb=hear)
-    await client.flush()
-    try:
+    async with owning_nats(suite) as client:
+        for subjects in ("p2p.>", "$KV.>", "$SRV.>"):
+            await client.subscribe(subjects, cb=hear)
+        await client.flush()
         yield heard
-    finally:
-        await client.close()
 
 
 @asynccontextmanager
 async def playing(suite: RunningSuite, zone_id: str) -> AsyncIterator["Screen"]:
     """A player whose socket hears the zone's feed."""
-    async with http_client(base_url=suite.gateways[0]) as api:
+    async with http_client(base_url=suite.gateways[0], headers=await headers_for(suite)) as api:
         zone = {**ZONE, "zone_id": zone_id, "map_name": zone_id, "regions": [zone_id]}
         assert (await api.post("/api/v1/zones/", json=zone)).status_code == 201
         host = {**HOST, "host_id": f"host-{zone_id}", "region": zone_id}
         assert (await api.post("/api/v1/hosts/register", json=host)).status_code == 201
-    async with await dial(suite.gateways[0], f"player-{zone_id}") as peer:
+    async with await dial(suite, suite.gateways[0], f"player-{zone_id}") as peer:
         await peer.say("enter", zone_id=zone_id)
         await peer.hear_until("session-joined")
         await peer.say("subscribe", feed=zone_id)
@@ -128,11 +128,8 @@ class Screen:
 
 
 async def _leader(suite: RunningSuite) -> str:
-    client = await nats.connect(suite.nats)
-    try:
-        answer = json.loads((await client.request("p2p.jobs.list", b"{}", timeout=patient(5))).data)
-    finally:
-        await client.close()
+    async with on_nats(suite, OPERATOR) as operator:
+        answer = json.loads((await operator.request("p2p.jobs.list", b"{}", timeout=patient(5))).data)
     return str(answer["leader"])
 
 

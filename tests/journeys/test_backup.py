@@ -1,6 +1,6 @@
 """A suite is backed up while it runs, and goes on from an empty machine, as docs/operations.md says."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,6 +8,8 @@ import asyncpg
 import httpx
 import pytest
 import pytest_asyncio
+from embedded.plan import Mode
+from testkit.admission import headers_for
 from testkit.clients import persistent_client
 from testkit.directories import data_directory
 from testkit.suites import RunningSuite, running_suite
@@ -29,14 +31,17 @@ class BackedUp(NamedTuple):
     directory: Path
     session: dict[str, Any]
     """As it was then."""
+    server: dict[str, str]
+    """What the game's server shows."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def backed_up(tmp_path_factory: pytest.TempPathFactory) -> BackedUp:
     """A suite with a host, a zone, and a session with a player, that is no more."""
     backup = tmp_path_factory.mktemp("backups") / "backup"
-    with running_suite() as suite:
-        async with persistent_client(suite.gateways[0]) as api:
+    with running_suite(mode=Mode.ENFORCED) as suite:
+        server = await headers_for(suite)
+        async with persistent_client(suite.gateways[0], server) as api:
             assert (await api.post("/api/v1/hosts/register", json=HOST)).status_code == 201
             assert (await api.post("/api/v1/zones", json=ZONE)).status_code == 201
             entered = await api.post("/api/v1/sessions/join", json={"zone_id": "zone", "peer_id": "anna"})
@@ -44,7 +49,7 @@ async def backed_up(tmp_path_factory: pytest.TempPathFactory) -> BackedUp:
             session = (await api.get(f"/api/v1/sessions/{entered.json()['session_id']}")).json()
         said = p2p("backup", backup, "--data-dir", suite.data_dir)
         assert said.code == 0, said.error
-    return BackedUp(backup, session)
+    return BackedUp(backup, session, server)
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +58,15 @@ def suite(backed_up: BackedUp) -> Iterator[RunningSuite]:
     with data_directory("p2p-restored-") as data_dir:
         said = p2p("restore", backed_up.directory, "--data-dir", data_dir)
         assert said.code == 0, said.error
-        with running_suite(data_dir=data_dir) as restored:
+        with running_suite(data_dir=data_dir, mode=Mode.ENFORCED) as restored:
             yield restored
+
+
+@pytest.fixture
+async def api(suite: RunningSuite, backed_up: BackedUp) -> AsyncIterator[httpx.AsyncClient]:
+    """The same game's server, with the key it had."""
+    async with persistent_client(suite.gateways[0], backed_up.server) as client:
+        yield client
 
 
 async def test_hosts_zones_and_sessions_are_there_after_a_restore_and_players_enter(

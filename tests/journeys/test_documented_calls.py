@@ -1,13 +1,15 @@
-"""The calls that documentation everywhere shows work as written, on a suite that has just started."""
+"""The calls that documentation everywhere shows work as written, for who shows a key; for who has none, see compat."""
 
-import json
 import re
 from typing import Any
 
 import httpx
 import pytest
-from testkit.clients import connect
+from testkit.clients import http_client
 from testkit.eventually import eventually
+from testkit.suites import RunningSuite
+
+from tests.journeys.entering import dial, dial_host
 
 HOST = {
     "host_id": "host-12345",
@@ -112,22 +114,22 @@ async def test_a_zone_explains_why_each_host_is_or_is_not_chosen(
 
 
 async def test_a_player_gets_a_host_with_a_socket_before_a_better_one_and_another_where_that_fails(
-    api: httpx.AsyncClient,
+    suite: RunningSuite, api: httpx.AsyncClient
 ) -> None:
     zone = {"zone_id": "quay", "zone_name": "Q", "zone_display_name": "Q", "map_name": "q", "regions": ["quay"]}
     assert (await api.post("/api/v1/zones/", json=zone)).status_code == 201
     for host_id, cores in (("host-unheard", 8), ("host-heard", 2)):
         machine = {**HOST, "host_id": host_id, "player_id": host_id, "cpu_cores": cores, "region": "quay"}
         assert (await api.post("/api/v1/hosts/register", json=machine)).status_code == 201
-    sockets = str(api.base_url).replace("http", "ws", 1) + "/api/v1/signaling/ws?peer_id="
-    async with connect(sockets + "host-heard"), connect(sockets + "dockhand") as player:
+    here = suite.gateways[0]
+    async with await dial_host(suite, here, "host-heard"), await dial(suite, here, "dockhand") as player:
 
         async def connected() -> bool:
             return bool((await api.get("/api/v1/hosts/host-heard")).json()["connected"])
 
         async def host_given() -> str:
-            await player.send(json.dumps({"type": "enter", "zone_id": "quay"}))
-            while (told := json.loads(await player.recv()))["type"] != "session-joined":
+            await player.say("enter", zone_id="quay")
+            while (told := await player.hear())["type"] != "session-joined":
                 assert told["type"] != "error", told
             return str(told["host_id"])
 
@@ -139,7 +141,7 @@ async def test_a_player_gets_a_host_with_a_socket_before_a_better_one_and_anothe
         reasons = [(host["host_id"], host["connected"], host["rejections"]) for host in judged[:2]]
         assert reasons == [("host-heard", True, []), ("host-unheard", False, [])]
         assert await host_given() == "host-heard"
-        await player.send(json.dumps({"type": "ice-result", "to": "host-heard", "state": "failed", "elapsed_ms": 1}))
+        await player.say("ice-result", to="host-heard", state="failed", elapsed_ms=1)
         await eventually(another)
 
 
@@ -195,11 +197,17 @@ async def test_the_demo_page_is_served(api: httpx.AsyncClient) -> None:
     assert (await api.get("/sdk/p2p.js")).status_code == 200
 
 
-async def test_anybody_has_a_token_in_open_mode_and_refreshes_it(api: httpx.AsyncClient) -> None:
+async def test_a_player_has_a_token_from_the_games_server_and_refreshes_it_alone(
+    suite: RunningSuite, api: httpx.AsyncClient
+) -> None:
     made = (await api.post("/api/v1/auth/token", json={"player_id": "150001"})).json()
-    refreshed = await api.post("/api/v1/auth/refresh", json={"refresh_token": made["refresh_token"]})
-    assert refreshed.status_code == 200
-    assert refreshed.json()["expires_in"] == 3840
+    async with http_client(base_url=suite.gateways[0]) as player:
+        refreshed = await player.post("/api/v1/auth/refresh", json={"refresh_token": made["refresh_token"]})
+        assert refreshed.status_code == 200
+        assert refreshed.json()["expires_in"] == 3840
+        shown = {"Authorization": f"Bearer {refreshed.json()['token']}"}
+        assert (await player.get("/api/v1/zones/prontera", headers=shown)).status_code == 200
+        assert (await player.get("/api/v1/zones/prontera")).status_code == 401
 
 
 async def test_what_is_not_built_yet_is_not_found(api: httpx.AsyncClient) -> None:

@@ -2,28 +2,21 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
-import pytest
-from embedded.plan import Mode
 from redis.asyncio import Redis
+from testkit.admission import known_everywhere
 from testkit.clients import connect, http_client
 from testkit.eventually import eventually
-from testkit.suites import RunningSuite, running_suite
+from testkit.suites import RunningSuite
 
 from libs.cli.tests import terminal
 from services.signaling_gateway.tests.signaling.client import Peer, dial, leaving
 
 HOST = {"host_id": "host-1", "player_id": "owner-1", "player_name": "Owner", "cpu_cores": 8, "memory_mb": 16384}
+ZONE = {"zone_id": "arena", "zone_name": "A", "zone_display_name": "A", "map_name": "a", "regions": ["arena"]}
 BAD_TOKEN = "Invalid or expired authentication token"
-
-
-@pytest.fixture(scope="module")
-def suite() -> Iterator[RunningSuite]:
-    with running_suite({"signaling_gateway": 2}, mode=Mode.ENFORCED) as running:
-        yield running
 
 
 async def p2p(suite: RunningSuite, *words: str) -> str:
@@ -37,14 +30,8 @@ async def key_of(suite: RunningSuite, role: str) -> dict[str, str]:
     [key] = (await p2p(suite, "keys", "create", "--role", role, "--name", f"a {role}")).splitlines()
     assert key.startswith(f"p2p_{role}_")
     headers = {"X-API-Key": key}
-    async with http_client() as client:
-        for gateway in suite.gateways:
-            await eventually(lambda gateway=gateway: _knows(client, gateway, headers))  # type: ignore[misc]
+    await known_everywhere(suite, headers)
     return headers
-
-
-async def _knows(client: httpx.AsyncClient, gateway: str, headers: dict[str, str]) -> bool:
-    return (await client.get(f"{gateway}/api/v1/hosts", headers=headers)).status_code == 200
 
 
 async def token(gateway: str, headers: dict[str, str], **wish: Any) -> str:
@@ -67,41 +54,43 @@ async def test_a_game_is_played_by_who_may_and_ended_for_who_is_kicked(suite: Ru
         assert (await client.post("/api/v1/hosts", json=HOST)).status_code == 401
         host_token = await token(here, server, player_id="owner-1", role="host", host_id="host-1")
         as_host = {"Authorization": f"Bearer {host_token}"}
-        good = HOST | {"network_speed_mbps": 1000}
+        good = HOST | {"network_speed_mbps": 1000, "region": "arena"}
         assert (await client.post("/api/v1/hosts", json=good, headers=as_host)).status_code == 201
         other = good | {"host_id": "host-2"}
         assert (await client.post("/api/v1/hosts", json=other, headers=as_host)).status_code == 403
+        assert (await client.post("/api/v1/zones", json=ZONE, headers=as_host)).status_code == 403
+        assert (await client.post("/api/v1/zones", json=ZONE, headers=server)).status_code == 201
 
-    ann = await token(there, server, player_id="ann")
-    stranger = await dial(here, "ann")
+    cheat = await token(there, server, player_id="cheat")
+    stranger = await dial(here, "cheat")
     assert (await stranger.hear("error"))["code"] == "unauthenticated"
     assert await stranger.close_code() == 1008
 
-    host, player = await with_token(here, host_token), await with_token(there, ann)
+    host, player = await with_token(here, host_token), await with_token(there, cheat)
     async with leaving(host, player):
-        await player.say("enter", zone_id="prontera")
+        await player.say("enter", zone_id="arena")
         joined = await player.hear_until("session-joined")
         assert joined["host_peer_id"] == "host-1"
         await player.say("offer", to="host-1", sdp="v=0")
-        assert (await host.hear_until("offer"))["from"] == "ann"
-        await host.say("answer", to="ann", sdp="v=0", session_id=joined["session_id"])
+        assert (await host.hear_until("offer"))["from"] == "cheat"
+        await host.say("answer", to="cheat", sdp="v=0", session_id=joined["session_id"])
         assert (await player.hear_until("answer"))["sdp"] == "v=0"
 
         closing = asyncio.create_task(player.close_code())
-        assert "ann is out" in await p2p(suite, "kick", "ann", "--for", "3600", "--reason", "cheats")
+        assert "cheat is out" in await p2p(suite, "kick", "cheat", "--for", "3600", "--reason", "cheats")
         assert await closing == 1008
-        assert (await host.hear_until("peer-left"))["peer_id"] == "ann"
-    assert await _refused(here, ann)
+        assert (await host.hear_until("peer-left"))["peer_id"] == "cheat"
+    assert await _refused(here, cheat)
 
     async with Redis.from_url(suite.redis) as redis:
         await redis.flushall()
     await suite.kill("signaling_gateway-1")
     await suite.kill("signaling_gateway-2")
     for gateway in (here, there):
-        assert await _refused(gateway, ann)
+        assert await _refused(gateway, cheat)
         assert await token(gateway, operator, player_id="bob")
 
-    wanted = {("key-created", None), ("token-issued", "ann"), ("peer-kicked", "ann"), ("permission-refused", None)}
+    wanted = {("key-created", None), ("token-issued", "cheat"), ("peer-kicked", "cheat"), ("permission-refused", None)}
     await eventually(lambda: _on_record(suite, wanted), within=10)
 
 

@@ -7,15 +7,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
-import nats
 import pytest
+from embedded.plan import Mode
 from nats.aio.client import Client
 from nats.aio.subscription import Subscription
+from testkit.admission import on_nats
 from testkit.eventually import eventually
 from testkit.patience import patient
 from testkit.suites import RunningSuite, running_suite
 
-from services.signaling_gateway.tests.signaling.client import Peer, dial
+from services.signaling_gateway.tests.signaling.client import Peer
+from tests.journeys.entering import dial, dial_host
 
 TOLD_WITHIN = timedelta(seconds=patient(1))
 """From the decision to the players' sockets."""
@@ -40,15 +42,15 @@ ZONE = {"zone_name": "Z", "zone_display_name": "Z", "map_name": "z"}
 @pytest.fixture(scope="module")
 def suite() -> Iterator[RunningSuite]:
     """A suite with two gateways that looks after its sessions often."""
-    with running_suite({"signaling_gateway": 2}, ENVIRONMENT) as running:
+    with running_suite({"signaling_gateway": 2}, ENVIRONMENT, mode=Mode.ENFORCED) as running:
         yield running
 
 
 @pytest.fixture
 async def bus(suite: RunningSuite) -> AsyncIterator[Client]:
-    connection = await nats.connect(suite.nats)
-    yield connection
-    await connection.close()
+    """A game's server, which hears facts."""
+    async with on_nats(suite) as game:
+        yield game
 
 
 async def _zone(api: httpx.AsyncClient, zone_id: str, **more: object) -> None:
@@ -83,8 +85,8 @@ async def test_players_fall_back_to_the_central_server_and_return_to_a_good_host
     heard = await bus.subscribe("p2p.events.sessions.>")
     await bus.flush()
     here, there = suite.gateways
-    async with await dial(here, "ann") as ann, await dial(there, "bob") as bob:
-        async with await dial(there, "first") as first:
+    async with await dial(suite, here, "ann") as ann, await dial(suite, there, "bob") as bob:
+        async with await dial_host(suite, there, "first") as first:
             joined = await _enter(ann, "refuge")
             assert (joined["host_id"], joined["epoch"]) == ("first", 1)
             await _enter(bob, "refuge")
@@ -105,7 +107,7 @@ async def test_players_fall_back_to_the_central_server_and_return_to_a_good_host
         assert {name: decided["session"][name] for name in SEEN_ALIKE} == {name: session[name] for name in SEEN_ALIKE}
 
         await _register(api, "second", "refuge")
-        async with await dial(here, "second") as second:
+        async with await dial_host(suite, here, "second") as second:
             for player in (ann, bob):
                 migrated = await player.hear_until("host-migrated")
                 assert (migrated["host_id"], migrated["host_peer_id"]) == ("second", "second")
@@ -141,7 +143,7 @@ async def test_a_zone_that_is_disabled_falls_back_at_once_and_returns_when_it_is
     heard = await bus.subscribe("p2p.events.sessions.>")
     await bus.flush()
     here, there = suite.gateways
-    async with await dial(here, "fay") as fay, await dial(there, "closed") as closed:
+    async with await dial(suite, here, "fay") as fay, await dial_host(suite, there, "closed") as closed:
         joined = await _enter(fay, "closing")
         await closed.hear_until("session-assigned")
         for switch, back, reason in (
@@ -179,8 +181,8 @@ async def test_without_fallback_the_session_of_a_lost_host_fails(
 ) -> None:
     await _zone(api, "stern", fallback_enabled=False)
     await _register(api, "only", "stern")
-    async with await dial(suite.gateways[0], "cleo") as cleo:
-        async with await dial(suite.gateways[0], "only") as only:
+    async with await dial(suite, suite.gateways[0], "cleo") as cleo:
+        async with await dial_host(suite, suite.gateways[0], "only") as only:
             joined = await _enter(cleo, "stern")
             await only.hear_until("session-assigned")
         ended = await cleo.hear_until("session-ended")
@@ -197,8 +199,8 @@ async def test_a_host_that_is_back_is_trusted_only_after_a_while(
     online = await bus.subscribe("p2p.events.hosts.fickle.online")
     migrated = await bus.subscribe("p2p.events.sessions.*.migrated")
     await bus.flush()
-    async with await dial(suite.gateways[0], "dora") as dora:
-        async with await dial(suite.gateways[0], "fickle") as fickle:
+    async with await dial(suite, suite.gateways[0], "dora") as dora:
+        async with await dial_host(suite, suite.gateways[0], "fickle") as fickle:
             joined = await _enter(dora, "patient")
             await fickle.hear_until("session-assigned")
         await dora.hear_until("session-fallback")
@@ -216,8 +218,8 @@ async def test_a_session_that_everybody_left_on_the_central_server_ends(
 ) -> None:
     await _zone(api, "left")
     await _register(api, "leaving", "left")
-    async with await dial(suite.gateways[0], "emil") as emil:
-        async with await dial(suite.gateways[0], "leaving") as leaving:
+    async with await dial(suite, suite.gateways[0], "emil") as emil:
+        async with await dial_host(suite, suite.gateways[0], "leaving") as leaving:
             joined = await _enter(emil, "left")
             await leaving.hear_until("session-assigned")
         await emil.hear_until("session-fallback")

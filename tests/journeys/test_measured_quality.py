@@ -9,7 +9,9 @@ import aioice.ice
 import httpx
 import pytest
 from contracts.hosts import Heartbeat, RegisterHost
-from sdk import HostAgent, OnClose
+from embedded.plan import Mode
+from sdk import HostAgent, OnClose, ServerKey
+from testkit.admission import key_for
 from testkit.eventually import eventually
 from testkit.suites import RunningSuite, running_suite
 
@@ -33,7 +35,7 @@ ZONE = {"zone_name": "Z", "zone_display_name": "Z", "map_name": "z", "regions": 
 @pytest.fixture(scope="module")
 def suite() -> Iterator[RunningSuite]:
     """A suite with two gateways that probes its hosts often."""
-    with running_suite({"signaling_gateway": 2}, ENVIRONMENT) as running:
+    with running_suite({"signaling_gateway": 2}, ENVIRONMENT, mode=Mode.ENFORCED) as running:
         yield running
 
 
@@ -43,7 +45,7 @@ def webrtc_stays_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda use_ipv4, use_ipv6: ["127.0.0.1"])
 
 
-def agent(url: str, host_id: str, *, claims_ms: float, **more: Any) -> HostAgent:
+def agent(url: str, key: ServerKey, host_id: str, *, claims_ms: float, **more: Any) -> HostAgent:
     """A host that says so much of itself in every beat."""
     host = RegisterHost(
         host_id=host_id,
@@ -63,6 +65,7 @@ def agent(url: str, host_id: str, *, claims_ms: float, **more: Any) -> HostAgent
         measure=lambda _: claims,
         on_close=OnClose.UNREGISTER,
         beat_every=timedelta(milliseconds=200),
+        credentials=key,
     )
 
 
@@ -70,13 +73,18 @@ async def _ignore(*_: object) -> None: ...
 
 
 @pytest.fixture
-async def hosts(suite: RunningSuite, api: httpx.AsyncClient) -> AsyncIterator[None]:
+async def key(suite: RunningSuite) -> ServerKey:
+    return ServerKey(await key_for(suite))
+
+
+@pytest.fixture
+async def hosts(suite: RunningSuite, api: httpx.AsyncClient, key: ServerKey) -> AsyncIterator[None]:
     """`boaster` claims 1 ms and is 200 ms away; `honest` claims 20 ms, and is next door."""
     here, there = suite.gateways
     async with AsyncExitStack() as stack:
         far = await stack.enter_async_context(long_way(here, EACH_WAY))
-        await stack.enter_async_context(agent(far, "boaster", claims_ms=1))
-        await stack.enter_async_context(agent(there, "honest", claims_ms=20))
+        await stack.enter_async_context(agent(far, key, "boaster", claims_ms=1))
+        await stack.enter_async_context(agent(there, key, "honest", claims_ms=20))
         yield
 
 
@@ -135,9 +143,9 @@ async def test_a_host_that_claims_1_ms_behind_a_delaying_proxy_is_ranked_by_what
 
 @pytest.mark.usefixtures("hosts")
 async def test_a_host_that_does_not_want_to_be_probed_is_known_by_its_word_alone(
-    suite: RunningSuite, api: httpx.AsyncClient
+    suite: RunningSuite, api: httpx.AsyncClient, key: ServerKey
 ) -> None:
-    async with agent(suite.gateways[0], "private", claims_ms=1, accepts_probes=False):
+    async with agent(suite.gateways[0], key, "private", claims_ms=1, accepts_probes=False):
         before = await probed(api, "honest")
 
         async def probed_again() -> bool:

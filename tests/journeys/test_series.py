@@ -2,15 +2,18 @@
 
 import json
 import uuid
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
-import nats
+import pytest
 from nats.aio.client import Client
 from prometheus_client.parser import text_string_to_metric_families
-from testkit.clients import connect
+from testkit.admission import on_nats
 from testkit.eventually import eventually
 from testkit.suites import RunningSuite
+
+from tests.journeys.entering import dial
 
 MORE = 15
 """Rounds, each with a host, a zone, a session and players of its own: one more series for each would be seen."""
@@ -18,6 +21,13 @@ MORE = 15
 HOST = {"player_name": "n", "cpu_cores": 8, "memory_mb": 16384, "network_speed_mbps": 1000}
 
 Series = set[tuple[str, tuple[tuple[str, str], ...]]]
+
+
+@pytest.fixture
+async def bus(suite: RunningSuite) -> AsyncIterator[Client]:
+    """A game's server, which beats for hosts."""
+    async with on_nats(suite) as game:
+        yield game
 
 
 async def _series(suite: RunningSuite, api: httpx.AsyncClient) -> dict[str, Series]:
@@ -44,12 +54,11 @@ async def _play(suite: RunningSuite, api: httpx.AsyncClient, bus: Client) -> set
     chosen = {"zone_id": zone["zone_id"], "host_id": host["host_id"]}
     session: dict[str, Any] = (await api.post("/api/v1/sessions", json=chosen)).json()
     path = f"/api/v1/sessions/{session['session_id']}"
-    url = f"{suite.gateways[0].replace('http', 'ws', 1)}/api/v1/signaling/ws"
-    async with connect(f"{url}?peer_id=a-{name}&session_id={session['session_id']}") as ann:
-        for said in ({"type": f"t-{name}"}, {"type": "offer", "to": f"x-{name}", "sdp": name}, {"type": "leave"}):
-            await ann.send(json.dumps(said))
-        while json.loads(await ann.recv())["type"] != "session-left":
-            pass
+    async with await dial(suite, suite.gateways[0], f"a-{name}", session["session_id"]) as ann:
+        await ann.say(f"t-{name}")
+        await ann.say("offer", to=f"x-{name}", sdp=name)
+        await ann.say("leave")
+        await ann.hear_until("session-left")
     assert (await api.post(f"{path}/players", json={"player_id": f"b-{name}"})).is_success
     assert (await api.get(f"/api/v1/{name}")).status_code == 404
     assert (await api.get(f"/api/v1/hosts/{name}")).status_code == 404
@@ -59,9 +68,8 @@ async def _play(suite: RunningSuite, api: httpx.AsyncClient, bus: Client) -> set
 
 
 async def test_no_process_tells_of_one_more_series_for_more_hosts_players_and_sessions(
-    suite: RunningSuite, api: httpx.AsyncClient
+    suite: RunningSuite, api: httpx.AsyncClient, bus: Client
 ) -> None:
-    bus = await nats.connect(suite.nats)
     await _play(suite, api, bus)
     before = await _series(suite, api)
 
@@ -74,7 +82,6 @@ async def test_no_process_tells_of_one_more_series_for_more_hosts_players_and_se
     await eventually(settled, of="series that stay as they are")
     names = [await _play(suite, api, bus) for _ in range(MORE)]
     after = await _series(suite, api)
-    await bus.close()
 
     used = set[str]().union(*names)
     for instance, series in after.items():

@@ -5,13 +5,15 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx
-import nats
 import pytest
+from embedded.plan import Mode
 from nats.aio.client import Client
-from testkit.clients import connect
+from testkit.admission import on_nats
 from testkit.eventually import eventually
 from testkit.patience import patient
 from testkit.suites import RunningSuite, running_suite
+
+from tests.journeys.entering import dial_host
 
 DEADLINES = {
     "HOST_REGISTRY_SUSPECT_AFTER_S": str(patient(1.5)),
@@ -25,15 +27,15 @@ HOST = {"player_id": "p", "player_name": "n", "network_speed_mbps": 1000, "cpu_c
 @pytest.fixture(scope="module")
 def suite() -> Iterator[RunningSuite]:
     """A suite that loses patience soon."""
-    with running_suite(environment=DEADLINES) as running:
+    with running_suite(environment=DEADLINES, mode=Mode.ENFORCED) as running:
         yield running
 
 
 @pytest.fixture
 async def facts(suite: RunningSuite) -> AsyncIterator[Client]:
-    connection = await nats.connect(suite.nats)
-    yield connection
-    await connection.close()
+    """A game's server, which hears facts."""
+    async with on_nats(suite) as game:
+        yield game
 
 
 async def _register(api: httpx.AsyncClient, name: str) -> None:
@@ -91,20 +93,19 @@ async def test_a_beat_brings_a_lost_host_back(api: httpx.AsyncClient) -> None:
 
 
 async def test_a_host_whose_socket_closes_is_offline_without_waiting_for_its_deadline(
-    api: httpx.AsyncClient, facts: Client
+    suite: RunningSuite, api: httpx.AsyncClient, facts: Client
 ) -> None:
     await _register(api, "cut-off")
     heard = await facts.subscribe("p2p.events.hosts.cut-off.*")
     await facts.flush()
-    url = str(api.base_url).replace("http", "ws", 1)
-    async with connect(f"{url}/api/v1/signaling/ws?peer_id=cut-off") as socket:
+    async with await dial_host(suite, suite.gateways[0], "cut-off") as host:
 
         async def connected() -> bool:
             return bool((await api.get("/api/v1/hosts/cut-off")).json()["connected"])
 
         await eventually(connected)
-        await socket.send(json.dumps({"type": "ping"}))
-        assert json.loads(await socket.recv())["type"] == "pong"
+        await host.say("ping")
+        await host.hear("pong")
         # Its silence begins anew, so that its deadline is further off than the end of its socket.
         assert (await api.post("/api/v1/hosts/cut-off/heartbeat", json={})).status_code == 200
     told = await heard.next_msg(timeout=patient(10))

@@ -4,6 +4,7 @@ import asyncio
 import ssl
 import time
 import uuid
+from collections.abc import Mapping
 from functools import partial
 
 import httpx
@@ -39,6 +40,6 @@ class _Persistent(httpx.AsyncHTTPTransport):
             await asyncio.sleep(float(after))
 
 
-def persistent_client(base_url: str) -> httpx.AsyncClient:
+def persistent_client(base_url: str, headers: Mapping[str, str] | None = None) -> httpx.AsyncClient:
     """A client of a suite that is well, for tests in which an answer that comes late is no matter."""
-    return http_client(base_url=base_url, transport=_Persistent(verify=_AUTHORITIES))
+    return http_client(base_url=base_url, headers=headers, transport=_Persistent(verify=_AUTHORITIES))

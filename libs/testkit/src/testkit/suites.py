@@ -26,9 +26,12 @@ UNPROBED = {"PROBER_LOOK_EVERY_S": "60"}
 class RunningSuite:
     """Handles to its processes; a name is that of an instance (`zone_manager-1`) or a server (`postgres`)."""
 
-    def __init__(self, suite: Suite, portal: Portal, spans: SpanReceiver, log: deque[str]) -> None:
+    def __init__(self, suite: Suite, portal: Portal, mode: Mode, spans: SpanReceiver, log: deque[str]) -> None:
         self._suite = suite
         self._portal = portal
+        self.mode = mode
+        self.keys: dict[str, str] = {}
+        """API keys that tests have had made, by role; `admission` does."""
         self.spans = spans
         """What its processes export."""
         self.log = log
@@ -125,6 +128,6 @@ def running_suite(
         portal = Portal()
         try:
             with portal.holding(running(plan, lambda name, line: log.append(f"{name} | {line}"))) as suite:
-                yield RunningSuite(suite, portal, spans, log)
+                yield RunningSuite(suite, portal, mode, spans, log)
         finally:
             portal.close()
