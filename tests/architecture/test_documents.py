@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture import configuration
+from tests.architecture import codes, configuration
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/*/README.md"), *ROOT.glob("bench/*.md")]
@@ -33,6 +33,10 @@ def test_every_file_that_the_map_names_exists() -> None:
 def test_the_configuration_is_what_the_settings_classes_say() -> None:
     rewrite = "rewrite it: .venv/bin/python -m tests.architecture.configuration"
     assert configuration.DOCUMENT.read_text() == configuration.document(), rewrite
+
+
+def test_the_table_of_codes_is_what_the_contracts_say() -> None:
+    assert codes.DOCUMENT.read_text() == codes.document(), "rewrite it: .venv/bin/python -m tests.architecture.codes"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=_ids)

@@ -1,6 +1,6 @@
 """Each code means something everywhere."""
 
-from chassis.refusals import HTTP_STATUS, WEBSOCKET_CLOSE
+from chassis.refusals import HTTP_STATUS
 from contracts.refusals import Code
 
 
@@ -10,7 +10,3 @@ def test_every_code_has_an_http_status():
 
 def test_every_status_is_an_error():
     assert all(status >= 400 for status in HTTP_STATUS.values())
-
-
-def test_only_close_codes_of_the_protocol_are_used():
-    assert set(WEBSOCKET_CLOSE.values()) <= {1008, 1011, 1013}

@@ -1,10 +1,12 @@
 """Subjects say who owns them, and streams do not overlap."""
 
+import re
 from typing import Any
 
 import pytest
 from contracts import access, catalogue, gateway, hosts, jobs, npcs, sessions, streams, zones
-from contracts.refusals import MEANINGS, Code
+from contracts.closing import CLOSINGS, CloseCode
+from contracts.refusals import MEANINGS, TRY_AGAIN, Code
 from contracts.subjects import Rpc, Subject
 
 OWNERS = {hosts: "hosts", zones: "zones", sessions: "sessions", jobs: "jobs", access: "access"}
@@ -68,6 +70,13 @@ def test_an_empty_identifier_makes_no_subject() -> None:
 
 def test_every_code_has_a_meaning() -> None:
     assert MEANINGS.keys() == set(Code)
+
+
+def test_every_way_to_be_turned_away_says_whether_to_try_again():
+    assert TRY_AGAIN.keys() == set(Code)
+    assert CLOSINGS.keys() == set(CloseCode)
+    advice = [*TRY_AGAIN.values(), *(closing.try_again for closing in CLOSINGS.values())]
+    assert {re.split(r"\W", each)[0] for each in advice} == {"Yes", "No", "Later"}
 
 
 def _holds(stream: streams.Stream, subject: str) -> bool:

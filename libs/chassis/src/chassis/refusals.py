@@ -5,6 +5,7 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import ClassVar
 
+from contracts.closing import CloseCode
 from contracts.refusals import Code, Refusal
 from pydantic import JsonValue, ValidationError
 
@@ -102,12 +103,12 @@ HTTP_STATUS: Mapping[Code, HTTPStatus] = MappingProxyType(
 )
 """The one table from a refusal's code to an HTTP status; NATS replies carry the same number."""
 
-WEBSOCKET_CLOSE: Mapping[Code, int] = MappingProxyType(
+WEBSOCKET_CLOSE: Mapping[Code, CloseCode] = MappingProxyType(
     {
-        Code.UNAUTHENTICATED: 1008,
-        Code.FORBIDDEN: 1008,
-        Code.UNAVAILABLE: 1013,
-        Code.INTERNAL: 1011,
+        Code.UNAUTHENTICATED: CloseCode.NOT_ALLOWED,
+        Code.FORBIDDEN: CloseCode.NOT_ALLOWED,
+        Code.UNAVAILABLE: CloseCode.TRY_LATER,
+        Code.INTERNAL: CloseCode.DEFECT,
     }
 )
 """Refusals that end a WebSocket, and its close code; every other one is an `error` message on a socket that lives."""

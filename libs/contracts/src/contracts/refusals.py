@@ -73,6 +73,37 @@ MEANINGS: Mapping[Code, str] = {
 }
 """What each code says, in general; `detail` says it of the case."""
 
+TRY_AGAIN: Mapping[Code, str] = {
+    Code.INVALID: "No: put right what it names first.",
+    Code.FORBIDDEN: "No: somebody else may.",
+    Code.UNAUTHENTICATED: "Yes, once, with a new token or another key.",
+    Code.TOO_MANY_REQUESTS: "Later, after `retry_after_s`.",
+    Code.IDEMPOTENCY_KEY_REUSED: "Yes, with a new key.",
+    Code.HOST_NOT_FOUND: "No: the host is to register again.",
+    Code.ZONE_NOT_FOUND: "No.",
+    Code.SESSION_NOT_FOUND: "No: enter the zone again.",
+    Code.PLAYER_NOT_FOUND: "No: join first.",
+    Code.PEER_NOT_FOUND: "Later: it may be on its way back; its seat is kept for 30 s.",
+    Code.JOB_NOT_FOUND: "No.",
+    Code.KEY_NOT_FOUND: "No.",
+    Code.OFFER_NOT_FOUND: "Later, each second: it may come yet.",
+    Code.ANSWER_NOT_FOUND: "Later, each second: it may come yet.",
+    Code.TRACE_NOT_FOUND: "Later, once: what ends is told some seconds after.",
+    Code.ROUTE_NOT_FOUND: "No.",
+    Code.SESSION_FULL: "No: enter the zone instead, which finds a session that has room.",
+    Code.HOST_FULL: "No: name another host, or none.",
+    Code.HOST_NOT_ELIGIBLE: "No: name another host, or none.",
+    Code.NO_HOST_FREE: "Later, after some seconds, longer each time.",
+    Code.ZONE_DISABLED: "Later: when its operator opens it.",
+    Code.WRONG_STATE: "No: look at how it stands first.",
+    Code.STALE_EPOCH: "No: it is the other host's now.",
+    Code.CONFLICT: "Yes, after looking at what is there.",
+    Code.UNAVAILABLE: "Later, after `retry_after_s`.",
+    Code.DEADLINE_EXCEEDED: "Yes; what creates, with the same idempotency key.",
+    Code.INTERNAL: "Yes, once; what creates, with the same idempotency key.",
+}
+"""Whether the same request makes sense again. Over HTTP `retry_after_s` is `Retry-After`."""
+
 
 class Refusal(BaseModel):
     """The body of a refused request; shown to people as `detail`."""

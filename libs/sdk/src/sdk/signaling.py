@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Final
 
 import aiohttp
+from contracts.closing import CloseCode
 from contracts.frames import OUT, FrameIn, FrameOut, Reconnect
 from contracts.npcs import NpcFeed
 from pydantic import ValidationError
@@ -18,10 +19,8 @@ from sdk.errors import NotAllowedError, RefusedError, ReplacedError, Unreachable
 from sdk.rest import bearer
 from sdk.tokens import Tokens
 
-NOT_ALLOWED: Final = 1008
-REPLACED: Final = 4001
 FORBIDDEN: Final = frozenset({401, 403})
-"""How a gateway says 1008 before there is a WebSocket."""
+"""How a gateway says NOT_ALLOWED before there is a WebSocket."""
 
 HEARTBEAT_S = 20.0
 """The gateway pings as often; ours notices a gateway that vanished without a word."""
@@ -175,9 +174,9 @@ class SignalingSocket:
         return f"the connection was closed ({socket.close_code})", wanted
 
     def _raise_if_final(self, close_code: int | None, message: aiohttp.WSMessage) -> None:
-        if close_code == REPLACED:
+        if close_code == CloseCode.REPLACED:
             raise ReplacedError(self._peer_id)
-        if close_code == NOT_ALLOWED:
+        if close_code == CloseCode.NOT_ALLOWED:
             raise NotAllowedError(str(message.extra or "") or f"the gateway does not let {self._peer_id!r} in")
 
 

@@ -11,6 +11,7 @@ import structlog
 from chassis import tracing
 from chassis.refusals import WEBSOCKET_CLOSE, InternalError, ServiceError
 from chassis.sampling import Policy, Rate, Sampling, UpTo
+from contracts.closing import CloseCode
 from contracts.frames import ErrorFrame, Join, Reconnect
 from contracts.refusals import Code
 from starlette.types import Receive, Scope, Send
@@ -21,7 +22,7 @@ from signaling_gateway.cluster.announcer import Announcer
 from signaling_gateway.limits.flow import Excess, Flow
 from signaling_gateway.limits.turnstile import MESSAGES, Turnstile
 from signaling_gateway.npcs.feeds import Feeds
-from signaling_gateway.peers.connections import NOT_ALLOWED, NOT_LET_IN, Connection, Connections
+from signaling_gateway.peers.connections import NOT_LET_IN, Connection, Connections
 from signaling_gateway.peers.conversation import (
     BAD_FRAMES,
     Carry,
@@ -48,10 +49,6 @@ from signaling_gateway.rooms.relay import Relay
 from signaling_gateway.rooms.unanswered import Unanswered
 
 log = structlog.stdlib.get_logger()
-
-NOT_READABLE = 1003
-DEFECT = 1011
-RESTARTING = 1012
 
 RECONNECT_WITHIN = timedelta(seconds=3)
 """A gateway's clients come back spread over this; a seat is kept for ten times as long."""
@@ -171,7 +168,7 @@ class Sockets:
             connection.entry = NOT_LET_IN
             _refuse(connection, error)
             refusal = error.refusal
-            connection.wire.hang_up(WEBSOCKET_CLOSE.get(refusal.code, NOT_ALLOWED), refusal.detail)
+            connection.wire.hang_up(WEBSOCKET_CLOSE.get(refusal.code, CloseCode.NOT_ALLOWED), refusal.detail)
 
     async def _begin(
         self, connection: Connection, asked: dict[str, str], peer_id: str | None, headers: dict[bytes, bytes]
@@ -211,7 +208,7 @@ class Sockets:
                 REFUSED.labels("unreadable", Code.INVALID).inc()
                 connection.say(ErrorFrame(message=str(error), code=Code.INVALID))
                 if bad_in_a_row == BAD_FRAMES:
-                    connection.wire.hang_up(NOT_READABLE, "no readable frames")
+                    connection.wire.hang_up(CloseCode.NOT_READABLE, "no readable frames")
                 continue
             except FrameRefusedError as error:
                 bad_in_a_row = 0
@@ -289,7 +286,7 @@ class Sockets:
             self._funnel.reported(deed.result)
 
     async def _end(self, connection: Connection) -> None:
-        connection.wire.hang_up(DEFECT, "internal error")  # does nothing unless a defect brought us here
+        connection.wire.hang_up(CloseCode.DEFECT, "internal error")  # does nothing unless a defect brought us here
         try:
             await self._entering.depart(connection)
         finally:
@@ -311,14 +308,14 @@ def _drop(connection: Connection, flow: Flow) -> None:
         case Excess.TELL:
             connection.say(ErrorFrame(message="Too many messages", code=Code.TOO_MANY_REQUESTS))
         case Excess.CLOSE:
-            connection.wire.hang_up(NOT_ALLOWED, "too many messages")
+            connection.wire.hang_up(CloseCode.NOT_ALLOWED, "too many messages")
 
 
 def _send_away(connection: Connection) -> None:
     longest_ms = int(RECONNECT_WITHIN.total_seconds() * 1000)
     connection.left_because = "restarting"
     connection.say(Reconnect(after_ms=random.randrange(longest_ms)))  # noqa: S311 -- spreads load
-    connection.wire.hang_up(RESTARTING, "restarting")
+    connection.wire.hang_up(CloseCode.RESTARTING, "restarting")
 
 
 def _asked(query: str) -> dict[str, str]:

@@ -10,7 +10,9 @@ import jsonschema_rs
 import orjson
 import pytest
 from contracts import catalogue, frames, warp
+from contracts.closing import CloseCode
 from contracts.npcs import NpcFeed
+from contracts.refusals import Code
 from contracts.subjects import Rpc
 from httpx import AsyncClient
 from pydantic import BaseModel
@@ -64,6 +66,12 @@ def test_who_speaks_is_told(address: str, action: str, document: Any):
 
     spoken = [operation["action"] for operation in document["operations"].values() if operation["channel"] == here]
     assert spoken == [action]
+
+
+def test_it_says_of_every_code_what_it_means_and_whether_to_try_again(document: Any):
+    assert document["x-refusals"].keys() == document["x-try-again"].keys() == {code.value for code in Code}
+    assert document["x-close-codes"].keys() == {str(code.value) for code in CloseCode}
+    assert document["x-close-codes"]["4001"]["try_again"].startswith("No")
 
 
 def test_what_is_kept_says_where_and_for_how_long(document: Any):

@@ -9,13 +9,14 @@ from itertools import count
 
 import pytest
 from chassis.http import serve_http
+from contracts.closing import CloseCode
 from embedded.ports import free_port
 from signaling_gateway.peers import uvicorn_socket as wire
 from signaling_gateway.peers.uvicorn_socket import MAX_BUFFERED_BYTES, UVICORN_OPTIONS, WIRE, Wire
 from starlette.types import Receive, Scope, Send
 from testkit.clients import connect
 from testkit.eventually import eventually
-from testkit.patience import patient
+from testkit.patience import patient, within
 from websockets.exceptions import ConnectionClosed
 
 HANDSHAKE = (
@@ -108,6 +109,20 @@ async def test_a_stalled_reader_delays_nobody_else():
             assert len(await client.recv()) == 16_384
 
 
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [(b"\x83\x80\0\0\0\0", CloseCode.MALFORMED), (b"\x81\x81\0\0\0\0\xff", CloseCode.NOT_UTF8)],
+    ids=["no such opcode", "no UTF-8"],
+)
+async def test_what_is_no_websocket_is_closed_with_a_code_of_the_table(frame: bytes, code: CloseCode):
+    async with serving() as (_, port), stalled(port) as (reader, writer):
+        writer.write(frame)
+        async with within(10):
+            head, length = await reader.readexactly(2)
+            assert head == 0x88
+            assert int.from_bytes((await reader.readexactly(length))[:2], "big") == code
+
+
 async def test_who_answers_no_ping_is_gone_after_two(impatient):
     async with serving(ws_ping_interval=0.1, ws_ping_timeout=0.2) as (application, port), stalled(port):
         await eventually(lambda: application.wires and application.wires[0].disconnected)
@@ -132,7 +147,7 @@ async def test_a_closed_wire_takes_what_is_written_to_it_and_drops_it():
         [connection] = application.wires
         await eventually(lambda: application.ended)
         connection.write(b"too late")
-        connection.hang_up(1012, "too late")
+        connection.hang_up(CloseCode.RESTARTING, "too late")
         assert application.ended == [1000]
 
 

@@ -7,6 +7,7 @@ from itertools import count
 from uuid import UUID
 
 from chassis.ids import new_event_id
+from contracts.closing import CloseCode
 from contracts.frames import ErrorFrame, FrameOut
 from contracts.refusals import Code
 from prometheus_client import Gauge
@@ -27,10 +28,6 @@ _RANDOM_BITS = 80
 """Of a UUIDv7; the 48 before them are its milliseconds."""
 
 RACE_MS = 1000
-
-NOT_ALLOWED = 1008
-REPLACED = 4001
-"""Close code: a newer connection of the same peer took over."""
 
 NOT_LET_IN = Entry(ANYBODY, frozenset(), trusting=False)
 
@@ -107,13 +104,13 @@ class Connection:
     def give_way(self) -> None:
         """Close, because a newer connection of the peer is there."""
         self.left_because = "replaced"
-        self.wire.hang_up(REPLACED, "replaced by a newer connection")
+        self.wire.hang_up(CloseCode.REPLACED, "replaced by a newer connection")
 
     def expel(self, why: str) -> None:
         """Close, because its peer is not to be here any more."""
         self.left_because = why
         self.say(ErrorFrame(message=f"Not allowed any more: {why}", code=Code.FORBIDDEN))
-        self.wire.hang_up(NOT_ALLOWED, why)
+        self.wire.hang_up(CloseCode.NOT_ALLOWED, why)
 
 
 def is_far_ahead(connection_id: str, of: str) -> bool:

@@ -6,6 +6,7 @@ would be the way around it. The transport has a queue already, and knows how ful
 
 from typing import Any
 
+from contracts.closing import CloseCode
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 from websockets.http11 import Request
@@ -24,7 +25,7 @@ PONG_WITHIN_S = 40.0
 """Two pings' time: home lines lose one."""
 
 ABNORMAL = 1006
-TOO_SLOW = 1013
+"""Never sent: what the application hears of a connection that broke."""
 
 LINGER_S = 5.0
 """How long a closing connection may take to say goodbye, or to read what was on its way."""
@@ -49,9 +50,9 @@ class Wire(WebSocketsSansIOProtocol):
             return
         self.transport.write(_head(len(frame)) + frame)
         if self.transport.get_write_buffer_size() > MAX_BUFFERED_BYTES:
-            self.hang_up(TOO_SLOW, "too slow")
+            self.hang_up(CloseCode.TRY_LATER, "too slow")
 
-    def hang_up(self, code: int, reason: str) -> None:
+    def hang_up(self, code: CloseCode, reason: str) -> None:
         """Close; what has been written before still goes out, if the other side reads it soon."""
         if not self.open:
             return

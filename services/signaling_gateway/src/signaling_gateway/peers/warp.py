@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
+from contracts.closing import CloseCode
 
 from signaling_gateway.peers.frames import MAX_FRAME_BYTES
 from signaling_gateway.peers.uvicorn_socket import Wire
@@ -38,7 +39,7 @@ class WarpWire:
         if said is not None:
             self.plain.write(said)
 
-    def hang_up(self, code: int, reason: str) -> None:
+    def hang_up(self, code: CloseCode, reason: str) -> None:
         self.plain.hang_up(code, reason)
 
 

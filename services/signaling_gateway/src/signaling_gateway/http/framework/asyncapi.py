@@ -7,8 +7,9 @@ from typing import Any
 
 from chassis.requests import DEADLINE, ERROR, ERROR_CODE, IDEMPOTENCY_KEY
 from contracts import catalogue, frames, warp
+from contracts.closing import CLOSINGS
 from contracts.grants import OUTSIDE, PROCESSES
-from contracts.refusals import MEANINGS, Code, Refusal
+from contracts.refusals import MEANINGS, TRY_AGAIN, Code, Refusal
 from contracts.streams import ALL, Stream
 from contracts.subjects import Fact, Rpc, Subject
 from pydantic import BaseModel
@@ -42,8 +43,7 @@ Text frames of one JSON object each, told apart by `type`.
   session's `host_peer_id`, and to such of its `peers` as it likes, and `ice-result` when it knows how that came out.
 * A host hears `session-assigned` for each of its sessions, and answers an `offer` by `answer` with its `session_id`.
 * A connection whose first frame is `create_session` is the shipped game client's, whose frames are `signaling.warp`.
-* It is closed with 1008 (not allowed), 1012 (restarting: come back), 1013 (it reads too slowly), 4001 (the peer has a
-  newer one), 1003 or 1009 (nothing but unreadable frames, or one too large).
+* What it is closed with, and whether to come back then, `x-close-codes` says.
 """
 
 SERVERS: Json = {
@@ -119,6 +119,8 @@ def asyncapi(title: str, version: str) -> Json:
             "schemas": _schemas(models),
         },
         "x-refusals": {code.value: meaning for code, meaning in MEANINGS.items()},
+        "x-try-again": {code.value: advice for code, advice in TRY_AGAIN.items()},
+        "x-close-codes": {str(code.value): closing._asdict() for code, closing in CLOSINGS.items()},
         "x-streams": {stream.name: _stream(stream) for stream in ALL},
     }
 
