@@ -30,6 +30,12 @@ def test_every_file_that_the_map_names_exists() -> None:
     assert [name for name in named if not any(path.endswith(f"/{name}") for path in SOURCES)] == []
 
 
+def test_what_the_site_tells_language_models_names_every_document() -> None:
+    told = (ROOT / "services/signaling_gateway/src/signaling_gateway/web/llms.txt").read_text()
+    named = re.findall(r"`(docs/[\w.-]+)`", told)
+    assert sorted(named) == sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/*.md"))
+
+
 def test_the_configuration_is_what_the_settings_classes_say() -> None:
     rewrite = "rewrite it: .venv/bin/python -m tests.architecture.configuration"
     assert configuration.DOCUMENT.read_text() == configuration.document(), rewrite

@@ -157,7 +157,7 @@ async def test_a_path_names_one_host_whatever_is_hidden_in_it(world: World, peer
     assert [dict(question.fields) for question in world.owners.questions] == wanted
 
 
-@pytest.mark.parametrize("place", ["sdk", "demo", "console", "docs/files"])
+@pytest.mark.parametrize("place", ["sdk", "demo", "console", "docs/files", "docs/messages"])
 @pytest.mark.parametrize("up", ["..", "%2e%2e", "..%2f..", "%2e%2e%2f", "....//..", "..%5c.."])
 async def test_no_file_is_served_but_those_of_the_pages(world: World, place: str, up: str):
     for file in ("app.py", "settings.py", "../../../../../../../../etc/passwd"):

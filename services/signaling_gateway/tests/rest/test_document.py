@@ -98,13 +98,35 @@ def test_without_an_operation_there_are_only_documents_and_pages():
     found = {getattr(route, "path", "") for route in application([], "1", Path()).routes}
 
     documents = {"/openapi.json", "/asyncapi.json", "/schemas.json", "/schemas/{message}.json"}
-    assert found == documents | {"/docs", "/docs/files", "/demo", "/console", "/sdk", "/favicon.ico"}
+    assert found == documents | {
+        "/docs",
+        "/docs/files",
+        "/docs/messages",
+        "/demo",
+        "/console",
+        "/sdk",
+        "/favicon.ico",
+        "/llms.txt",
+    }
 
 
 def test_a_browser_finds_an_icon_where_it_looks_for_one(url: str):
     icon = httpx.get(f"{url}/favicon.ico", timeout=patient(10))
     assert (icon.status_code, icon.headers["content-type"]) == (200, "image/svg+xml")
     assert icon.text == httpx.get(f"{url}/console/icon.svg", timeout=patient(10)).text
+
+
+def test_a_language_model_finds_where_everything_is_at_the_root_of_the_site(url: str, document: Any):
+    said = httpx.get(f"{url}/llms.txt", timeout=patient(10))
+    links = re.findall(r"\]\((/[^)]*)\)", said.text)
+    named = set(re.findall(r"`[A-Z]+ (/[^`?]+)`", said.text))
+
+    assert said.headers["content-type"] == "text/plain; charset=utf-8"
+    assert said.text.startswith("# P2P Coordinator\n\n> ")
+    assert {"/openapi.json", "/asyncapi.json", "/schemas.json", "/docs", "/docs/messages"} <= set(links)
+    assert {link: httpx.get(url + link, timeout=patient(10)).status_code for link in links} == dict.fromkeys(links, 200)
+    assert named
+    assert named <= document["paths"].keys()
 
 
 def test_it_has_every_call(document: Any):

@@ -348,7 +348,7 @@ async def test_the_root_is_a_page_for_people_and_words_for_programs(fresh):
     assert (words["status"], words["p2p_enabled"]) == ("running", True)
     assert words["enabled_zones"]
     assert page.headers["content-type"].startswith("text/html")
-    for target in ("/demo/", "/docs", "/api/v1/monitoring/dashboard"):
+    for target in ("/demo/", "/docs", "/docs/messages", "/api/v1/monitoring/dashboard"):
         assert f'href="{target}"' in page.text
         assert (await client.get(target)).status_code != 404
 

@@ -24,6 +24,7 @@ from signaling_gateway.http.framework.exchange import Answer
 from signaling_gateway.http.framework.permitting import SCHEMES
 from signaling_gateway.http.framework.refusing import INTERNAL, OTHER_METHOD, refused
 from signaling_gateway.http.framework.routing import Route
+from signaling_gateway.http.framework.viewer import add_viewer
 
 TITLE = "P2P Coordinator"
 
@@ -36,7 +37,8 @@ Players' own machines host the zones of an online game; this service brings play
 * A path that names a session takes its `session_id` or its `id`.
 * In `enforced` mode a request shows who sends it, as an operation's `security` says; in `open` mode nobody has to.
 * Lists are arrays; the next page is in the `Link` header.
-* WebSocket signaling is at `/api/v1/signaling/ws`; its frames and NATS's subjects: [asyncapi.json](/asyncapi.json).
+* WebSocket signaling is at `/api/v1/signaling/ws`; its frames and NATS's subjects: [messages](/docs/messages), and
+  the same for programs: [asyncapi.json](/asyncapi.json).
 * Every message as JSON Schema: [schemas.json](/schemas.json), or one as `/schemas/{message}.json`.
 """
 
@@ -72,9 +74,12 @@ def application(routes: Sequence[Route], version: str, web: Path) -> FastAPI:
     app.get("/asyncapi.json", include_in_schema=False)(_written(lambda: asyncapi(TITLE, version)))
     app.get("/schemas.json", include_in_schema=False)(_written(every_schema))
     app.get("/schemas/{message}.json", include_in_schema=False)(_schema)
+    add_viewer(app, _Files(directory=web / "messages", check_dir=False), web / "messages" / "index.html")
     app.mount("/docs/files", StaticFiles(directory=str(files("fastapi_offline") / "static")))
     app.get("/demo", include_in_schema=False)(_to_demo)
-    app.get("/favicon.ico", include_in_schema=False)(_icon(web / "console" / "icon.svg"))
+    # What browsers ask for beside JSON, which names none.
+    app.get("/favicon.ico", include_in_schema=False)(_one_file(web / "console" / "icon.svg", "image/svg+xml"))
+    app.get("/llms.txt", include_in_schema=False)(_one_file(web / "llms.txt", "text/plain"))
     for name in ("console", "demo", "sdk"):
         app.mount(f"/{name}", _Files(directory=web / name, html=True, check_dir=False))
     return app
@@ -131,11 +136,11 @@ def _schema(message: str) -> Response:
     return Response(orjson.dumps(schema), media_type="application/schema+json")
 
 
-def _icon(file: Path) -> Callable[[], Awaitable[Response]]:
-    async def icon() -> FileResponse:  # what browsers ask for beside JSON, which names none
-        return FileResponse(file, media_type="image/svg+xml")
+def _one_file(file: Path, media_type: str) -> Callable[[], Awaitable[Response]]:
+    async def answer() -> FileResponse:
+        return FileResponse(file, media_type=media_type)
 
-    return icon
+    return answer
 
 
 async def _to_demo() -> RedirectResponse:

@@ -22,7 +22,7 @@ from signaling_gateway.limits.errors import TooManyRequestsError
 
 SIGNALING = f"{API}/signaling/ws"
 
-PAGES = ("/console/", "/demo/", "/sdk/", "/docs/files/", "/favicon.ico")
+PAGES = ("/console/", "/demo/", "/sdk/", "/docs/files/", "/docs/messages/", "/favicon.ico")
 """Files of pages: a browser fetches dozens of them at once, and they cost us nothing but the way."""
 
 _FOUND = "signaling_gateway.found"
