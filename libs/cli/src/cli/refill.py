@@ -17,11 +17,12 @@ OWNERS: dict[str, Rpc[Retell, Retold]] = {"zones": RETELL_ZONES, "hosts": RETELL
 def refill(where: Where) -> None:
     """Have how zones, hosts and sessions stand told anew, after the stream EVENTS was lost."""
     where.entrance()  # only NATS has an answer to this
-    told = answers(where, _refilled)
+    told = answers(where, refilled)
     print("told anew: " + ", ".join(f"{number} facts of {what}" for what, number in told.items()))
 
 
-async def _refilled(suite: Asker) -> dict[str, int]:
+async def refilled(suite: Asker) -> dict[str, int]:
+    """How many facts of what were told, whatever the pages they came in."""
     return {what: await _retold(suite, rpc) for what, rpc in OWNERS.items()}
 
 
