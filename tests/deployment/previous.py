@@ -2,7 +2,8 @@
 
 Nothing has been released yet from which it could be taken, and where this is tested the history may not be there. So it
 is made out of the present tree: the fields by which the contract grew last are taken away, from the messages and from
-the one program that reads and writes them in SQL, and what is left is installed as any release is.
+the one program that writes them itself, and so is the answer to what is asked of late. What is left is installed as any
+release is.
 
 When the contract grows, the growth is written down here and what stands here now goes.
 """
@@ -19,15 +20,23 @@ SERVICES = ("host_registry", "signaling_gateway")
 GROWN_BY: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "frames": {"SessionJoined": ("zone_id",)},
     "gateway": {"PeerPresence": ("keeps_seat",)},
-    "hosts": {"Machine": ("accepts_probes",), "Host": ("measured_at", "jitter_ms", "upload_mbps", "accepts_probes")},
+    "hosts": {
+        "Machine": ("accepts_probes",),
+        "Host": ("measured_at", "jitter_ms", "upload_mbps", "accepts_probes"),
+        "HostPage": ("count",),
+    },
+    "sessions": {"ReportMetrics": ("player_id",)},
+    "zones": {"Judgement": ("connected",)},
 }
 """Module of contracts -> message -> fields."""
 
-_HOST_REGISTRY = Path("services/host_registry/src/host_registry/store")
+_HOST_REGISTRY = Path("services/host_registry/src/host_registry")
 
-IN_SQL: Mapping[Path, tuple[str, ...]] = {
-    _HOST_REGISTRY / "rows.py": (" s.measured_at, s.jitter_ms, s.upload_mbps, s.accepts_probes,",),
-    _HOST_REGISTRY / "registrations.py": (
+IN_PROGRAMS: Mapping[Path, tuple[str, ...]] = {
+    _HOST_REGISTRY / "app.py": ("        answer_retelling(responder, RetellingStore(database))\n",),
+    _HOST_REGISTRY / "wire.py": (',"count":%d', ".encode(), count)"),
+    _HOST_REGISTRY / "store/rows.py": (" s.measured_at, s.jitter_ms, s.upload_mbps, s.accepts_probes,",),
+    _HOST_REGISTRY / "store/registrations.py": (
         " accepts_probes = excluded.accepts_probes,",
         " asked.accepts_probes,",
         " accepts_probes, last_beat,",
@@ -36,7 +45,7 @@ IN_SQL: Mapping[Path, tuple[str, ...]] = {
 }
 """File -> what is taken out of it, each as often as it is there."""
 
-_INSTEAD = {" accepts_probes, last_beat,": " last_beat,"}
+_INSTEAD = {" accepts_probes, last_beat,": " last_beat,", ".encode(), count)": ".encode())"}
 
 
 def install_previous(into: Path) -> None:
@@ -46,7 +55,7 @@ def install_previous(into: Path) -> None:
     for module, messages in GROWN_BY.items():
         file = tree / f"libs/contracts/src/contracts/{module}.py"
         file.write_text(_without_fields(file.read_text(), messages))
-    for path, parts in IN_SQL.items():
+    for path, parts in IN_PROGRAMS.items():
         (tree / path).write_text(_without_parts((tree / path).read_text(), parts))
     install(SERVICES, into, tree)
 

@@ -9,11 +9,14 @@ import asyncio
 import json
 import subprocess
 from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 import pytest
 import pytest_asyncio
 from chassis.bus import Bus, connect_bus
-from contracts.hosts import BEAT_HOST, REGISTER_HOST
+from chassis.requests import call
+from contracts.hosts import BEAT_HOST, LIST_HOSTS, REGISTER_HOST, RETELL_HOSTS
+from contracts.retelling import Retell
 from contracts.streams import DEAD_LETTERS, EVENTS
 from embedded.catalogue import GATEWAY
 from testkit.eventually import eventually
@@ -101,6 +104,31 @@ async def test_a_host_is_told_as_the_registry_that_answers_knows_it(fleet: Fleet
             await eventually(by_both, of="answers of both")
             assert seen == {frozenset(), frozenset(grown_by)}
     assert traffic.failed == []
+
+
+async def test_a_list_of_hosts_is_the_same_whether_its_registry_counts_them_or_not(fleet: Fleet) -> None:
+    async with flowing(fleet, "listed") as traffic, connect_bus(fleet.servers.nats.url, "test") as bus:
+        counted: set[bool] = set()
+
+        async def by_both() -> bool:
+            hosts: Any = await traffic.ask("GET", "/hosts?limit=500")
+            assert "listed" in [host["host_id"] for host in hosts]
+            page = await bus.request(LIST_HOSTS.subject, b"{}", timeout_s=patient(5))
+            counted.add("count" in json.loads(page.data))
+            return len(counted) == 2
+
+        for gateway in fleet.gateways:
+            traffic.turn_to(gateway)
+            counted.clear()
+            await eventually(by_both, of="lists of both")
+    assert traffic.failed == []
+
+
+async def test_what_is_asked_of_late_comes_to_the_new_one_alone(fleet: Fleet) -> None:
+    async with flowing(fleet, "retold"), connect_bus(fleet.servers.nats.url, "test") as bus:
+        for _ in range(20):
+            assert (await call(bus, RETELL_HOSTS, Retell())).facts >= 1
+        await nothing_is_amiss(fleet)
 
 
 async def test_a_host_is_at_home_at_either_gateway_and_its_players_at_the_other(fleet: Fleet) -> None:
