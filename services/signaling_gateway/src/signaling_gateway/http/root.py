@@ -11,6 +11,7 @@ from contracts.subjects import Message
 from contracts.zones import LIST_ZONES, ListZones, ZoneStatus
 
 from signaling_gateway.http.framework.exchange import Answer, Request
+from signaling_gateway.http.framework.pages import PAGE_HEADERS
 from signaling_gateway.http.framework.routing import Route
 from signaling_gateway.http.monitoring import SERVICE
 from signaling_gateway.monitoring.cached import Cached
@@ -18,30 +19,6 @@ from signaling_gateway.monitoring.cached import Cached
 LOOK_EVERY = timedelta(seconds=1)
 
 ZONES_SHOWN = 1000
-
-PAGE_HEADERS = (
-    (
-        b"content-security-policy",
-        b"; ".join(
-            (
-                b"default-src 'none'",
-                b"script-src 'self'",
-                b"style-src 'self'",
-                b"img-src 'self'",
-                b"connect-src 'self'",
-                b"base-uri 'none'",
-                b"form-action 'none'",
-                b"frame-ancestors 'none'",
-                b"require-trusted-types-for 'script'",
-                b"trusted-types 'none'",
-            )
-        ),
-    ),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cache-control", b"no-cache"),
-)
-"""Names of strangers are on the page and an operator's key in its tab: nothing but our files runs there."""
 
 
 class Root(Message):

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
-from signaling_gateway.http.root import PAGE_HEADERS
+from signaling_gateway.http.framework.pages import PAGE_HEADERS
 
 PLACE = "/docs/messages"
 
