@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator
 
 import pytest
 import structlog
+from _pytest.nodeid import coerce_node_id
 from hypothesis import settings
 
 from testkit.clock import ManualClock
@@ -40,13 +41,15 @@ def pytest_configure(config: pytest.Config) -> None:
     structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         if SERVER_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker("servers")
         if (group := _sharing(item)) is not None:
             item.add_marker(pytest.mark.xdist_group(group))
+            if config.getoption("loadgroup", default=False):
+                # xdist goes by the ends of names, and writes them where pytest since 9.2 does not look any more.
+                item._id = coerce_node_id(f"{item.nodeid}@{group}")  # noqa: SLF001 -- there is no other way in
 
 
 def _sharing(item: pytest.Item) -> str | None:
@@ -57,9 +60,10 @@ def _sharing(item: pytest.Item) -> str | None:
     }
     if "suite" in fixtures and fixtures["suite"].scope == "session":
         return "suite"
-    return next(
-        (made.baseid for scope in ("package", "module") for made in fixtures.values() if made.scope == scope), None
-    )
+    for made in fixtures.values():
+        if made.scope == "package":
+            return str(made.baseid)
+    return item.nodeid.partition("::")[0] if any(made.scope == "module" for made in fixtures.values()) else None
 
 
 @pytest.hookimpl(wrapper=True)
