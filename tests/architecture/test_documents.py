@@ -1,6 +1,7 @@
 """Documents name files that are there: a newcomer who follows one arrives."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/*/README.md"), *ROOT.glob("bench/*.md")]
 NOT_HERE = {"Docker", "Kubernetes", "systemd", "PostgreSQL"}
 """What the machine that runs documents has not: the last is its clients, and a server to back up."""
-SOURCES = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("*/*/src/**/*") if "__pycache__" not in path.parts}
+PACKAGES = {path.name: path for kind in ("libs", "services") for path in ROOT.glob(f"{kind}/*/src/*")}
 
 
 def _ids(path: Path) -> str:
@@ -24,10 +25,25 @@ def test_every_link_of_a_document_leads_somewhere(document: Path) -> None:
     assert [link for link in links if not (document.parent / link).exists()] == []
 
 
-def test_every_file_that_the_map_names_exists() -> None:
-    named = re.findall(r"`([\w/]+\.(?:py|js))`", (ROOT / "docs/map.md").read_text())
+def test_every_path_of_the_map_is_in_the_package_named_before_it() -> None:
+    named = list(_paths_of_the_map())
     assert named
-    assert [name for name in named if not any(path.endswith(f"/{name}") for path in SOURCES)] == []
+    assert [f"{package} {path}" for package, path in named if not (PACKAGES[package] / path).exists()] == []
+
+
+def _paths_of_the_map() -> Iterator[tuple[str, str]]:
+    package = ""
+    for line in (ROOT / "docs/map.md").read_text().splitlines():
+        if heading := re.match(r"\| .*where in (\w+) \|", line):
+            package = heading[1]
+        elif line.startswith("| "):
+            for word in re.findall(r"`[^`]+`|\w+", line.split("|", 2)[2]):
+                if word in PACKAGES:
+                    package = word
+                elif re.fullmatch(r"`[\w/]+(\.py|\.js|/)`", word):
+                    yield package, word.strip("`")
+        elif not line.startswith("|"):
+            package = ""
 
 
 def test_what_the_site_tells_language_models_names_every_document() -> None:

@@ -7,12 +7,12 @@ import pytest
 from chassis.bus import Bus, connect_bus
 from chassis.database import Database, open_database
 from host_registry.app import service
-from host_registry.beats import Beats
+from host_registry.beat_keeping import BeatKeeping
 from host_registry.deadlines import Silence
-from host_registry.hearing import Hearing
+from host_registry.host_sockets import HostSockets
 from host_registry.measuring import Measuring
 from host_registry.occupancy import Occupancy
-from host_registry.presence import Presence
+from host_registry.own_absence import OwnAbsence
 from host_registry.registration import Registration
 from host_registry.selection import Selection
 from host_registry.settings import Settings
@@ -43,15 +43,15 @@ def announced() -> Announced:
 @pytest.fixture
 async def world(database: Database, clock: ManualClock, announced: Announced) -> AsyncIterator[World]:
     line = Line()
-    hearing = Hearing(clock, lambda: line.up)
+    own_absence = OwnAbsence(clock, lambda: line.up)
     reader = HostReader(database)
     slots = SlotStore(database)
     liveness = LivenessStore(database)
-    beats = Beats(BeatStore(database, 5.0, 10 * SECOND), announced, clock)
+    beats = BeatKeeping(BeatStore(database, 5.0, 10 * SECOND), announced, clock)
     occupancy = Occupancy(
         slots,
         reader,
-        hearing,
+        own_absence,
         stale_after=PATIENCE.suspect_after,
         held_for=PATIENCE.slot_held_for,
         clock=clock,
@@ -61,13 +61,13 @@ async def world(database: Database, clock: ManualClock, announced: Announced) ->
             clock=clock,
             database=database,
             line=line,
-            hearing=hearing,
+            own_absence=own_absence,
             reader=reader,
             registration=Registration(database, RegistrationStore(database), reader, clock),
             beats=beats,
-            silence=Silence(liveness, slots, hearing, patience=PATIENCE, clock=clock),
-            presence=Presence(liveness, clock),
-            selection=Selection(reader, hearing, PATIENCE.suspect_after),
+            silence=Silence(liveness, slots, own_absence, patience=PATIENCE, clock=clock),
+            host_sockets=HostSockets(liveness, clock),
+            selection=Selection(reader, own_absence, PATIENCE.suspect_after),
             occupancy=occupancy,
             measuring=Measuring(
                 MeasureStore(database), probe_every=PROBE_EVERY, upload_every=UPLOAD_EVERY, clock=clock

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from chassis.refusals import UnavailableError
-from host_registry.beats import Beats, fold
+from host_registry.beat_keeping import BeatKeeping, fold
 from host_registry.errors import HostNotFoundError
 from host_registry.store.beats import Beat, Move
 from testkit.clock import ManualClock
@@ -14,14 +14,14 @@ from services.host_registry.tests.fakes import Announced, BeatsInMemory
 
 async def test_a_beat_is_answered_with_the_host_once_it_is_kept(clock: ManualClock) -> None:
     store = BeatsInMemory("host-1")
-    async with Beats(store, Announced(), clock) as beats:
+    async with BeatKeeping(store, Announced(), clock) as beats:
         answer = await beats.beat(Beat("host-1", clock.now(), latency_ms=10.0))
     assert answer == repr(store.batches[0][0]).encode()
 
 
 async def test_a_beat_of_an_unknown_host_is_refused_and_the_others_of_its_round_are_kept(clock: ManualClock) -> None:
     store = BeatsInMemory("host-1")
-    async with Beats(store, Announced(), clock) as beats:
+    async with BeatKeeping(store, Announced(), clock) as beats:
         answers = await asyncio.gather(
             beats.beat(Beat("host-1", clock.now())), beats.beat(Beat("nobody", clock.now())), return_exceptions=True
         )
@@ -31,7 +31,7 @@ async def test_a_beat_of_an_unknown_host_is_refused_and_the_others_of_its_round_
 
 async def test_two_beats_of_one_host_in_a_round_are_one_write(clock: ManualClock) -> None:
     store = BeatsInMemory("host-1")
-    async with Beats(store, Announced(), clock) as beats:
+    async with BeatKeeping(store, Announced(), clock) as beats:
         first, second = await asyncio.gather(
             beats.beat(Beat("host-1", clock.now(), latency_ms=10.0)),
             beats.beat(Beat("host-1", clock.now(), current_players=3)),
@@ -43,7 +43,7 @@ async def test_two_beats_of_one_host_in_a_round_are_one_write(clock: ManualClock
 async def test_a_beat_that_could_not_be_kept_is_not_answered(clock: ManualClock) -> None:
     store = BeatsInMemory("host-1")
     store.away = True
-    async with Beats(store, Announced(), clock) as beats:
+    async with BeatKeeping(store, Announced(), clock) as beats:
         with pytest.raises(UnavailableError):
             await beats.beat(Beat("host-1", clock.now()))
 
@@ -51,7 +51,7 @@ async def test_a_beat_that_could_not_be_kept_is_not_answered(clock: ManualClock)
 async def test_scores_that_moved_are_told(clock: ManualClock) -> None:
     store, announced = BeatsInMemory("host-1"), Announced()
     store.moved = [Move("host-1", 80.0, 75.0)]
-    async with Beats(store, announced, clock) as beats:
+    async with BeatKeeping(store, announced, clock) as beats:
         await beats.beat(Beat("host-1", clock.now()))
     assert announced.moves == store.moved
 

@@ -172,7 +172,7 @@ async def test_a_beat_that_is_stale_is_a_reason_before_the_host_is_judged_suspec
     await world.register("host-2")
     for _ in range(4):
         world.clock.advance(5 * SECOND)
-        world.hearing.check()
+        world.own_absence.check()
     await world.beat("host-2")
     assert (await world.find(host_id="host-1")).candidates[0].rejections == (Rejection.BEAT_STALE,)
     assert [candidate.host.host_id for candidate in (await world.find()).candidates] == ["host-2"]
@@ -182,7 +182,7 @@ async def test_a_beat_that_is_stale_is_a_reason_before_the_host_is_judged_suspec
 async def test_the_rule_has_the_last_word_on_what_the_database_found(world: World) -> None:
     await world.register()
     candidate = await world.reader.one("host-1")
-    assert reasons_against(candidate.standing, Bounds()) == ()
+    assert reasons_against(candidate.contender, Bounds()) == ()
 
 
 async def test_counts_stay_true_through_everything_that_happens_to_hosts(world: World) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from contracts.hosts import HostStatus, Rejection
-from host_registry.eligibility import Bounds, Standing, by_merit, reasons_against
+from host_registry.eligibility import Bounds, Contender, by_merit, reasons_against
 from host_registry.score import Quality
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -20,7 +20,7 @@ QUALITY = Quality(
     memory_mb=16384,
     speed_mbps=100,
 )
-HOST = Standing(
+HOST = Contender(
     host_id="host-1",
     no=1,
     status=HostStatus.ONLINE,
@@ -70,7 +70,7 @@ def test_a_host_that_just_meets_every_bound_is_able() -> None:
         (HOST, replace(BOUNDS, exclude=frozenset({"host-1"})), Rejection.EXCLUDED),
     ],
 )
-def test_each_bound_that_is_missed_has_its_one_code(host: Standing, bounds: Bounds, reason: Rejection) -> None:
+def test_each_bound_that_is_missed_has_its_one_code(host: Contender, bounds: Bounds, reason: Rejection) -> None:
     assert reasons_against(host, bounds) == (reason,)
 
 
@@ -83,7 +83,7 @@ def test_each_bound_that_is_missed_has_its_one_code(host: Standing, bounds: Boun
     ],
     ids=["unknown latency is probation", "no bandwidth asked for", "any region"],
 )
-def test_what_is_unknown_or_not_asked_for_is_no_reason(host: Standing, bounds: Bounds) -> None:
+def test_what_is_unknown_or_not_asked_for_is_no_reason(host: Contender, bounds: Bounds) -> None:
     assert reasons_against(host, bounds) == ()
 
 
@@ -107,6 +107,6 @@ def test_every_reason_is_given_not_just_the_first() -> None:
     ],
     ids=["signaling socket before all", "score", "certainty before score", "room", "who came first"],
 )
-def test_the_better_host_comes_first(worse: Standing) -> None:
+def test_the_better_host_comes_first(worse: Contender) -> None:
     best = replace(HOST, connected=True)
     assert sorted([worse, best], key=by_merit) == [best, worse]

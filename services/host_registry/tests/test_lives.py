@@ -31,7 +31,7 @@ async def test_the_end_of_its_socket_does_not_cut_the_next_off(world: World) -> 
 async def test_a_late_word_of_its_socket_is_not_the_nexts(world: World) -> None:
     await world.register()
     await world.delete("host-1")
-    late = world.presence, world._peer("c1", "host-1", "gw-1")
+    late = world.host_sockets, world._peer("c1", "host-1", "gw-1")
     await world.wait(5 * SECOND)
     await world.register()
     await late[0].connected(late[1])

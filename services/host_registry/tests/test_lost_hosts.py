@@ -92,7 +92,7 @@ async def test_two_registries_that_judge_at_once_tell_a_loss_once(world: World) 
     await world.silence.judge()
     for _ in range(3):
         world.clock.advance(5 * SECOND)
-        world.hearing.check()
+        world.own_absence.check()
     await_both = [world.silence.judge() for _ in range(2)]
     for judging in await_both:
         await judging

@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import pytest
 from contracts.sessions import SessionStatus
-from host_registry.hearing import Hearing
 from host_registry.occupancy import Occupancy
+from host_registry.own_absence import OwnAbsence
 from host_registry.store.slots import SeatNews
 from testkit.clock import ManualClock
 
@@ -24,11 +24,11 @@ def slots() -> SlotsInMemory:
 
 @pytest.fixture
 async def occupancy(slots: SlotsInMemory, clock: ManualClock) -> AsyncIterator[Occupancy]:
-    hearing = Hearing(clock, lambda: True)
+    own_absence = OwnAbsence(clock, lambda: True)
     async with Occupancy(
         slots,
         NOBODY_ASKED,
-        hearing,
+        own_absence,
         stale_after=PATIENCE.suspect_after,
         held_for=PATIENCE.slot_held_for,
         clock=clock,

@@ -12,13 +12,13 @@ from contracts.gateway import IceOutcome, IceState, PeerPresence, SessionsActive
 from contracts.hosts import FindHosts, Host, HostPage, HostsFound, ListHosts, NameHost, RegisterHost, ReserveSlot
 from contracts.probes import ProbeDue, ReportProbe, TakeProbes
 from contracts.sessions import ConnectionType, Session, SessionFact, SessionStatus
-from host_registry import wire
-from host_registry.beats import Beats
+from host_registry import answers
+from host_registry.beat_keeping import BeatKeeping
 from host_registry.deadlines import Patience, Silence
-from host_registry.hearing import Hearing
+from host_registry.host_sockets import HostSockets
 from host_registry.measuring import Measuring
 from host_registry.occupancy import Occupancy
-from host_registry.presence import Presence
+from host_registry.own_absence import OwnAbsence
 from host_registry.registration import Registration
 from host_registry.selection import Selection
 from host_registry.store.beats import Beat
@@ -55,12 +55,12 @@ class World:
     clock: ManualClock
     database: Database
     line: Line
-    hearing: Hearing
+    own_absence: OwnAbsence
     reader: HostReader
     registration: Registration
-    beats: Beats
+    beats: BeatKeeping
     silence: Silence
-    presence: Presence
+    host_sockets: HostSockets
     selection: Selection
     occupancy: Occupancy
     measuring: Measuring
@@ -76,10 +76,10 @@ class World:
         return Host.model_validate_json(await self.reader.get(host_id))
 
     async def page(self, **question: Any) -> HostPage:
-        return HostPage.model_validate_json(wire.host_page(await self.selection.page(ListHosts(**question))))
+        return HostPage.model_validate_json(answers.host_page(await self.selection.page(ListHosts(**question))))
 
     async def find(self, **question: Any) -> HostsFound:
-        return HostsFound.model_validate_json(wire.hosts_found(await self.selection.find(FindHosts(**question))))
+        return HostsFound.model_validate_json(answers.hosts_found(await self.selection.find(FindHosts(**question))))
 
     async def reserve(self, session_id: str, host_id: str = "host-1", seats: int = 0) -> Host:
         question = ReserveSlot(host_id=host_id, session_id=session_id, zone_id="prontera", seats=seats)
@@ -134,13 +134,13 @@ class World:
         return await self.host()
 
     async def connect(self, connection_id: str, peer_id: str = "host-1", gateway_id: str = "gw-1") -> None:
-        await self.presence.connected(self._peer(connection_id, peer_id, gateway_id))
+        await self.host_sockets.connected(self._peer(connection_id, peer_id, gateway_id))
 
     async def disconnect(
         self, connection_id: str, peer_id: str = "host-1", gateway_id: str = "gw-1", ago: timedelta = 0 * SECOND
     ) -> None:
         peer = self._peer(connection_id, peer_id, gateway_id)
-        await self.presence.disconnected(peer.model_copy(update={"occurred_at": self.clock.now() - ago}))
+        await self.host_sockets.disconnected(peer.model_copy(update={"occurred_at": self.clock.now() - ago}))
 
     async def gateway_lives(self, gateway_id: str = "gw-1") -> None:
         fact = SessionsActive(
@@ -150,7 +150,7 @@ class World:
             gateway_id=gateway_id,
             session_ids=(),
         )
-        await self.presence.gateway_heard(fact)
+        await self.host_sockets.gateway_heard(fact)
 
     def _peer(self, connection_id: str, peer_id: str, gateway_id: str) -> PeerPresence:
         return PeerPresence(

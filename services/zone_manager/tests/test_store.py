@@ -12,9 +12,9 @@ from chassis.database import Database, open_database
 from contracts.zones import Zone, ZoneCounts, ZoneStatus
 from zone_manager.errors import ZoneNotFoundError
 from zone_manager.pages import Position
-from zone_manager.statistics import Counted, counted
 from zone_manager.store import Kept, ZoneStore
 from zone_manager.tallies import TallyStore
+from zone_manager.tallying import Counted, counted
 from zone_manager.zones import definition
 
 from services.zone_manager.tests.examples import NOON, put_zone, session_fact

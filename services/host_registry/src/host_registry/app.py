@@ -17,7 +17,8 @@ from chassis.responder import Responder
 from chassis.streams import declare_streams
 
 from host_registry.announcer import Announcer
-from host_registry.beats import Beats
+from host_registry.beat_intake import BeatIntake
+from host_registry.beat_keeping import BeatKeeping
 from host_registry.dead_beats import DeadBeats
 from host_registry.deadlines import Silence
 from host_registry.handlers import (
@@ -32,12 +33,11 @@ from host_registry.handlers import (
     hear_gateways,
     hear_sessions,
 )
-from host_registry.hearing import Hearing
-from host_registry.heartbeats import Heartbeats
+from host_registry.host_sockets import HostSockets
 from host_registry.loops import forgetting, ticking, weighing
 from host_registry.measuring import Measuring
 from host_registry.occupancy import Occupancy
-from host_registry.presence import Presence
+from host_registry.own_absence import OwnAbsence
 from host_registry.registration import Registration
 from host_registry.selection import Selection
 from host_registry.settings import Settings
@@ -71,24 +71,24 @@ async def service(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         health.watch("nats", lambda: bus.connected)
         health.watch("postgres", database.ping)
 
-        hearing = Hearing(clock, lambda: bus.connected)
+        own_absence = OwnAbsence(clock, lambda: bus.connected)
         reader = HostReader(database)
         slots = SlotStore(database)
         liveness = LivenessStore(database)
         announcer = Announcer(bus)
-        beats = Beats(
+        beats = BeatKeeping(
             BeatStore(database, settings.score_told_from, timedelta(seconds=settings.score_told_every_s)),
             announcer,
             clock,
         )
-        heartbeats = Heartbeats(beats, DeadBeats(announcer, clock), hearing, clock)
-        silence = Silence(liveness, slots, hearing, patience=patience, clock=clock)
+        intake = BeatIntake(beats, DeadBeats(announcer, clock), own_absence, clock)
+        silence = Silence(liveness, slots, own_absence, patience=patience, clock=clock)
         registration = Registration(database, RegistrationStore(database), reader, clock)
-        selection = Selection(reader, hearing, patience.suspect_after)
+        selection = Selection(reader, own_absence, patience.suspect_after)
         occupancy = Occupancy(
             slots,
             reader,
-            hearing,
+            own_absence,
             stale_after=patience.suspect_after,
             held_for=patience.slot_held_for,
             clock=clock,
@@ -109,11 +109,11 @@ async def service(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         answer_retelling(responder, RetellingStore(database))
         consumers = Consumers(bus, NAME, instance=settings.instance)
         hear_sessions(consumers, occupancy)
-        hear_gateways(consumers, Presence(liveness, clock))
+        hear_gateways(consumers, HostSockets(liveness, clock))
         hear_connections(consumers, measuring)
 
         interval = timedelta(seconds=settings.tick_s)
-        tick, weigh = ticking(heartbeats, silence, interval), weighing(measuring, interval)
+        tick, weigh = ticking(intake, silence, interval), weighing(measuring, interval)
         health.watch_loop(tick)
         health.watch_loop(weigh)
 
@@ -123,19 +123,19 @@ async def service(settings: Settings, clock: Clock | None = None) -> AsyncIterat
             occupancy,
             consumers,
             responder,
-            _hearing_beats(bus, heartbeats),
+            _hearing_beats(bus, intake),
             running(tick, weigh, forgetting(database)),
         ):
-            hearing.interrupted()  # from here on we hear
+            own_absence.interrupted()  # from here on we hear
             with health.serving():
                 yield
 
 
 @asynccontextmanager
-async def _hearing_beats(bus: Bus, heartbeats: Heartbeats) -> AsyncIterator[None]:
+async def _hearing_beats(bus: Bus, intake: BeatIntake) -> AsyncIterator[None]:
     """Hear beats for the length of the block; then take none any more, and write those that came."""
-    subscription = await hear_beats(bus, heartbeats, NAME)
+    subscription = await hear_beats(bus, intake, NAME)
     try:
         yield
     finally:
-        await heartbeats.stop(subscription)
+        await intake.stop(subscription)

@@ -9,7 +9,7 @@ from chassis.clock import Clock
 from chassis.refusals import UnavailableError
 from prometheus_client import Counter
 
-from host_registry.hearing import Hearing
+from host_registry.own_absence import OwnAbsence
 from host_registry.store.liveness import Deadlines, Verdict
 
 log = structlog.stdlib.get_logger()
@@ -48,28 +48,30 @@ class Patience:
 class Silence:
     """Judges, every round, whoever has been silent for too long while we could hear."""
 
-    def __init__(self, hosts: Hosts, slots: Slots, hearing: Hearing, *, patience: Patience, clock: Clock) -> None:
+    def __init__(
+        self, hosts: Hosts, slots: Slots, own_absence: OwnAbsence, *, patience: Patience, clock: Clock
+    ) -> None:
         self._hosts = hosts
         self._slots = slots
-        self._hearing = hearing
+        self._own_absence = own_absence
         self._patience = patience
         self._clock = clock
 
     async def judge(self) -> None:
         """Judge all that is due; while we hear nothing, nobody is."""
-        if not self._hearing.check():
+        if not self._own_absence.check():
             return
         try:
             await self._judge_hosts()
             await self._lapse()
         except UnavailableError:
-            self._hearing.interrupted()
+            self._own_absence.interrupted()
             raise
 
     async def _judge_hosts(self) -> None:
         now = self._clock.now()
         deadlines = Deadlines(
-            hearing_since=self._hearing.since,
+            hearing_since=self._own_absence.since,
             suspect_before=now - self._patience.suspect_after,
             offline_before=now - self._patience.offline_after,
             cut_off_before=now - self._patience.cut_off_after,
@@ -85,7 +87,7 @@ class Silence:
 
     async def _lapse(self) -> None:
         now = self._clock.now()
-        if now - self._hearing.since >= self._patience.gateway_silent_after:
+        if now - self._own_absence.since >= self._patience.gateway_silent_after:
             await self._hosts.disbelieve_gateways(now - self._patience.gateway_silent_after)
-        if now - self._hearing.since >= self._patience.slot_held_for:
+        if now - self._own_absence.since >= self._patience.slot_held_for:
             await self._slots.expire(now)

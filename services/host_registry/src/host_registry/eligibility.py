@@ -12,7 +12,7 @@ NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Contender:
     """A host as choosing sees it."""
 
     host_id: str
@@ -48,7 +48,7 @@ class Bounds:
         return max(1, self.seats)
 
 
-def reasons_against(host: Standing, bounds: Bounds) -> tuple[Rejection, ...]:
+def reasons_against(host: Contender, bounds: Bounds) -> tuple[Rejection, ...]:
     """Give every reason, in one order; none means that the host is able."""
     known = host.quality
     against = {
@@ -71,7 +71,7 @@ def reasons_against(host: Standing, bounds: Bounds) -> tuple[Rejection, ...]:
     return tuple(code for code, holds in against.items() if holds)
 
 
-def by_merit(host: Standing) -> tuple[bool, float, float, int, int]:
+def by_merit(host: Contender) -> tuple[bool, float, float, int, int]:
     """Sort key, best first: a signaling socket, score as far as it is known, the score, room, then who came first."""
     room = host.quality.max_players - host.seats_taken
     return (not host.connected, -host.score * host.confidence, -host.score, -room, host.no)

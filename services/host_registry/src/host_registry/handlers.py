@@ -43,12 +43,12 @@ from contracts.streams import EVENTS
 from contracts.subjects import Nothing
 from nats.aio.subscription import Subscription
 
-from host_registry import wire
-from host_registry.beats import Beats
-from host_registry.heartbeats import Heartbeats
+from host_registry import answers
+from host_registry.beat_intake import BeatIntake
+from host_registry.beat_keeping import BeatKeeping
+from host_registry.host_sockets import HostSockets
 from host_registry.measuring import Measuring
 from host_registry.occupancy import Occupancy
-from host_registry.presence import Presence
 from host_registry.registration import Registration
 from host_registry.selection import Selection
 from host_registry.store.beats import Beat
@@ -76,7 +76,7 @@ def answer_registration(responder: Responder, registration: Registration) -> Non
     responder.answer(DELETE_HOST, delete)
 
 
-def answer_beats(responder: Responder, beats: Beats, clock: Clock) -> None:
+def answer_beats(responder: Responder, beats: BeatKeeping, clock: Clock) -> None:
     async def beat(question: BeatHost) -> bytes:
         return await beats.beat(
             Beat(
@@ -98,13 +98,13 @@ def answer_questions(responder: Responder, reader: HostReader, selection: Select
         return await reader.get(question.host_id)
 
     async def list_hosts(question: ListHosts) -> bytes:
-        return wire.host_page(await selection.page(question))
+        return answers.host_page(await selection.page(question))
 
     async def find(question: FindHosts) -> bytes:
-        return wire.hosts_found(await selection.find(question))
+        return answers.hosts_found(await selection.find(question))
 
     async def of_peer(question: NamePeer) -> bytes:
-        return wire.peer_host(await reader.of_peer(question.peer_id))
+        return answers.peer_host(await reader.of_peer(question.peer_id))
 
     async def count(_question: Nothing) -> HostCounts:
         return await reader.count()
@@ -144,16 +144,16 @@ def hear_sessions(consumers: Consumers, occupancy: Occupancy) -> None:
     )
 
 
-def hear_gateways(consumers: Consumers, presence: Presence) -> None:
+def hear_gateways(consumers: Consumers, host_sockets: HostSockets) -> None:
     connected, disconnected, active = PEER_CONNECTED.wildcard, PEER_DISCONNECTED.wildcard, SESSIONS_ACTIVE.wildcard
-    consumers.consume(EVENTS, connected, PeerPresence, presence.connected, name="connected")
-    consumers.consume(EVENTS, disconnected, PeerPresence, presence.disconnected, name="disconnected")
-    consumers.consume(EVENTS, active, SessionsActive, presence.gateway_heard, name="gateways")
+    consumers.consume(EVENTS, connected, PeerPresence, host_sockets.connected, name="connected")
+    consumers.consume(EVENTS, disconnected, PeerPresence, host_sockets.disconnected, name="disconnected")
+    consumers.consume(EVENTS, active, SessionsActive, host_sockets.gateway_heard, name="gateways")
 
 
 def hear_connections(consumers: Consumers, measuring: Measuring) -> None:
     consumers.consume(EVENTS, ICE_REPORTED.wildcard, IceOutcome, measuring.connection_ended, name="ice")
 
 
-async def hear_beats(bus: Bus, heartbeats: Heartbeats, queue: str) -> Subscription:
-    return await bus.subscribe_raw(EVERY_HEARTBEAT, heartbeats.hear, queue=queue, pending=BEATS_WAITING)
+async def hear_beats(bus: Bus, intake: BeatIntake, queue: str) -> Subscription:
+    return await bus.subscribe_raw(EVERY_HEARTBEAT, intake.hear, queue=queue, pending=BEATS_WAITING)

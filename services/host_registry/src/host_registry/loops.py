@@ -6,19 +6,19 @@ from chassis.database import Database
 from chassis.idempotency import forget_old_answers
 from chassis.loops import Loop
 
+from host_registry.beat_intake import BeatIntake
 from host_registry.deadlines import Silence
-from host_registry.heartbeats import Heartbeats
 from host_registry.measuring import Measuring
 
 FORGET_EVERY = timedelta(hours=1)
 """Answers to idempotency keys are kept for a day; an hour more costs nothing."""
 
 
-def ticking(heartbeats: Heartbeats, silence: Silence, tick: timedelta) -> Loop:
+def ticking(intake: BeatIntake, silence: Silence, tick: timedelta) -> Loop:
     """Write the beats that were heard, then judge silence: what came before a deadline counts."""
 
     async def work() -> None:
-        await heartbeats.keep()
+        await intake.keep()
         await silence.judge()
 
     return Loop("tick", tick, work)

@@ -12,7 +12,7 @@ from contracts.sessions import SessionFact, SessionStatus
 from host_registry.batching import Batch
 from host_registry.eligibility import Bounds, reasons_against
 from host_registry.errors import HostNotEligibleError
-from host_registry.hearing import Hearing
+from host_registry.own_absence import OwnAbsence
 from host_registry.store.reading import Candidate
 from host_registry.store.slots import SeatNews, SlotNews
 
@@ -45,7 +45,7 @@ class Occupancy:
         self,
         slots: Slots,
         directory: Directory,
-        hearing: Hearing,
+        own_absence: OwnAbsence,
         *,
         stale_after: timedelta,
         held_for: timedelta,
@@ -53,7 +53,7 @@ class Occupancy:
     ) -> None:
         self._slots = slots
         self._directory = directory
-        self._hearing = hearing
+        self._own_absence = own_absence
         self._stale_after = stale_after
         self._held_for = held_for
         self._clock = clock
@@ -70,7 +70,7 @@ class Occupancy:
 
     async def reserve(self, question: ReserveSlot) -> bytes:
         """Hold a slot until the session's facts confirm it, or say why this host gives none."""
-        bounds = Bounds(seats=question.seats, heard_after=self._hearing.stale_before(self._stale_after))
+        bounds = Bounds(seats=question.seats, heard_after=self._own_absence.stale_before(self._stale_after))
         host = await self._slots.reserve(
             question.host_id,
             question.session_id,
@@ -81,7 +81,7 @@ class Occupancy:
         )
         if host is None:
             candidate = await self._directory.one(question.host_id)
-            raise HostNotEligibleError(question.host_id, reasons_against(candidate.standing, bounds))
+            raise HostNotEligibleError(question.host_id, reasons_against(candidate.contender, bounds))
         return host
 
     async def release(self, question: ReleaseSlot) -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from contracts.hosts import FindHosts, ListHosts, Rejection
 
 from host_registry.eligibility import NEVER, Bounds, by_merit, reasons_against
-from host_registry.hearing import Hearing
+from host_registry.own_absence import OwnAbsence
 from host_registry.pages import position_of
 from host_registry.store.reading import Candidate, HostReader, Listing, standings_of
 
@@ -31,9 +31,9 @@ class Selected:
 class Selection:
     """PostgreSQL picks by its indexes, the rules of `eligibility` have the last word."""
 
-    def __init__(self, reader: HostReader, hearing: Hearing, stale_after: timedelta) -> None:
+    def __init__(self, reader: HostReader, own_absence: OwnAbsence, stale_after: timedelta) -> None:
         self._reader = reader
-        self._hearing = hearing
+        self._own_absence = own_absence
         self._stale_after = stale_after
 
     async def page(self, question: ListHosts) -> Listing:
@@ -41,7 +41,7 @@ class Selection:
             standings_of(question.status, available=question.available),
             min_score=question.min_quality_score or 0.0,
             region=question.region,
-            heard_after=self._hearing.stale_before(self._stale_after) if question.available else NEVER,
+            heard_after=self._own_absence.stale_before(self._stale_after) if question.available else NEVER,
             after=position_of(question.cursor),
             limit=question.limit,
         )
@@ -57,11 +57,11 @@ class Selection:
         return await self._with_rejected(able, bounds, question.limit)
 
     async def _with_rejected(self, able: list[Judged], bounds: Bounds, limit: int) -> Selected:
-        names = {host.candidate.standing.host_id for host in able}
+        names = {host.candidate.contender.host_id for host in able}
         rest = await self._reader.best_but(names, limit - len(able)) if len(able) < limit else []
         listed = able + _judge(rest, bounds)
         listed.sort(key=lambda host: bool(host.rejections))  # stable: able ones first, each part in its order
-        names |= {candidate.standing.host_id for candidate in rest}
+        names |= {candidate.contender.host_id for candidate in rest}
         return Selected(listed, await self._reader.count_rejected(bounds, names))
 
     def _bounds(self, question: FindHosts) -> Bounds:
@@ -72,10 +72,10 @@ class Selection:
             max_latency_ms=question.max_latency_ms,
             regions=question.regions,
             exclude=frozenset(question.exclude),
-            heard_after=self._hearing.stale_before(self._stale_after),
+            heard_after=self._own_absence.stale_before(self._stale_after),
         )
 
 
 def _judge(candidates: Iterable[Candidate], bounds: Bounds) -> list[Judged]:
-    best_first = sorted(candidates, key=lambda candidate: by_merit(candidate.standing))
-    return [Judged(candidate, reasons_against(candidate.standing, bounds)) for candidate in best_first]
+    best_first = sorted(candidates, key=lambda candidate: by_merit(candidate.contender))
+    return [Judged(candidate, reasons_against(candidate.contender, bounds)) for candidate in best_first]

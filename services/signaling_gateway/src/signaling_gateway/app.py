@@ -26,7 +26,7 @@ from contracts.probes import PROBE_OFFER
 
 from signaling_gateway.access.handlers import answer_operators
 from signaling_gateway.access.opening import Access, open_access
-from signaling_gateway.background import running_errands
+from signaling_gateway.background import in_background
 from signaling_gateway.cluster.announcer import announcing
 from signaling_gateway.cluster.mailbox import Mailbox
 from signaling_gateway.cluster.neighbours import telling
@@ -48,8 +48,8 @@ from signaling_gateway.http.signaling import signaling_routes
 from signaling_gateway.http.traces import trace_route
 from signaling_gateway.http.zones import zone_routes
 from signaling_gateway.limits.turnstile import Turnstile, open_turnstile
-from signaling_gateway.monitoring.service_instances import Roster
-from signaling_gateway.monitoring.socket_totals import Figures
+from signaling_gateway.monitoring.service_instances import ServiceInstances
+from signaling_gateway.monitoring.socket_totals import SocketTotals
 from signaling_gateway.npcs.feeds import Feeds
 from signaling_gateway.peers.connections import Connections
 from signaling_gateway.peers.frames import KINDS
@@ -57,12 +57,12 @@ from signaling_gateway.peers.uvicorn_socket import UVICORN_OPTIONS, Wire
 from signaling_gateway.rooms.entering import Entering
 from signaling_gateway.rooms.hosting import Doubts, Hosting
 from signaling_gateway.rooms.ice_servers import IceServers
-from signaling_gateway.rooms.join_funnel import Funnel
-from signaling_gateway.rooms.polling import Correspondence
+from signaling_gateway.rooms.join_funnel import JoinFunnel
+from signaling_gateway.rooms.polling import Polling
 from signaling_gateway.rooms.probing import Probing
 from signaling_gateway.rooms.relay import Relay
 from signaling_gateway.rooms.rooms import Rooms
-from signaling_gateway.rooms.session_facts import Membership
+from signaling_gateway.rooms.session_facts import SessionFacts
 from signaling_gateway.rooms.unanswered import Unanswered
 from signaling_gateway.rooms.upkeep import Upkeep
 from signaling_gateway.settings import Settings
@@ -119,17 +119,17 @@ async def service(settings: Settings) -> AsyncIterator[None]:
         health.watch("redis", redis.answers)
         health.watch("postgres", database.ping)
         await declare_streams(bus)
-        roster = Roster(bus)
-        await roster.listen()
+        instances = ServiceInstances(bus)
+        await instances.listen()
         monitoring = Monitoring(
-            bus=bus, redis=redis, roster=roster, health=health, sockets=signaling.figures.all, version=version
+            bus=bus, redis=redis, instances=instances, health=health, sockets=signaling.totals.all, version=version
         )
         console = Console(bus, monitoring.dashboard_now, SystemClock(), _about(settings, version))
         routes = [
             *host_routes(bus),
             *zone_routes(bus),
             *session_routes(bus, ice_servers, access.issuing.ticket),
-            *signaling_routes(signaling.correspondence, signaling.figures, ice_servers),
+            *signaling_routes(signaling.polling, signaling.totals, ice_servers),
             *monitoring_routes(monitoring),
             *console_routes(bus, console),
             trace_route(settings.traces_url, settings.traces_key),
@@ -150,7 +150,7 @@ async def service(settings: Settings) -> AsyncIterator[None]:
         answer_operators(responder, access.administration)
         async with (
             responder,
-            every(PING_EVERY, roster.ping, "roster"),
+            every(PING_EVERY, instances.ping, "instances"),
             _looking_after(certificate),
             serve_http(
                 app,
@@ -191,8 +191,8 @@ class Signaling:
     """What the rest of the gateway uses of it."""
 
     sockets: Sockets
-    figures: Figures
-    correspondence: Correspondence
+    totals: SocketTotals
+    polling: Polling
     warp_stays: timedelta
 
     @asynccontextmanager
@@ -223,14 +223,14 @@ async def _signaling(
     connections, entrance = Connections(), access.entrance(bus, SystemClock(), KINDS)
     presence = Presence(redis, gateway_id)
     mailbox = Mailbox(redis)
-    funnel, unanswered = Funnel(), Unanswered(answer_within, time.monotonic)
+    funnel, unanswered = JoinFunnel(), Unanswered(answer_within, time.monotonic)
     async with (
         announcing(bus, gateway_id, SystemClock()) as announcer,
         telling(bus) as neighbours,
-        running_errands() as errands,
+        in_background() as background,
     ):
         rooms = Rooms(gateway_id, neighbours.tell)
-        figures = Figures(connections, rooms, funnel, presence)
+        totals = SocketTotals(connections, rooms, funnel, presence)
         relay = Relay(
             bus=bus,
             gateway_id=gateway_id,
@@ -238,7 +238,7 @@ async def _signaling(
             rooms=rooms,
             presence=presence,
             mailbox=mailbox,
-            errands=errands,
+            background=background,
             unanswered=unanswered,
         )
         hosting = Hosting(bus=bus, connections=connections, rooms=rooms, presence=presence, announcer=announcer)
@@ -260,12 +260,12 @@ async def _signaling(
             rooms=rooms,
             relay=relay,
             entering=entering,
-            doubts=Doubts(hosting, errands),
+            doubts=Doubts(hosting, background),
         )
         consumers = Consumers(bus, "signaling_gateway", instance=gateway_id)
         hear_facts(
             consumers,
-            Membership(connections=connections, rooms=rooms, presence=presence, hosting=hosting, entering=entering),
+            SessionFacts(connections=connections, rooms=rooms, presence=presence, hosting=hosting, entering=entering),
         )
         upkeep = Upkeep(
             bus=bus,
@@ -275,7 +275,7 @@ async def _signaling(
             hosting=hosting,
             entering=entering,
             announcer=announcer,
-            figures=lambda: figures.own().model_dump_json(),
+            totals=lambda: totals.own().model_dump_json(),
             unanswered=unanswered,
         )
         feeds, probing = Feeds(bus), Probing(bus, connections)
@@ -303,7 +303,7 @@ async def _signaling(
         hearing = await bus.subscribe_raw(f"p2p.gateway.{gateway_id}.>", inbox.take)
         try:
             async with consumers, running(*loops):
-                yield Signaling(sockets, figures, Correspondence(bus, presence, relay, mailbox), warp_stays)
+                yield Signaling(sockets, totals, Polling(bus, presence, relay, mailbox), warp_stays)
         finally:
             await hearing.unsubscribe()
             await presence.end()

@@ -9,8 +9,8 @@ import structlog
 log = structlog.stdlib.get_logger()
 
 
-class Errands:
-    """Made by `running_errands`."""
+class Background:
+    """Made by `in_background`."""
 
     def __init__(self, tasks: asyncio.TaskGroup) -> None:
         self._tasks = tasks
@@ -23,11 +23,11 @@ async def _guarded(work: Awaitable[object]) -> None:
     try:
         await work
     except Exception:
-        log.exception("errand.failed")
+        log.exception("background.failed")
 
 
 @asynccontextmanager
-async def running_errands() -> AsyncIterator[Errands]:
+async def in_background() -> AsyncIterator[Background]:
     """Run them beside the block; its end waits for those under way."""
     async with asyncio.TaskGroup() as tasks:
-        yield Errands(tasks)
+        yield Background(tasks)

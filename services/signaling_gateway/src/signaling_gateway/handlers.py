@@ -17,7 +17,7 @@ from signaling_gateway.rooms.entering import Entering
 from signaling_gateway.rooms.hosting import Doubts
 from signaling_gateway.rooms.relay import Relay, frame_named, receiver_named
 from signaling_gateway.rooms.rooms import Rooms
-from signaling_gateway.rooms.session_facts import Membership
+from signaling_gateway.rooms.session_facts import SessionFacts
 
 log = structlog.stdlib.get_logger()
 
@@ -91,12 +91,14 @@ class Inbox:
             await self._bus.send(msg.reply, body, "", None)
 
 
-def hear_facts(consumers: Consumers, membership: Membership) -> None:
+def hear_facts(consumers: Consumers, session_facts: SessionFacts) -> None:
     """Every gateway hears them all, from now on: each knows which of its sockets they are about."""
     consumers.consume(
-        EVENTS, "p2p.events.sessions.>", SessionFact, membership.session_changed, name="sessions", durable=False
+        EVENTS, "p2p.events.sessions.>", SessionFact, session_facts.session_changed, name="sessions", durable=False
     )
     consumers.consume(
-        EVENTS, HOST_REGISTERED.wildcard, HostFact, membership.host_registered, name="registered", durable=False
+        EVENTS, HOST_REGISTERED.wildcard, HostFact, session_facts.host_registered, name="registered", durable=False
     )
-    consumers.consume(EVENTS, HOST_DELETED.wildcard, HostFact, membership.host_deleted, name="deleted", durable=False)
+    consumers.consume(
+        EVENTS, HOST_DELETED.wildcard, HostFact, session_facts.host_deleted, name="deleted", durable=False
+    )

@@ -43,7 +43,7 @@ from signaling_gateway.peers.frames import FrameRefusedError, Heard, Signal, Unr
 from signaling_gateway.peers.uvicorn_socket import WIRE, Wire
 from signaling_gateway.peers.warp import USER_AGENT, WarpWire, from_warp, speaks_warp
 from signaling_gateway.rooms.entering import Entering
-from signaling_gateway.rooms.join_funnel import Funnel
+from signaling_gateway.rooms.join_funnel import JoinFunnel
 from signaling_gateway.rooms.probing import Probing
 from signaling_gateway.rooms.relay import Relay
 from signaling_gateway.rooms.unanswered import Unanswered
@@ -81,7 +81,7 @@ class Sockets:
         entering: Entering,
         relay: Relay,
         announcer: Announcer,
-        funnel: Funnel,
+        funnel: JoinFunnel,
         feeds: Feeds,
         probing: Probing,
         unanswered: Unanswered,

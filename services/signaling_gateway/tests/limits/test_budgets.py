@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 from chassis.refusals import UnavailableError
-from signaling_gateway.background import Errands, running_errands
+from signaling_gateway.background import Background, in_background
 from signaling_gateway.limits import budgets as limits
 from signaling_gateway.limits.bucket import NANOSECONDS, Allowance
 from signaling_gateway.limits.budgets import Budgets
@@ -62,14 +62,14 @@ class Shelf:
         return not self.away
 
 
-def gateway(shelf: Shelf, errands: Errands, patience_s: float = 10) -> Budgets:
-    return Budgets(shelf, errands, shelf.clock, patience_s)  # type: ignore[arg-type]
+def gateway(shelf: Shelf, background: Background, patience_s: float = 10) -> Budgets:
+    return Budgets(shelf, background, shelf.clock, patience_s)  # type: ignore[arg-type]
 
 
 @asynccontextmanager
 async def gateways(shelf: Shelf, number: int) -> AsyncIterator[list[Budgets]]:
-    async with running_errands() as errands:
-        yield [gateway(shelf, errands) for _ in range(number)]
+    async with in_background() as background:
+        yield [gateway(shelf, background) for _ in range(number)]
 
 
 async def granted(budgets: Budgets, name: str = "ann", allowance: Allowance = HUNDRED) -> bool:
@@ -209,8 +209,8 @@ async def test_while_redis_is_away_each_gateway_has_its_own_and_then_they_share_
 async def test_nobody_waits_long_for_redis_and_only_the_first_at_all():
     shelf = Shelf()
     shelf.open.clear()
-    async with running_errands() as errands:
-        here = gateway(shelf, errands, patience_s=0.01)
+    async with in_background() as background:
+        here = gateway(shelf, background, patience_s=0.01)
         assert await count(11, here) == 11
         assert not here.shared
         assert [await granted(here, f"player-{number}") for number in range(1000)] == [True] * 1000

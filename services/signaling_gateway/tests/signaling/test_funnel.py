@@ -1,13 +1,13 @@
-"""Counts of several gateways add up, and say within which time most connections were made."""
+"""OwnerTotals of several gateways add up, and say within which time most connections were made."""
 
 import pytest
 from contracts.frames import IceResult
 from contracts.gateway import IceState
-from signaling_gateway.rooms.join_funnel import Funnel, summed
+from signaling_gateway.rooms.join_funnel import JoinFunnel, summed
 
 
-def reported(*results: tuple[str, str | None, float | None]) -> Funnel:
-    funnel = Funnel()
+def reported(*results: tuple[str, str | None, float | None]) -> JoinFunnel:
+    funnel = JoinFunnel()
     for state, candidate_type, elapsed_ms in results:
         funnel.reported(IceResult(to="h1", state=IceState(state), candidate_type=candidate_type, elapsed_ms=elapsed_ms))
     return funnel

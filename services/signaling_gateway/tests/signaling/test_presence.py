@@ -123,7 +123,7 @@ async def test_the_figures_of_all_living_gateways_are_told(gateways, redis):
     one, two = gateways
     await two.beat('{"connections":2}')
     await redis.sadd("gateways", "gw-dead")
-    assert await one.figures() == {"gw-1": "{}", "gw-2": '{"connections":2}'}
+    assert await one.totals() == {"gw-1": "{}", "gw-2": '{"connections":2}'}
     assert await redis.smembers("gateways") == {"gw-1", "gw-2"}
     await one.end()
-    assert await two.figures() == {"gw-2": '{"connections":2}'}
+    assert await two.totals() == {"gw-2": '{"connections":2}'}

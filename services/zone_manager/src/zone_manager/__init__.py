@@ -1,1 +1,1 @@
-"""Zones, their requirements and statistics, and placement."""
+"""Zones, their requirements and tallying, and placement."""

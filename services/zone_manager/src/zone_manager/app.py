@@ -23,9 +23,9 @@ from zone_manager.handlers import answer_placement, answer_zones, hear_sessions
 from zone_manager.loops import forgetting
 from zone_manager.seeds import chosen, read_seeds
 from zone_manager.settings import Settings
-from zone_manager.statistics import Statistics
 from zone_manager.store import ZoneStore
 from zone_manager.tallies import TallyStore
+from zone_manager.tallying import Tallying
 
 NAME = "zone_manager"
 
@@ -56,7 +56,7 @@ async def service(settings: Settings) -> AsyncIterator[None]:
         answer_zones(responder, zones, catalogue)
         answer_placement(responder, assignment, comparison)
         consumers = Consumers(bus, NAME, instance=settings.instance)
-        hear_sessions(consumers, Statistics(tallies))
+        hear_sessions(consumers, Tallying(tallies))
 
         async with (
             OutboxRelay(database, bus),

@@ -10,9 +10,9 @@ from typing import NamedTuple, Protocol
 from contracts.hosts import FindHosts, Host, HostsFound, ReserveSlot
 from contracts.zones import Place, Placement, Zone
 
-from zone_manager.claims import ClaimBook
 from zone_manager.errors import HostNotEligibleError, NoHostFreeError, SlotLostError, ZoneDisabledError
-from zone_manager.placement import Claims, Standing, able, best, judgement, ranked
+from zone_manager.pending import PendingBook
+from zone_manager.placement import AbleHost, Pending, able, best, judgement, ranked
 from zone_manager.reasons import rejection_counts, why_nobody, why_not
 from zone_manager.together import Together
 from zone_manager.zones import hosts_for, reason_against_hosts, way_out
@@ -54,7 +54,7 @@ class Look:
     """A zone and its able hosts, best first, as they were counted at one moment."""
 
     zone: Zone
-    standings: list[Standing]
+    able_hosts: list[AbleHost]
     counted_at: float
 
 
@@ -66,7 +66,7 @@ class Assignment:
         self._hosts = hosts
         self._p2p_allowed = p2p_allowed
         self._fallback_allowed = fallback_allowed
-        self._claims = ClaimBook()
+        self._pending = PendingBook()
         self._zones_read = Together(self._read_zone)
         self._looks = Together(self._look)
         self._refusals = Together(self._why_nobody)
@@ -82,7 +82,7 @@ class Assignment:
             placement = await self._place_on_best(look, question.session_id, wanted.seats)
             if placement is not None:
                 return placement
-            if not look.standings:
+            if not look.able_hosts:
                 break
         raise await self._refusals.ask(wanted)
 
@@ -98,28 +98,28 @@ class Assignment:
                 why_not(zone, candidate), fields={"host_id": host_id, "rejections": list(candidate.rejections)}
             )
         host = await self._reserve(zone, host_id, question.session_id, seats)
-        chosen = judgement(Standing(candidate), chosen=True)
+        chosen = judgement(AbleHost(candidate), chosen=True)
         return Placement(host=host, zone=zone, judgements=(chosen,), considered=1)
 
     async def _place_on_best(self, look: Look, session_id: str, seats: int) -> Placement | None:
         """Ask the hosts of one look, the best first, until one has a slot; None when none has."""
 
-        def claims_on(host_id: str) -> Claims:
-            return self._claims.unseen(host_id, look.counted_at)
+        def pending_on(host_id: str) -> Pending:
+            return self._pending.unseen(host_id, look.counted_at)
 
-        left = list(look.standings)
+        left = list(look.able_hosts)
         while left:
-            standing = best(look.zone, left, claims_on)
-            left.remove(standing)
+            able_host = best(look.zone, left, pending_on)
+            left.remove(able_host)
             try:
-                host = await self._reserve(look.zone, standing.host_id, session_id, seats)
+                host = await self._reserve(look.zone, able_host.host_id, session_id, seats)
             except SlotLostError:
                 continue
-            return _placement(look, standing, host)
+            return _placement(look, able_host, host)
         return None
 
     async def _reserve(self, zone: Zone, host_id: str, session_id: str, seats: int) -> Host:
-        with self._claims.claim(host_id, seats):
+        with self._pending.asking(host_id, seats):
             return await self._hosts.reserve(
                 ReserveSlot(host_id=host_id, session_id=session_id, zone_id=zone.zone_id, seats=seats)
             )
@@ -127,7 +127,7 @@ class Assignment:
     async def _look(self, wanted: Wanted, askers: int) -> Look:
         zone = await self._open_zone(wanted.zone_id)
         limit = min(MOST_CANDIDATES, max(LEAST_CANDIDATES, 2 * askers))
-        counted_at = self._claims.now()
+        counted_at = self._pending.now()
         found = await self._hosts.find(hosts_for(zone, seats=wanted.seats, limit=limit, exclude=wanted.exclude))
         return Look(zone, ranked(zone, able(found.candidates)), counted_at)
 
@@ -156,7 +156,7 @@ class Assignment:
         )
 
 
-def _placement(look: Look, chosen: Standing, host: Host) -> Placement:
-    runners_up = [other for other in look.standings if other is not chosen][: JUDGEMENTS - 1]
+def _placement(look: Look, chosen: AbleHost, host: Host) -> Placement:
+    runners_up = [other for other in look.able_hosts if other is not chosen][: JUDGEMENTS - 1]
     judgements = (judgement(chosen, chosen=True), *(judgement(other, chosen=False) for other in runners_up))
-    return Placement(host=host, zone=look.zone, judgements=judgements, considered=len(look.standings))
+    return Placement(host=host, zone=look.zone, judgements=judgements, considered=len(look.able_hosts))

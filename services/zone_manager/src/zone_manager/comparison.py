@@ -4,7 +4,7 @@ from contracts.hosts import HostPage
 from contracts.zones import ExplainZone, Judgement, RankHosts, ZoneExplained
 
 from zone_manager.assignment import Hosts, Zones
-from zone_manager.placement import Standing, able, judgement, ranked
+from zone_manager.placement import AbleHost, able, judgement, ranked
 from zone_manager.zones import hosts_for, reason_against_hosts
 
 EXPLAINED = 100
@@ -26,7 +26,7 @@ class Comparison:
         found = await self._hosts.find(
             hosts_for(zone, seats=1, limit=question.limit, min_quality_score=question.min_quality_score or 0)
         )
-        return HostPage(items=tuple(standing.candidate.host for standing in ranked(zone, able(found.candidates))))
+        return HostPage(items=tuple(able_host.candidate.host for able_host in ranked(zone, able(found.candidates))))
 
     async def explain(self, question: ExplainZone) -> ZoneExplained:
         """Judge the best hosts, and count the rest, as they stand for a session that begins with these players."""
@@ -34,9 +34,9 @@ class Comparison:
         seats = max(1, len(question.players))
         found = await self._hosts.find(hosts_for(zone, seats=seats, limit=EXPLAINED, rejected=True))
         placeable = reason_against_hosts(zone, p2p_allowed=self._p2p_allowed) is None
-        standings = ranked(zone, able(found.candidates))
+        able_hosts = ranked(zone, able(found.candidates))
         judgements: list[Judgement] = [
-            judgement(standing, chosen=placeable and standing is standings[0]) for standing in standings
+            judgement(able_host, chosen=placeable and able_host is able_hosts[0]) for able_host in able_hosts
         ]
-        judgements += (judgement(Standing(other), chosen=False) for other in found.candidates if other.rejections)
+        judgements += (judgement(AbleHost(other), chosen=False) for other in found.candidates if other.rejections)
         return ZoneExplained(zone_id=zone.zone_id, judgements=tuple(judgements), rejected_counts=found.rejected_counts)

@@ -27,8 +27,8 @@ from contracts.zones import (
 from zone_manager.assignment import Assignment
 from zone_manager.catalogue import Catalogue
 from zone_manager.comparison import Comparison
-from zone_manager.statistics import Statistics
 from zone_manager.store import ZoneStore
+from zone_manager.tallying import Tallying
 
 GATHER = timedelta(milliseconds=50)
 """Figures are for people: a twentieth of a second later, and many facts cost one write."""
@@ -57,7 +57,7 @@ def answer_placement(responder: Responder, assignment: Assignment, comparison: C
     responder.answer(EXPLAIN_ZONE, comparison.explain)
 
 
-def hear_sessions(consumers: Consumers, statistics: Statistics) -> None:
+def hear_sessions(consumers: Consumers, tallying: Tallying) -> None:
     consumers.consume(
-        EVENTS, "p2p.events.sessions.>", SessionFact, statistics.session_changed, name="sessions", gather=GATHER
+        EVENTS, "p2p.events.sessions.>", SessionFact, tallying.session_changed, name="sessions", gather=GATHER
     )

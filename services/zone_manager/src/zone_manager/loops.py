@@ -6,8 +6,8 @@ from chassis.database import Database
 from chassis.idempotency import forget_old_answers
 from chassis.loops import Loop
 
-from zone_manager.statistics import KEPT
 from zone_manager.tallies import TallyStore
+from zone_manager.tallying import KEPT
 
 FORGET_EVERY = timedelta(hours=1)
 """What is forgotten is days old; an hour more costs nothing."""

@@ -10,18 +10,18 @@ from contracts.zones import Judgement, Zone
 
 
 @dataclass(frozen=True)
-class Claims:
+class Pending:
     """What has been asked of a host since the registry counted: slots, and seats in them."""
 
     slots: int = 0
     seats: int = 0
 
 
-NO_CLAIMS = Claims()
+NOTHING_PENDING = Pending()
 
 
 @dataclass(frozen=True, eq=False)
-class Standing:
+class AbleHost:
     """An able host, with all that its rank depends on; compared by identity, for it is looked at a lot."""
 
     candidate: Candidate
@@ -40,7 +40,7 @@ class Standing:
     def slots_free(self) -> int:
         return max(0, self.candidate.host.max_zones - self.candidate.slots_taken)
 
-    def rank(self, zone: Zone, claims: Claims = NO_CLAIMS) -> tuple[float | int | str, ...]:
+    def rank(self, zone: Zone, pending: Pending = NOTHING_PENDING) -> tuple[float | int | str, ...]:
         """Order hosts from best to worst: connected, near, good beyond doubt, good as far as one knows, roomy.
 
         A host without a signaling socket may yet be driven over REST, but nobody knows that offers reach it.
@@ -55,48 +55,48 @@ class Standing:
             round_trip,
             -host.quality_score * host.confidence,
             -host.quality_score,
-            claims.seats - self.seats_free,
-            claims.slots - self.slots_free,
+            pending.seats - self.seats_free,
+            pending.slots - self.slots_free,
             host.host_id,
         )
 
 
-def able(candidates: Iterable[Candidate]) -> list[Standing]:
+def able(candidates: Iterable[Candidate]) -> list[AbleHost]:
     """Keep the candidates that nothing speaks against."""
-    return [Standing(candidate) for candidate in candidates if not candidate.rejections]
+    return [AbleHost(candidate) for candidate in candidates if not candidate.rejections]
 
 
-def ranked(zone: Zone, standings: Iterable[Standing]) -> list[Standing]:
+def ranked(zone: Zone, able_hosts: Iterable[AbleHost]) -> list[AbleHost]:
     """Put the hosts in the order in which they would be asked, the best first."""
-    return sorted(standings, key=lambda standing: standing.rank(zone))
+    return sorted(able_hosts, key=lambda able_host: able_host.rank(zone))
 
 
-def best(zone: Zone, standings: Sequence[Standing], claims_on: Callable[[str], Claims]) -> Standing:
-    """Choose the host to ask next among ranked ones, as if every claim of others had been granted.
+def best(zone: Zone, able_hosts: Sequence[AbleHost], pending_on: Callable[[str], Pending]) -> AbleHost:
+    """Choose the host to ask next among ranked ones, as if all that others asked for had been granted.
 
-    A host whose last slot is claimed is asked only when all are: the claim may still come to nothing.
+    A host whose last slot is asked for is asked only when all are: that may still come to nothing.
     """
     contenders = []
-    for standing in standings:
-        claims = claims_on(standing.host_id)
-        contenders.append((claims.slots >= standing.slots_free, standing.rank(zone, claims), standing))
-        if not claims.slots:  # claims only ever put a host further back: none behind this one can pass it
+    for able_host in able_hosts:
+        pending = pending_on(able_host.host_id)
+        contenders.append((pending.slots >= able_host.slots_free, able_host.rank(zone, pending), able_host))
+        if not pending.slots:  # what is pending only ever puts a host further back: none behind this one can pass it
             break
     return min(contenders, key=itemgetter(0, 1))[2]
 
 
-def judgement(standing: Standing, *, chosen: bool) -> Judgement:
+def judgement(able_host: AbleHost, *, chosen: bool) -> Judgement:
     """Say how a host stands, for people."""
-    host = standing.candidate.host
+    host = able_host.candidate.host
     return Judgement(
         host_id=host.host_id,
         chosen=chosen,
-        rejections=standing.candidate.rejections,
+        rejections=able_host.candidate.rejections,
         quality_score=host.quality_score,
         confidence=host.confidence,
-        score_parts=standing.candidate.score_parts,
-        seats_free=standing.seats_free,
-        slots_free=standing.slots_free,
-        worst_round_trip_ms=standing.worst_round_trip_ms,
+        score_parts=able_host.candidate.score_parts,
+        seats_free=able_host.seats_free,
+        slots_free=able_host.slots_free,
+        worst_round_trip_ms=able_host.worst_round_trip_ms,
         connected=host.connected,
     )

@@ -1,11 +1,11 @@
-"""The figures of zones, and which facts are in them, in SQL."""
+"""The tallies of zones, and which facts are in them, in SQL."""
 
 from collections.abc import Sequence
 from datetime import timedelta
 
 from chassis.database import Database, Transaction
 
-from zone_manager.statistics import Counted
+from zone_manager.tallying import Counted
 
 _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('zone_tallies'))"
 """Two batches about the same sessions must not both find a fact uncounted, nor lock their rows crosswise."""
@@ -39,13 +39,13 @@ _FORGET = "DELETE FROM counted_sessions WHERE over AND heard_at < now() - $1::in
 
 
 class TallyStore:
-    """Figures as they are stored."""
+    """Tallies as they are stored."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def add(self, counted: Sequence[Counted]) -> None:
-        """Add what is not in the figures yet; all of it or nothing."""
+        """Add what is not in the tallies yet; all of it or nothing."""
 
         async def work(transaction: Transaction) -> None:
             await transaction.execute("tallies.lock", _ONE_AT_A_TIME)

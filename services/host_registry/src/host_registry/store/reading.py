@@ -8,10 +8,10 @@ import asyncpg
 from chassis.database import Database
 from contracts.hosts import HostCounts, HostStatus, QualityDistribution, Rejection
 
-from host_registry.eligibility import Bounds, Standing
+from host_registry.eligibility import Bounds, Contender
 from host_registry.errors import HostNotFoundError
 from host_registry.pages import Position
-from host_registry.store.rows import HOST_JSON, STANDING_COLUMNS, standing
+from host_registry.store.rows import HOST_JSON, STANDING_COLUMNS, contender
 
 _GET = f"SELECT {HOST_JSON} AS host FROM hosts AS h JOIN standings AS s USING (host_id) WHERE h.host_id = $1"  # noqa: S608 -- made of constants
 _OF_PEER = f"SELECT {HOST_JSON} AS host FROM hosts AS h JOIN standings AS s USING (host_id) WHERE h.peer_id = $1"  # noqa: S608 -- made of constants
@@ -136,7 +136,7 @@ class Listing(NamedTuple):
 class Candidate(NamedTuple):
     """A host that may be chosen, for the rules and as JSON."""
 
-    standing: Standing
+    contender: Contender
     host: bytes
 
 
@@ -238,4 +238,4 @@ def _arguments(bounds: Bounds) -> tuple[object, ...]:
 
 
 def _candidate(row: asyncpg.Record) -> Candidate:
-    return Candidate(standing(row), row["host"].encode())
+    return Candidate(contender(row), row["host"].encode())

@@ -7,7 +7,7 @@ import asyncpg
 from contracts.hosts import HostFact, HostStatus
 from contracts.subjects import Subject
 
-from host_registry.eligibility import Standing
+from host_registry.eligibility import Contender
 from host_registry.score import Quality
 
 STATUS = "CASE s.standing WHEN 'open' THEN 'online' ELSE s.standing END"
@@ -66,8 +66,8 @@ def tell(subject: str, reason: str, *, now: str, traceparent: str, where: str) -
     """  # noqa: S608 -- made of constants
 
 
-def standing(row: asyncpg.Record) -> Standing:
-    return Standing(
+def contender(row: asyncpg.Record) -> Contender:
+    return Contender(
         host_id=row["host_id"],
         no=row["no"],
         status=HostStatus(row["status"]),

@@ -160,9 +160,9 @@ class Presence:
         gone = f"{GONE}{int(time.time())}" if seat_kept else ""
         await self._take_back(_LEAVE, f"room:{room}", member, str(mark), gone)
 
-    async def beat(self, figures: str) -> bool:
+    async def beat(self, totals: str) -> bool:
         """Renew our life; False when Redis does not know all that we told it: it had forgotten us, or was away."""
-        before = await self._redis.set(f"gateway:{self.gateway_id}", figures, ex=GATEWAY_LIVES, get=True)
+        before = await self._redis.set(f"gateway:{self.gateway_id}", totals, ex=GATEWAY_LIVES, get=True)
         await self._redis.sadd("gateways", self.gateway_id)
         self._alive = {self.gateway_id}
         while self._owed:
@@ -177,16 +177,16 @@ class Presence:
             await self._redis.delete(f"gateway:{self.gateway_id}")
             await self._redis.srem("gateways", self.gateway_id)
 
-    async def figures(self) -> Mapping[str, str]:
+    async def totals(self) -> Mapping[str, str]:
         """What each living gateway says of itself; the dead are struck off the list."""
         gateways: Any = await self._redis.smembers("gateways")
         if not gateways:
             return {}
         told: Any = await self._redis.mget([f"gateway:{gateway}" for gateway in gateways])
         found = dict(zip(gateways, told, strict=True))
-        if dead := [gateway for gateway, figures in found.items() if figures is None]:
+        if dead := [gateway for gateway, totals in found.items() if totals is None]:
             await self._redis.srem("gateways", *dead)
-        return {gateway: figures for gateway, figures in found.items() if figures is not None}
+        return {gateway: totals for gateway, totals in found.items() if totals is not None}
 
     async def bury(self, gateway_id: str) -> None:
         """A gateway is dead: nobody need wait until its time is up."""

@@ -22,9 +22,9 @@ from signaling_gateway.http.framework.refusing import refused
 from signaling_gateway.http.framework.routing import API, Route, refusals_at_the_door
 from signaling_gateway.monitoring.cached import Cached
 from signaling_gateway.monitoring.dashboard import Dashboard, SocketsSeen, compose
-from signaling_gateway.monitoring.owner_totals import Counts, count
+from signaling_gateway.monitoring.owner_totals import OwnerTotals, count
 from signaling_gateway.monitoring.prometheus import totals_and_own
-from signaling_gateway.monitoring.service_instances import Roster
+from signaling_gateway.monitoring.service_instances import ServiceInstances
 
 SERVICE = "p2p-coordinator"
 
@@ -91,7 +91,7 @@ class Readiness(Message):
 class Look:
     """One look at the suite."""
 
-    counts: Counts
+    counts: OwnerTotals
     dashboard: bytes
 
 
@@ -103,14 +103,14 @@ class Monitoring:
         *,
         bus: Bus,
         redis: TracedRedis,
-        roster: Roster,
+        instances: ServiceInstances,
         health: Health,
         sockets: Callable[[], Awaitable[SocketsSeen]],
         version: str,
     ) -> None:
         self._bus = bus
         self._redis = redis
-        self._roster = roster
+        self._instances = instances
         self._health = health
         self._sockets = sockets
         self._version = version
@@ -122,7 +122,7 @@ class Monitoring:
 
     async def _take_a_look(self) -> Look:
         counts, sockets = await asyncio.gather(count(self._bus, self._redis), self._sockets())
-        dashboard = compose(counts, self._roster.instances(), sockets)
+        dashboard = compose(counts, self._instances.instances(), sockets)
         return Look(counts, dashboard.model_dump_json().encode())
 
     async def dashboard_now(self) -> bytes:

@@ -17,10 +17,10 @@ from signaling_gateway.http.framework.examples import SIGNAL
 from signaling_gateway.http.framework.exchange import Answer, Request
 from signaling_gateway.http.framework.reading import Reading
 from signaling_gateway.http.framework.routing import API, Route
-from signaling_gateway.monitoring.socket_totals import Figures
+from signaling_gateway.monitoring.socket_totals import SocketTotals
 from signaling_gateway.peers.frames import MAX_FRAME_BYTES
 from signaling_gateway.rooms.ice_servers import IceServers
-from signaling_gateway.rooms.polling import Correspondence
+from signaling_gateway.rooms.polling import Polling
 
 KINDS = ("offer", "answer")
 
@@ -135,25 +135,25 @@ class SignalingStats(Message):
     """Sessions and rooms with a socket."""
 
 
-def signaling_routes(correspondence: Correspondence, figures: Figures, ice: IceServers) -> list[Route]:
+def signaling_routes(polling: Polling, totals: SocketTotals, ice: IceServers) -> list[Route]:
     """Every route under `/signaling` but the WebSocket itself."""
     return [
-        *(_post(correspondence, kind, Description, "sdp") for kind in KINDS),
-        *(_get(correspondence, kind) for kind in KINDS),
-        _post(correspondence, "ice-candidate", CandidateSent, "candidate"),
-        _candidates(correspondence),
+        *(_post(polling, kind, Description, "sdp") for kind in KINDS),
+        *(_get(polling, kind) for kind in KINDS),
+        _post(polling, "ice-candidate", CandidateSent, "candidate"),
+        _candidates(polling),
         _ice_servers(ice),
-        _stats(figures),
+        _stats(totals),
     ]
 
 
-def _post(correspondence: Correspondence, kind: str, body: type[Description | CandidateSent], content: str) -> Route:
+def _post(polling: Polling, kind: str, body: type[Description | CandidateSent], content: str) -> Route:
     reading = Reading("POST", f"/signaling/{kind}", body)
 
     async def post(request: Request) -> Answer:
         sent = reading.read(request)
         letter = Letter(sent.peer_id, sent.to, getattr(sent, content))
-        delivered = await correspondence.send(kind, sent.session_id, letter)
+        delivered = await polling.send(kind, sent.session_id, letter)
         return _answer(Posted(session_id=sent.session_id, delivered=delivered))
 
     return _route(
@@ -166,24 +166,24 @@ def _post(correspondence: Correspondence, kind: str, body: type[Description | Ca
     )
 
 
-def _get(correspondence: Correspondence, kind: str) -> Route:
+def _get(polling: Polling, kind: str) -> Route:
     reading = Reading("GET", f"/signaling/{kind}/{{session_id}}", Wanted)
 
     async def get(request: Request) -> Answer:
         wanted = reading.read(request)
-        letter = await correspondence.newest(kind, wanted.session_id, wanted.peer_id)
+        letter = await polling.newest(kind, wanted.session_id, wanted.peer_id)
         return _answer(Described(peer_id=letter.sender, sdp=letter.content))
 
     codes = (*_MEMBERS, _NOT_FOUND[kind])
     return _route(reading, get, answer=Described, codes=codes, summary=f"Fetch the newest {kind} of the last minute")
 
 
-def _candidates(correspondence: Correspondence) -> Route:
+def _candidates(polling: Polling) -> Route:
     reading = Reading("GET", "/signaling/ice-candidates/{session_id}", WantedSince)
 
     async def candidates(request: Request) -> Answer:
         wanted = reading.read(request)
-        found = await correspondence.candidates(wanted.session_id, wanted.peer_id, wanted.after)
+        found = await polling.candidates(wanted.session_id, wanted.peer_id, wanted.after)
         kept = tuple(KeptCandidate(peer_id=each.letter.sender, candidate=each.letter.content) for each in found)
         told = Candidates(candidates=kept, after=found[-1].id if found else wanted.after)
         return Answer(told.model_dump_json().encode())  # a null among them is one too
@@ -204,11 +204,11 @@ def _ice_servers(ice: IceServers) -> Route:
     return _route(reading, ice_servers, answer=IceServersFound, codes=(Code.INVALID,), summary=summary)
 
 
-def _stats(figures: Figures) -> Route:
+def _stats(totals: SocketTotals) -> Route:
     reading = Reading("GET", "/signaling/stats", Message)
 
     async def stats(_request: Request) -> Answer:
-        return _answer(SignalingStats.model_validate((await figures.all()).signaling.model_dump()))
+        return _answer(SignalingStats.model_validate((await totals.all()).signaling.model_dump()))
 
     return _route(reading, stats, answer=SignalingStats, codes=(), summary="Count WebSockets and their sessions")
 

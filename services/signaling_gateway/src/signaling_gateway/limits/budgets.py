@@ -18,7 +18,7 @@ import structlog
 from chassis.refusals import UnavailableError
 from prometheus_client import Gauge
 
-from signaling_gateway.background import Errands
+from signaling_gateway.background import Background
 from signaling_gateway.limits.bucket import NANOSECONDS, Allowance, Bucket
 from signaling_gateway.limits.errors import TooManyRequestsError
 from signaling_gateway.limits.shares import Claim, Lease, Shares
@@ -124,10 +124,10 @@ class Budget:
 class Budgets:
     """All of them."""
 
-    def __init__(self, shares: Shares, errands: Errands, clock: Callable[[], int], patience_s: float) -> None:
+    def __init__(self, shares: Shares, background: Background, clock: Callable[[], int], patience_s: float) -> None:
         """`clock`: nanoseconds that don't go back; `patience_s`: how long a request may wait for Redis."""
         self._shares = shares
-        self._errands = errands
+        self._background = background
         self._clock = clock
         self._patience_s = patience_s
         self._young: dict[str, Budget] = {}
@@ -189,7 +189,7 @@ class Budgets:
         question = budget.question
         if question is None:
             question = budget.question = Question()
-            self._errands.send(self._lease(budget, question))
+            self._background.send(self._lease(budget, question))
         try:
             async with asyncio.timeout(self._patience_s):
                 await question.answered.wait()

@@ -11,7 +11,7 @@ from chassis.redis import TracedRedis
 from prometheus_client import Counter
 
 from signaling_gateway.access.identity import ANYBODY, Identity
-from signaling_gateway.background import running_errands
+from signaling_gateway.background import in_background
 from signaling_gateway.limits.budgets import Budgets
 from signaling_gateway.limits.errors import TooManyRequestsError
 from signaling_gateway.limits.flow import Flow
@@ -70,8 +70,8 @@ async def open_turnstile(
     *, redis: TracedRedis, health: Health, rates: Rates, patience: timedelta
 ) -> AsyncIterator[Turnstile]:
     """Count, with the other gateways while Redis is there, until the block ends."""
-    async with running_errands() as errands:
-        budgets = Budgets(Shares(redis), errands, time.monotonic_ns, patience.total_seconds())
+    async with in_background() as background:
+        budgets = Budgets(Shares(redis), background, time.monotonic_ns, patience.total_seconds())
         health.note(lambda: None if budgets.shared else NOT_SHARED)
         async with every(LOOK_EVERY, budgets.look, "limits"):
             yield Turnstile(rates, budgets)

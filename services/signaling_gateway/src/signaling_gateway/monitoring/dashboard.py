@@ -9,10 +9,10 @@ from contracts.npcs import FeedPage, FeedStanding, FeedTotals
 from contracts.subjects import Message
 from pydantic import AwareDatetime
 
-from signaling_gateway.monitoring.owner_totals import Counts
+from signaling_gateway.monitoring.owner_totals import OwnerTotals
 
 
-class Standing(StrEnum):
+class HealthStatus(StrEnum):
     """How a thing stands that the suite depends on."""
 
     HEALTHY = "healthy"
@@ -20,7 +20,7 @@ class Standing(StrEnum):
     UNKNOWN = "unknown"
 
     @classmethod
-    def of(cls, there: bool | None) -> "Standing":  # noqa: FBT001 -- it is the question
+    def of(cls, there: bool | None) -> "HealthStatus":  # noqa: FBT001 -- it is the question
         if there is None:
             return cls.UNKNOWN
         return cls.HEALTHY if there else cls.UNHEALTHY
@@ -70,10 +70,10 @@ class SessionsPart(Part):
 class SystemPart(Message):
     """What stands behind the services, and which of them are there."""
 
-    postgres: Standing
+    postgres: HealthStatus
     """As the services that use it find it."""
-    redis: Standing
-    nats: Standing
+    redis: HealthStatus
+    nats: HealthStatus
     services: Mapping[str, int]
     """How many instances of each answered lately."""
 
@@ -154,22 +154,22 @@ class Dashboard(Message):
     jobs: JobsPart
 
 
-def compose(counts: Counts, services: Mapping[str, int], sockets: SocketsSeen) -> Dashboard:
+def compose(totals: OwnerTotals, services: Mapping[str, int], sockets: SocketsSeen) -> Dashboard:
     """Put the parts together."""
     return Dashboard(
-        hosts=_part(HostsPart, counts.hosts),
-        zones=_part(ZonesPart, counts.zones),
-        sessions=_part(SessionsPart, counts.sessions),
+        hosts=_part(HostsPart, totals.hosts),
+        zones=_part(ZonesPart, totals.zones),
+        sessions=_part(SessionsPart, totals.sessions),
         system=SystemPart(
-            postgres=Standing.of(counts.postgres),
-            redis=Standing.of(counts.redis),
-            nats=Standing.of(counts.nats),
+            postgres=HealthStatus.of(totals.postgres),
+            redis=HealthStatus.of(totals.redis),
+            nats=HealthStatus.of(totals.nats),
             services=services,
         ),
         signaling=sockets.signaling,
         joins=sockets.joins,
-        npc_feed=_feed(counts.jobs, counts.feeds),
-        jobs=_jobs(counts.jobs),
+        npc_feed=_feed(totals.jobs, totals.feeds),
+        jobs=_jobs(totals.jobs),
     )
 
 

@@ -29,7 +29,7 @@ Total = TypeVar("Total", bound=Message)
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class OwnerTotals:
     """Totals are None where their owner did not answer."""
 
     hosts: HostCounts | None
@@ -65,7 +65,7 @@ class _Reply(Generic[Total]):
     postgres: bool | None
 
 
-async def count(bus: Bus, redis: TracedRedis) -> Counts:
+async def count(bus: Bus, redis: TracedRedis) -> OwnerTotals:
     """Ask everybody at once."""
     hosts, zones, sessions, jobs, feeds, redis_there = await asyncio.gather(
         _ask(bus, COUNT_HOSTS, Nothing()),
@@ -75,7 +75,7 @@ async def count(bus: Bus, redis: TracedRedis) -> Counts:
         _ask(bus, LIST_FEEDS, ListFeeds(worst_first=True, limit=FEEDS_SHOWN)),
         redis.answers(),
     )
-    return Counts(
+    return OwnerTotals(
         hosts=hosts.total,
         zones=zones.total,
         sessions=sessions.total,

@@ -16,7 +16,7 @@ GONE_AFTER_S = 12.0
 """Two rounds of 5 s without an answer, and a little."""
 
 
-class Roster:
+class ServiceInstances:
     """Kept by asking all from time to time; `ping` is a round, `listen` hears the answers."""
 
     def __init__(self, bus: Bus) -> None:

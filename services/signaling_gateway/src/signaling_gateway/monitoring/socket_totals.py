@@ -10,32 +10,32 @@ from pydantic import ValidationError
 from signaling_gateway.cluster.presence import Presence
 from signaling_gateway.monitoring.dashboard import JoinsPart, SignalingPart, SocketsSeen
 from signaling_gateway.peers.connections import Connections
-from signaling_gateway.rooms.join_funnel import Funnel, FunnelCounts, summed
+from signaling_gateway.rooms.join_funnel import FunnelTotals, JoinFunnel, summed
 from signaling_gateway.rooms.rooms import Rooms
 
 log = structlog.stdlib.get_logger()
 
 
-class GatewayFigures(Message):
+class GatewayTotals(Message):
     """One gateway's, as it tells them."""
 
     connections: int
     sessions: int
-    joins: FunnelCounts
+    joins: FunnelTotals
 
 
-class Figures:
+class SocketTotals:
     """This gateway's, and everybody's."""
 
-    def __init__(self, connections: Connections, rooms: Rooms, funnel: Funnel, presence: Presence) -> None:
+    def __init__(self, connections: Connections, rooms: Rooms, funnel: JoinFunnel, presence: Presence) -> None:
         self._connections = connections
         self._rooms = rooms
         self._funnel = funnel
         self._presence = presence
 
-    def own(self) -> GatewayFigures:
+    def own(self) -> GatewayTotals:
         """This gateway's, as they are now."""
-        return GatewayFigures(
+        return GatewayTotals(
             connections=len(self._connections), sessions=self._rooms.counted_here(), joins=self._funnel.counts()
         )
 
@@ -43,22 +43,22 @@ class Figures:
         """Everybody's, those of others as of their last beat; this gateway's alone while Redis is away."""
         told = [self.own()]
         try:
-            others = await self._presence.figures()
+            others = await self._presence.totals()
         except UnavailableError:
             others = {}
         told += _readable(text for gateway, text in others.items() if gateway != self._presence.gateway_id)
         return SocketsSeen(
             signaling=SignalingPart(
-                active_connections=sum(figures.connections for figures in told),
-                active_sessions=sum(figures.sessions for figures in told),
+                active_connections=sum(totals.connections for totals in told),
+                active_sessions=sum(totals.sessions for totals in told),
             ),
-            joins=JoinsPart.model_validate(summed(figures.joins for figures in told)),
+            joins=JoinsPart.model_validate(summed(totals.joins for totals in told)),
         )
 
 
-def _readable(texts: Iterator[str]) -> Iterator[GatewayFigures]:
+def _readable(texts: Iterator[str]) -> Iterator[GatewayTotals]:
     for text in texts:
         try:
-            yield GatewayFigures.model_validate_json(text)
+            yield GatewayTotals.model_validate_json(text)
         except ValidationError:
-            log.info("figures.of_another_release")  # while one replaces the other, both are there
+            log.info("totals.of_another_release")  # while one replaces the other, both are there

@@ -39,7 +39,7 @@ from signaling_gateway.peers.connections import Connection, Connections, is_far_
 from signaling_gateway.peers.conversation import Enter, EnterZone, Place, Show, entered_by, may_be_session
 from signaling_gateway.rooms.hosting import Hosting, place_of
 from signaling_gateway.rooms.ice_servers import IceServers
-from signaling_gateway.rooms.join_funnel import Funnel
+from signaling_gateway.rooms.join_funnel import JoinFunnel
 from signaling_gateway.rooms.rooms import Rooms
 
 log = structlog.stdlib.get_logger()
@@ -73,7 +73,7 @@ class Entering:
         hosting: Hosting,
         announcer: Announcer,
         neighbours: Neighbours,
-        funnel: Funnel,
+        funnel: JoinFunnel,
         ice: IceServers,
         entrance: Entrance,
     ) -> None:

@@ -13,7 +13,7 @@ from contracts.hosts import FIND_PEER_HOST, NamePeer
 from contracts.refusals import Code
 from contracts.sessions import GET_SESSION, LIST_SESSIONS, ListSessions, NameSession, Session, SessionStatus
 
-from signaling_gateway.background import Errands
+from signaling_gateway.background import Background
 from signaling_gateway.cluster.announcer import Announcer
 from signaling_gateway.cluster.presence import HOST, Listing, Presence
 from signaling_gateway.peers.connections import Connection, Connections
@@ -193,9 +193,9 @@ class Doubts:
     A player may know its session, and send an offer, before the fact of its creation has come to the host's gateway.
     """
 
-    def __init__(self, hosting: Hosting, errands: Errands) -> None:
+    def __init__(self, hosting: Hosting, background: Background) -> None:
         self._hosting = hosting
-        self._errands = errands
+        self._background = background
         self._held: dict[tuple[str, str], list[Callable[[], Awaitable[None]]]] = {}
 
     def hold(self, peer_id: str, session_id: str, deliver: Callable[[], Awaitable[None]]) -> None:
@@ -205,7 +205,7 @@ class Doubts:
             self._held[key].append(deliver)
             return
         self._held[key] = [deliver]
-        self._errands.send(self._settle(key))
+        self._background.send(self._settle(key))
 
     def holds(self, peer_id: str, session_id: str) -> bool:
         """Whether messages wait that later ones must not overtake."""

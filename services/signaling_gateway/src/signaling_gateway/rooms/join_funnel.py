@@ -22,7 +22,7 @@ ICE_SECONDS = Histogram("p2p_ice_seconds", "How long connecting took.", buckets=
 _BOUNDS = len(BOUNDS_MS) + 1
 
 
-class FunnelCounts(Message):
+class FunnelTotals(Message):
     """One gateway's counts since it started."""
 
     begun: int = 0
@@ -33,7 +33,7 @@ class FunnelCounts(Message):
     """Connections within each bound but not the one before; the last are those beyond all."""
 
 
-class Funnel:
+class JoinFunnel:
     """Counts."""
 
     def __init__(self) -> None:
@@ -55,8 +55,8 @@ class Funnel:
         self._counts[outcome] += 1
         ICE_OUTCOMES.labels(outcome).inc()
 
-    def counts(self) -> FunnelCounts:
-        return FunnelCounts(**self._counts, took=tuple(self._took))
+    def counts(self) -> FunnelTotals:
+        return FunnelTotals(**self._counts, took=tuple(self._took))
 
     def _time(self, elapsed_ms: float | None) -> None:
         if elapsed_ms is not None:
@@ -64,7 +64,7 @@ class Funnel:
             ICE_SECONDS.observe(elapsed_ms / 1000)
 
 
-def summed(funnels: Iterable[FunnelCounts]) -> dict[str, int | None]:
+def summed(funnels: Iterable[FunnelTotals]) -> dict[str, int | None]:
     """Add up the counts of several gateways, and say within which time most connections were made."""
     told = list(funnels)
     took = [sum(counts) for counts in zip(*(funnel.took for funnel in told), strict=True)]

@@ -55,7 +55,7 @@ class Circle:
         return name if name == self.host_peer_id or name in self.players else None
 
 
-class Correspondence:
+class Polling:
     """Between members of one session or room."""
 
     def __init__(self, bus: Bus, presence: Presence, relay: Relay, mailbox: Mailbox) -> None:

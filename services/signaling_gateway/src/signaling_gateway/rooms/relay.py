@@ -15,7 +15,7 @@ from contracts.gateway import BOUNCE, DELIVER
 from contracts.identifiers import to_token
 from contracts.refusals import Code
 
-from signaling_gateway.background import Errands
+from signaling_gateway.background import Background
 from signaling_gateway.cluster.mailbox import Letter, Mailbox
 from signaling_gateway.cluster.presence import Mark, Presence
 from signaling_gateway.peers.connections import Connection, Connections
@@ -51,7 +51,7 @@ class Relay:
         rooms: Rooms,
         presence: Presence,
         mailbox: Mailbox,
-        errands: Errands,
+        background: Background,
         unanswered: Unanswered,
     ) -> None:
         self._bus = bus
@@ -60,7 +60,7 @@ class Relay:
         self._rooms = rooms
         self._presence = presence
         self._mailbox = mailbox
-        self._errands = errands
+        self._background = background
         self._unanswered = unanswered
         self.relayed = 0
 
@@ -156,7 +156,7 @@ class Relay:
         for place in (standing.place, *standing.hosted.values()):
             room = self._rooms.get(place.session_id) if place is not None else None
             if room is not None and isinstance(room.receiver(to), Mark):
-                self._errands.send(self._look_again(room, to))
+                self._background.send(self._look_again(room, to))
 
     def _write(self, receiver: Connection, frame: bytes) -> None:
         self._unanswered.received(receiver.peer_id, frame)

@@ -19,7 +19,7 @@ from signaling_gateway.rooms.rooms import Rooms
 log = structlog.stdlib.get_logger()
 
 
-class Membership:
+class SessionFacts:
     """One session's facts come in order, sessions side by side; a fact that says what is known changes nothing."""
 
     def __init__(
@@ -92,7 +92,7 @@ class Membership:
             if await self._presence.where(player) is not None or by_socket:
                 return
         except UnavailableError:
-            log.info("membership.presence_unknown", session_id=session_id)
+            log.info("session_facts.presence_unknown", session_id=session_id)
         room = self._rooms.get(session_id)
         if room is not None and player not in room.members:
             self._rooms.came(room, player, None)

@@ -56,10 +56,10 @@ class Upkeep:
         hosting: Hosting,
         entering: Entering,
         announcer: Announcer,
-        figures: Callable[[], str],
+        totals: Callable[[], str],
         unanswered: Unanswered,
     ) -> None:
-        """`figures`: what this gateway says of itself with each beat."""
+        """`totals`: what this gateway says of itself with each beat."""
         self._bus = bus
         self._connections = connections
         self._rooms = rooms
@@ -67,7 +67,7 @@ class Upkeep:
         self._hosting = hosting
         self._entering = entering
         self._announcer = announcer
-        self._figures = figures
+        self._totals = totals
         self._unanswered = unanswered
         self._slice = 0
         self._silent: set[str] = set()
@@ -86,7 +86,7 @@ class Upkeep:
     async def beat(self) -> None:
         """Renew this gateway's life; tell everything again if Redis had forgotten it."""
         try:
-            known = await self._presence.beat(self._figures())
+            known = await self._presence.beat(self._totals())
         except UnavailableError:
             log.info("upkeep.redis_away")
             return

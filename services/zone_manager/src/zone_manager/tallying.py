@@ -17,7 +17,7 @@ KEPT = timedelta(days=8)
 
 
 class Counted(NamedTuple):
-    """What one fact adds to its zone's figures."""
+    """What one fact adds to its zone's tallies."""
 
     session_id: str
     revision: int
@@ -29,7 +29,7 @@ class Counted(NamedTuple):
 
 
 class Tallies(Protocol):
-    """Where figures are kept."""
+    """Where they are kept."""
 
     async def add(self, counted: list[Counted]) -> None: ...
 
@@ -49,8 +49,8 @@ def counted(what: str, fact: SessionFact) -> Counted:
     )
 
 
-class Statistics:
-    """Keeps zones' figures true."""
+class Tallying:
+    """Keeps zones' tallies true."""
 
     def __init__(self, tallies: Tallies) -> None:
         self._tallies = tallies

@@ -19,7 +19,7 @@ from prometheus_client import Counter
 from pydantic import ValidationError
 
 from host_registry.dead_beats import LETTERS_A_WHILE, UNUSABLE, DeadBeat
-from host_registry.hearing import Hearing
+from host_registry.own_absence import OwnAbsence
 from host_registry.store.beats import Beat, Kept
 
 log = structlog.stdlib.get_logger()
@@ -65,13 +65,13 @@ class UnusableBeatError(Exception):
     """This beat says nothing; the message is why."""
 
 
-class Heartbeats:
+class BeatIntake:
     """Hears beats and keeps them by the tick."""
 
-    def __init__(self, keeper: Keeper, unusable: Unusable, hearing: Hearing, clock: Clock) -> None:
+    def __init__(self, keeper: Keeper, unusable: Unusable, own_absence: OwnAbsence, clock: Clock) -> None:
         self._keeper = keeper
         self._unusable = unusable
-        self._hearing = hearing
+        self._own_absence = own_absence
         self._now = clock.now
         self._last: dict[str, Raw] = {}
         self._dead: list[DeadBeat] = []
@@ -115,7 +115,7 @@ class Heartbeats:
             kept = await self._keeper.keep(list(beats.values())) if beats else None
         except (UnavailableError, asyncio.CancelledError):  # a drain cuts a tick off, and has one more itself
             self._last = {**part, **self._last}
-            self._hearing.interrupted()
+            self._own_absence.interrupted()
             raise
         if kept is not None and kept.strays:
             strays = set(kept.strays)

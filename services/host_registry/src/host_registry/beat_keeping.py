@@ -28,7 +28,7 @@ def fold(earlier: Beat, later: Beat) -> Beat:
     return earlier._replace(**{**said, "at": max(earlier.at, later.at), "asked": earlier.asked or later.asked})
 
 
-class Beats:
+class BeatKeeping:
     """Keeps beats from `async with` until that ends."""
 
     def __init__(self, store: Store, announcer: Announcer, clock: Clock) -> None:

@@ -8,8 +8,8 @@ import pytest
 from chassis.refusals import UnavailableError
 from contracts.hosts import HEARTBEAT
 from contracts.identifiers import identifier
-from host_registry.hearing import Hearing
-from host_registry.heartbeats import MOST_BYTES, Heartbeats, UnusableBeatError, decode
+from host_registry.beat_intake import MOST_BYTES, BeatIntake, UnusableBeatError, decode
+from host_registry.own_absence import OwnAbsence
 from host_registry.store.beats import Beat, Kept
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,13 +27,13 @@ def message(subject: str, body: bytes = b"") -> Msg:
 
 
 class Ear:
-    """Heartbeats with a store and a wastebasket in hand."""
+    """BeatIntake with a store and a wastebasket in hand."""
 
     def __init__(self, clock: ManualClock, *known: str) -> None:
         self.store = BeatsInMemory(*known)
         self.basket = Wastebasket()
-        self.hearing = Hearing(clock, lambda: True)
-        self.heartbeats = Heartbeats(self.store, self.basket, self.hearing, clock)
+        self.own_absence = OwnAbsence(clock, lambda: True)
+        self.intake = BeatIntake(self.store, self.basket, self.own_absence, clock)
 
     @property
     def reasons(self) -> list[str]:
@@ -43,48 +43,48 @@ class Ear:
 async def test_however_many_beats_come_the_last_of_each_host_is_written_once_a_tick(clock: ManualClock) -> None:
     ear = Ear(clock, "host-1", "host-2")
     for latency in range(1000):
-        await ear.heartbeats.hear(message("p2p.heartbeat.host-1", b'{"latency_ms":%d}' % latency))
-    await ear.heartbeats.hear(message("p2p.heartbeat.host-2"))
-    await ear.heartbeats.keep()
+        await ear.intake.hear(message("p2p.heartbeat.host-1", b'{"latency_ms":%d}' % latency))
+    await ear.intake.hear(message("p2p.heartbeat.host-2"))
+    await ear.intake.keep()
     assert ear.store.batches == [[Beat("host-1", clock.now(), latency_ms=999.0), Beat("host-2", clock.now())]]
 
 
 async def test_a_beat_counts_from_when_it_came_not_from_the_tick(clock: ManualClock) -> None:
     ear = Ear(clock, "host-1")
     came = clock.now()
-    await ear.heartbeats.hear(message("p2p.heartbeat.host-1"))
+    await ear.intake.hear(message("p2p.heartbeat.host-1"))
     clock.advance(timedelta(seconds=1))
-    await ear.heartbeats.keep()
+    await ear.intake.keep()
     assert ear.store.batches[0][0].at == came
 
 
 async def test_a_tick_without_beats_writes_nothing(clock: ManualClock) -> None:
     ear = Ear(clock)
-    await ear.heartbeats.keep()
+    await ear.intake.keep()
     assert ear.store.batches == []
 
 
 async def test_beats_of_an_outage_are_written_when_it_is_over_the_newest_of_each_host(clock: ManualClock) -> None:
     ear = Ear(clock, "host-1", "host-2")
-    await ear.heartbeats.hear(message("p2p.heartbeat.host-1", b'{"latency_ms":1}'))
-    await ear.heartbeats.hear(message("p2p.heartbeat.host-2", b'{"latency_ms":2}'))
+    await ear.intake.hear(message("p2p.heartbeat.host-1", b'{"latency_ms":1}'))
+    await ear.intake.hear(message("p2p.heartbeat.host-2", b'{"latency_ms":2}'))
     ear.store.away = True
     with pytest.raises(UnavailableError):
-        await ear.heartbeats.keep()
-    await ear.heartbeats.hear(message("p2p.heartbeat.host-1", b'{"latency_ms":3}'))
+        await ear.intake.keep()
+    await ear.intake.hear(message("p2p.heartbeat.host-1", b'{"latency_ms":3}'))
     ear.store.away = False
-    await ear.heartbeats.keep()
+    await ear.intake.keep()
     assert {beat.host_id: beat.latency_ms for beat in ear.store.batches[0]} == {"host-1": 3.0, "host-2": 2.0}
 
 
 async def test_an_outage_starts_every_deadline_anew(clock: ManualClock) -> None:
     ear = Ear(clock, "host-1")
-    await ear.heartbeats.hear(message("p2p.heartbeat.host-1"))
+    await ear.intake.hear(message("p2p.heartbeat.host-1"))
     ear.store.away = True
     now = clock.advance(timedelta(seconds=3))
     with pytest.raises(UnavailableError):
-        await ear.heartbeats.keep()
-    assert ear.hearing.since == now
+        await ear.intake.keep()
+    assert ear.own_absence.since == now
 
 
 @pytest.mark.parametrize(
@@ -113,10 +113,10 @@ async def test_a_beat_that_cannot_be_used_is_put_aside_with_its_reason(
     clock: ManualClock, subject: str, body: bytes, reason: str
 ) -> None:
     ear = Ear(clock, "host-1")
-    await ear.heartbeats.hear(message(subject, body))
-    await ear.heartbeats.hear(message("p2p.heartbeat.host-2", b"{}"))
+    await ear.intake.hear(message(subject, body))
+    await ear.intake.hear(message("p2p.heartbeat.host-2", b"{}"))
     ear.store.known.add("host-2")
-    await ear.heartbeats.keep()
+    await ear.intake.keep()
     assert [(dead.subject, dead.reason) for dead in ear.basket.dead] == [(subject, reason)]
     assert "host-2" in {beat.host_id for beat in ear.store.batches[0]}
 
@@ -124,9 +124,9 @@ async def test_a_beat_that_cannot_be_used_is_put_aside_with_its_reason(
 async def test_garbage_leaves_good_beats_alone(clock: ManualClock) -> None:
     ear = Ear(clock, "host-1")
     for number in range(1000):
-        await ear.heartbeats.hear(message(f"p2p.heartbeat.%{number}", b"\x00"))
-    await ear.heartbeats.hear(message("p2p.heartbeat.host-1", b'{"host_id":"host-1","latency_ms":5}'))
-    await ear.heartbeats.keep()
+        await ear.intake.hear(message(f"p2p.heartbeat.%{number}", b"\x00"))
+    await ear.intake.hear(message("p2p.heartbeat.host-1", b'{"host_id":"host-1","latency_ms":5}'))
+    await ear.intake.keep()
     assert [beat.host_id for beat in ear.store.batches[0]] == ["host-1"]
 
 
@@ -140,15 +140,15 @@ async def test_a_drain_that_cuts_a_tick_off_loses_no_beat(clock: ManualClock) ->
             await asyncio.Event().wait()
             return await super().keep(beats, now)
 
-    heartbeats = Heartbeats(Stuck(), ear.basket, ear.hearing, clock)
-    await heartbeats.hear(message("p2p.heartbeat.host-1"))
-    tick = asyncio.create_task(heartbeats.keep())
+    intake = BeatIntake(Stuck(), ear.basket, ear.own_absence, clock)
+    await intake.hear(message("p2p.heartbeat.host-1"))
+    tick = asyncio.create_task(intake.keep())
     await stuck.wait()
     tick.cancel()
     with pytest.raises(asyncio.CancelledError):
         await tick
-    heartbeats._keeper = ear.store
-    await heartbeats.keep()
+    intake._keeper = ear.store
+    await intake.keep()
     assert [beat.host_id for beat in ear.store.batches[0]] == ["host-1"]
 
 

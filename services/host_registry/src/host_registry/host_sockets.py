@@ -20,7 +20,7 @@ class Store(Protocol):
     async def gateway_heard(self, gateway_id: str, now: datetime) -> None: ...
 
 
-class Presence:
+class HostSockets:
     """Of a peer that is no host nothing is kept."""
 
     def __init__(self, store: Store, clock: Clock) -> None:

@@ -29,12 +29,12 @@ def peer_host(host: bytes | None) -> bytes:
 
 
 def _candidate(judged: Judged) -> bytes:
-    standing = judged.candidate.standing
+    contender = judged.candidate.contender
     about = {
         "rejections": judged.rejections,
-        "seats_taken": standing.seats_taken,
-        "slots_taken": standing.slots_taken,
-        "score_parts": score_parts(points(standing.quality)),
+        "seats_taken": contender.seats_taken,
+        "slots_taken": contender.slots_taken,
+        "score_parts": score_parts(points(contender.quality)),
     }
     return b'{"host":%b,%b' % (judged.candidate.host, json.dumps(about)[1:].encode())
 

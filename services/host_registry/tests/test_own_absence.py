@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from host_registry.eligibility import NEVER
-from host_registry.hearing import STALLED_AFTER, Hearing
+from host_registry.own_absence import STALLED_AFTER, OwnAbsence
 from testkit.clock import ManualClock
 
 SECOND = timedelta(seconds=1)
@@ -17,45 +17,45 @@ class Line:
         self.up = True
 
 
-def listening(clock: ManualClock) -> tuple[Hearing, Line]:
+def listening(clock: ManualClock) -> tuple[OwnAbsence, Line]:
     line = Line()
-    return Hearing(clock, lambda: line.up), line
+    return OwnAbsence(clock, lambda: line.up), line
 
 
 def test_deadlines_count_from_the_start(clock: ManualClock) -> None:
     started = clock.now()
-    hearing, _ = listening(clock)
+    own_absence, _ = listening(clock)
     clock.advance(SECOND)
-    assert hearing.check()
-    assert hearing.since == started
+    assert own_absence.check()
+    assert own_absence.since == started
 
 
 def test_a_lost_connection_starts_every_deadline_anew(clock: ManualClock) -> None:
-    hearing, line = listening(clock)
+    own_absence, line = listening(clock)
     line.up = False
     cut = clock.advance(SECOND)
-    assert not hearing.check()
+    assert not own_absence.check()
     line.up = True
     clock.advance(SECOND)
-    assert hearing.check()
-    assert hearing.since == cut
+    assert own_absence.check()
+    assert own_absence.since == cut
 
 
 def test_a_process_that_stood_still_has_heard_nothing(clock: ManualClock) -> None:
-    hearing, _ = listening(clock)
+    own_absence, _ = listening(clock)
     woken = clock.advance(STALLED_AFTER + SECOND)
-    assert hearing.check()
-    assert hearing.since == woken
+    assert own_absence.check()
+    assert own_absence.since == woken
 
 
 def test_no_beat_is_stale_right_after_an_absence(clock: ManualClock) -> None:
-    hearing, _ = listening(clock)
+    own_absence, _ = listening(clock)
     clock.advance(SILENCE - SECOND)
-    assert hearing.stale_before(SILENCE) == NEVER
+    assert own_absence.stale_before(SILENCE) == NEVER
 
 
 def test_beats_are_stale_again_when_we_have_heard_for_long_enough(clock: ManualClock) -> None:
-    hearing, _ = listening(clock)
+    own_absence, _ = listening(clock)
     started = clock.now()
     clock.advance(SILENCE)
-    assert hearing.stale_before(SILENCE) == started
+    assert own_absence.stale_before(SILENCE) == started

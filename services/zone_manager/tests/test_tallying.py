@@ -7,7 +7,7 @@ import pytest
 from chassis.consumer import Delivery
 from chassis.refusals import UnavailableError
 from testkit.eventually import eventually
-from zone_manager.statistics import Counted, Statistics, counted
+from zone_manager.tallying import Counted, Tallying, counted
 
 from services.zone_manager.tests.examples import session_fact
 
@@ -44,19 +44,17 @@ class SlowTallies:
             raise UnavailableError("The database is away.")
 
 
-def hear(statistics: Statistics, number: int) -> asyncio.Task[None]:
+def hear(tallying: Tallying, number: int) -> asyncio.Task[None]:
     delivery = Delivery(f"p2p.events.sessions.session-{number:016x}.created", {}, 1, number)
-    return asyncio.create_task(
-        statistics.session_changed(session_fact(1, session_id=f"session-{number:016x}"), delivery)
-    )
+    return asyncio.create_task(tallying.session_changed(session_fact(1, session_id=f"session-{number:016x}"), delivery))
 
 
 async def test_facts_that_come_during_a_write_are_written_together():
     tallies = SlowTallies()
-    statistics = Statistics(tallies)
-    heard = [hear(statistics, 0)]
+    tallying = Tallying(tallies)
+    heard = [hear(tallying, 0)]
     await eventually(lambda: tallies.batches)
-    heard += [hear(statistics, number) for number in range(1, 30)]
+    heard += [hear(tallying, number) for number in range(1, 30)]
     await asyncio.sleep(0)
     tallies.go_on.set()
     await gather(*heard)
@@ -67,9 +65,9 @@ async def test_a_fact_whose_write_failed_is_not_done_and_can_come_again():
     tallies = SlowTallies()
     tallies.go_on.set()
     tallies.away = True
-    statistics = Statistics(tallies)
+    tallying = Tallying(tallies)
     with pytest.raises(UnavailableError):
-        await hear(statistics, 1)
+        await hear(tallying, 1)
     tallies.away = False
-    await hear(statistics, 1)
+    await hear(tallying, 1)
     assert [len(batch) for batch in tallies.batches] == [1, 1]

@@ -11,7 +11,7 @@ STALLED_AFTER = timedelta(seconds=5)
 """A 1 s round that comes this late found the process stopped or starved: beats may lie unread before it."""
 
 
-class Hearing:
+class OwnAbsence:
     """Deadlines count from the last beat, or from the end of the last time that we could not have heard one."""
 
     def __init__(self, clock: Clock, bus_connected: Callable[[], bool]) -> None:
