@@ -3,11 +3,10 @@
 import asyncio
 
 import pytest
-from chassis.consumed import first_time, forget_old_events
 from chassis.idempotency import IdempotencyKeyReusedError, forget_old_answers, once, recall
 from chassis.requests import Asked, Caller
 
-from libs.chassis.tests.messages import Double, Doubled, FullError, moved
+from libs.chassis.tests.messages import Double, Doubled, FullError
 
 ASKED = Asked("p2p.test.double", Caller("player", "a"), "key-1")
 
@@ -83,18 +82,3 @@ async def test_old_answers_are_forgotten_and_young_ones_kept(counted):
     await counted.execute("age", "UPDATE idempotency SET created_at = now() - interval '25 hours'")
     await forget_old_answers(counted)
     assert await recall(counted, ASKED, Double(number=4)) is None
-
-
-async def test_a_fact_has_its_effect_the_first_time_only(database):
-    fact = moved(1)
-
-    async def first(transaction) -> bool:
-        return await first_time(transaction, "listener", fact)
-
-    async def first_elsewhere(transaction) -> bool:
-        return await first_time(transaction, "another", fact)
-
-    assert [await database.transact(first), await database.transact(first)] == [True, False]
-    assert await database.transact(first_elsewhere)
-    await forget_old_events(database)
-    assert not await database.transact(first)

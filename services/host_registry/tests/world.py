@@ -11,7 +11,7 @@ from chassis.requests import Asked
 from contracts.gateway import IceOutcome, IceState, PeerPresence, SessionsActive
 from contracts.hosts import FindHosts, Host, HostPage, HostsFound, ListHosts, NameHost, RegisterHost, ReserveSlot
 from contracts.probes import ProbeDue, ReportProbe, TakeProbes
-from contracts.sessions import ConnectionType, Session, SessionFact, SessionStatus
+from contracts.sessions import SessionFact, SessionStatus
 from host_registry import answers
 from host_registry.beat_keeping import BeatKeeping
 from host_registry.deadlines import Patience, Silence
@@ -24,6 +24,7 @@ from host_registry.selection import Selection
 from host_registry.store.beats import Beat
 from host_registry.store.reading import HostReader
 from testkit.clock import ManualClock
+from testkit.examples import empty_session
 
 SECOND = timedelta(seconds=1)
 
@@ -190,28 +191,14 @@ def session_fact(
     at: datetime | None = None,
 ) -> SessionFact:
     now = at or ManualClock().now()
-    session = Session(
-        id=1,
-        session_id=session_id,
+    session = empty_session(
+        session_id,
+        now,
         host_id=host_id,
         host_peer_id=host_id,
-        zone_id="prontera",
-        connected_players=(),
-        current_players=0,
-        max_players=50,
         status=status,
         average_latency_ms=latency_ms,
         average_packet_loss_percent=loss_percent,
-        bandwidth_usage_mbps=None,
-        quality_score=None,
-        connection_type=ConnectionType.WEBRTC,
-        epoch=1,
-        end_reason=None,
-        last_activity_at=now,
-        started_at=None,
-        ended_at=None,
-        created_at=now,
-        updated_at=now,
     )
     return SessionFact(
         event_id=str(uuid4()),

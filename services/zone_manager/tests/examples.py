@@ -5,8 +5,9 @@ from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
 from contracts.hosts import Candidate, Host, HostStatus, Rejection
-from contracts.sessions import ConnectionType, Session, SessionFact, SessionStatus
+from contracts.sessions import SessionFact
 from contracts.zones import PutZone, Zone, ZoneStatus
+from testkit.examples import empty_session
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -86,29 +87,7 @@ def session_fact(
     joined: tuple[str, ...] = (),
     left: tuple[str, ...] = (),
 ) -> SessionFact:
-    session = Session(
-        id=1,
-        session_id=session_id,
-        host_id="host-12345",
-        host_peer_id="host-12345",
-        zone_id=zone_id,
-        connected_players=(),
-        current_players=0,
-        max_players=50,
-        status=SessionStatus.ACTIVE,
-        average_latency_ms=None,
-        average_packet_loss_percent=None,
-        bandwidth_usage_mbps=None,
-        quality_score=None,
-        connection_type=ConnectionType.WEBRTC,
-        epoch=1,
-        end_reason=None,
-        last_activity_at=NOON,
-        started_at=NOON,
-        ended_at=None,
-        created_at=NOON,
-        updated_at=NOON,
-    )
+    session = empty_session(session_id, NOON, zone_id=zone_id, started_at=NOON)
     return SessionFact(
         event_id=str(uuid5(NAMESPACE_OID, f"{session_id} {revision}")),
         occurred_at=NOON,

@@ -70,11 +70,11 @@ class Consumer(Generic[M]):
         self._observe = EVENT_SECONDS.labels(name).observe
 
     async def take(self, messages: list[Msg]) -> None:
-        """Handle a batch: the messages of one thing in order, things side by side."""
-        things: dict[str, list[Msg]] = {}
+        """Handle a batch: the messages of one aggregate in order, aggregates side by side."""
+        aggregates: dict[str, list[Msg]] = {}
         for msg in messages:
-            things.setdefault(msg.subject.rpartition(".")[0], []).append(msg)
-        await asyncio.gather(*(self._in_order(of_one) for of_one in things.values()))
+            aggregates.setdefault(msg.subject.rpartition(".")[0], []).append(msg)
+        await asyncio.gather(*(self._in_order(of_one) for of_one in aggregates.values()))
 
     async def _in_order(self, messages: list[Msg]) -> None:
         for index, msg in enumerate(messages):

@@ -1,7 +1,8 @@
-"""Consuming facts from JetStream, at least once: of one thing in order, things side by side.
+"""Consuming facts from JetStream, at least once: those of one aggregate in order, aggregates side by side.
 
-A thing is all of a subject but its last token. FastStream carries the consumers; `consumer.py` decides what is
-acknowledged, tried again, or put among the dead letters.
+An aggregate is what a fact is about, its subject without the last token: `p2p.events.hosts.h1.moved` and
+`p2p.events.hosts.h1.gone` are of the aggregate `p2p.events.hosts.h1`. FastStream carries the consumers; `consumer.py`
+decides what is acknowledged, tried again, or put among the dead letters.
 """
 
 import logging

@@ -1,7 +1,7 @@
-"""Facts committed with their rows, and the relay that brings each to JetStream, in the order of its subject's thing.
+"""Facts committed with their rows, and the relay that brings each to JetStream, in the order of its aggregate.
 
-Things (all but the last token of a subject) go side by side; of one thing, a fact is published when the one before it
-is acknowledged. One relay at a time publishes for a database, whoever holds its advisory lock.
+Aggregates (subjects without their last token) go side by side; of one aggregate, a fact is published when the one
+before it is acknowledged. One relay at a time publishes for a database, whoever holds its advisory lock.
 """
 
 import asyncio
@@ -193,7 +193,7 @@ class OutboxRelay:
         OUTBOX_RELAYED.inc(len(published))
 
     async def _publish_in_order(self, rows: list[asyncpg.Record]) -> list[int]:
-        """Publish the rows of one thing; the first that fails holds up those behind it, till the next round."""
+        """Publish the rows of one aggregate; the first that fails holds up those behind it, till the next round."""
         done: list[int] = []
         for row in rows:
             try:

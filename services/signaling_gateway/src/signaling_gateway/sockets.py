@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 import structlog
 from chassis import tracing
 from chassis.refusals import WEBSOCKET_CLOSE, InternalError, ServiceError
-from chassis.sampling import Policy, Rate, Sampling, UpTo
+from chassis.sampling import Policy, Sampling
 from contracts.closing import CloseCode
 from contracts.frames import ErrorFrame, Join, Reconnect
 from contracts.refusals import Code
@@ -47,6 +47,7 @@ from signaling_gateway.rooms.join_funnel import JoinFunnel
 from signaling_gateway.rooms.probing import Probing
 from signaling_gateway.rooms.relay import Relay
 from signaling_gateway.rooms.unanswered import Unanswered
+from signaling_gateway.trace_rates import FLOOD, up_to_a_bound
 
 log = structlog.stdlib.get_logger()
 
@@ -65,8 +66,8 @@ OTHER = "other"
 
 
 def sampling_of_frames() -> dict[str, Policy]:
-    """Which frames leave a trace: every entry up to 20 a second, a relayed signal hardly ever."""
-    return {ENTRIES: UpTo(20, then=0.01), RELAYED: Rate(0.001), OTHER: Rate(0.001)}
+    """Which frames leave a trace: every entry up to a bound, a relayed signal hardly ever."""
+    return {ENTRIES: up_to_a_bound(), RELAYED: FLOOD, OTHER: FLOOD}
 
 
 class Sockets:

@@ -19,7 +19,6 @@ from contracts.hosts import (
     HOST_REGISTERED,
     Host,
     HostFact,
-    HostStatus,
     NamePeer,
     PeerHost,
 )
@@ -31,7 +30,6 @@ from contracts.sessions import (
     JOIN_SESSION,
     LEAVE_SESSION,
     LIST_SESSIONS,
-    ConnectionType,
     EnterZone,
     JoinSession,
     LeaveSession,
@@ -46,6 +44,7 @@ from contracts.sessions import (
 )
 from contracts.subjects import Nothing, Subject
 from nats.aio.msg import Msg
+from testkit.examples import empty_session, example
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -63,29 +62,8 @@ class FullError(ServiceError):
 
 
 def host(host_id: str, peer_id: str | None = None) -> Host:
-    fields: dict[str, Any] = dict.fromkeys(Host.model_fields)
-    return Host.model_validate(
-        fields
-        | {
-            "id": 1,
-            "host_id": host_id,
-            "player_id": "owner",
-            "player_name": "Owner",
-            "peer_id": peer_id or host_id,
-            "status": HostStatus.ONLINE,
-            "max_players": 50,
-            "current_players": 0,
-            "max_zones": 5,
-            "current_zones": 0,
-            "quality_score": 90.0,
-            "confidence": 1.0,
-            "measured": True,
-            "connected": True,
-            "accepts_probes": False,
-            "created_at": START,
-            "updated_at": START,
-        }
-    )
+    peer = peer_id or host_id
+    return example(Host, host_id=host_id, peer_id=peer, current_players=0, accepts_probes=False, measured=True)
 
 
 class Owners:
@@ -114,28 +92,15 @@ class Owners:
     def add_session(self, number: int, host_id: str, *, zone_id: str = "prontera", max_players: int = 50) -> str:
         session_id = f"session-{number:016x}"
         peer_id = next(peer for peer, made in self.hosts.items() if made.host_id == host_id)
-        self.sessions[session_id] = Session(
+        self.sessions[session_id] = empty_session(
+            session_id,
+            START,
             id=number,
-            session_id=session_id,
             host_id=host_id,
             host_peer_id=peer_id,
             zone_id=zone_id,
-            connected_players=(),
-            current_players=0,
             max_players=max_players,
             status=SessionStatus.PENDING,
-            average_latency_ms=None,
-            average_packet_loss_percent=None,
-            bandwidth_usage_mbps=None,
-            quality_score=None,
-            connection_type=ConnectionType.WEBRTC,
-            epoch=1,
-            end_reason=None,
-            last_activity_at=START,
-            started_at=None,
-            ended_at=None,
-            created_at=START,
-            updated_at=START,
         )
         return session_id
 

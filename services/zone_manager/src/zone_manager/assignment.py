@@ -7,6 +7,7 @@ spread over what it shows; the registry's conditional write decides whether a sl
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from chassis.single_flight import SingleFlight
 from contracts.hosts import FindHosts, Host, HostsFound, ReserveSlot
 from contracts.zones import Place, Placement, Zone
 
@@ -14,7 +15,6 @@ from zone_manager.errors import HostNotEligibleError, NoHostFreeError, SlotLostE
 from zone_manager.pending import PendingBook
 from zone_manager.placement import AbleHost, Pending, able, best, judgement, ranked
 from zone_manager.reasons import rejection_counts, why_nobody, why_not
-from zone_manager.together import Together
 from zone_manager.zones import hosts_for, reason_against_hosts, way_out
 
 LEAST_CANDIDATES, MOST_CANDIDATES = 8, 64
@@ -67,9 +67,9 @@ class Assignment:
         self._p2p_allowed = p2p_allowed
         self._fallback_allowed = fallback_allowed
         self._pending = PendingBook()
-        self._zones_read = Together(self._read_zone)
-        self._looks = Together(self._look)
-        self._refusals = Together(self._why_nobody)
+        self._zones_read = SingleFlight(self._read_zone)
+        self._looks = SingleFlight(self._look)
+        self._refusals = SingleFlight(self._why_nobody)
 
     async def place(self, question: Place) -> Placement:
         """Hold a slot for the session on the host it names, or else on the best; or refuse, and say why."""

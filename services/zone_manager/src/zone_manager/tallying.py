@@ -8,9 +8,8 @@ from datetime import timedelta
 from typing import NamedTuple, Protocol
 
 from chassis.consumer import Delivery
+from chassis.single_flight import SingleFlight
 from contracts.sessions import SessionFact
-
-from zone_manager.together import Together
 
 KEPT = timedelta(days=8)
 """A day longer than the stream of events: an older fact can't come again."""
@@ -55,7 +54,7 @@ class Tallying:
     def __init__(self, tallies: Tallies) -> None:
         self._tallies = tallies
         self._waiting: list[Counted] = []
-        self._writes = Together(self._write)
+        self._writes = SingleFlight(self._write)
 
     async def session_changed(self, fact: SessionFact, delivery: Delivery) -> None:
         """Count a fact; done when it is stored."""

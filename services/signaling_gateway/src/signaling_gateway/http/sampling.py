@@ -2,17 +2,10 @@
 
 from collections.abc import Iterable
 
-from chassis.sampling import NEVER, Policy, Rate, Sampling, UpTo
+from chassis.sampling import NEVER, Policy, Sampling
 
 from signaling_gateway.http.framework.routing import API, Route
-
-FLOOD = Rate(0.001)
-"""Of a thousand beats one shows what all of them do."""
-
-READ = Rate(0.01)
-
-ENTRIES_PER_S = 20
-"""An entry has fifteen spans at 60 us: kept all, a thousand a second would take most of two cores."""
+from signaling_gateway.trace_rates import FLOOD, READ, up_to_a_bound
 
 _FLOODS = frozenset(
     {
@@ -45,7 +38,7 @@ _ENTRIES = frozenset(
 
 def edge_sampling(routes: Iterable[Route]) -> Sampling:
     """Decide for every kind of request, by its route."""
-    entries, changes = UpTo(ENTRIES_PER_S, then=0.01), UpTo(ENTRIES_PER_S, then=0.01)
+    entries, changes = up_to_a_bound(), up_to_a_bound()
     return Sampling({route.kind: _policy(route, entries, changes) for route in routes}, otherwise=NEVER)
 
 

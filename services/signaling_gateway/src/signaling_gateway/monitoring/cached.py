@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Generic, TypeVar
 
-Value = TypeVar("Value")
+from chassis.single_flight import SingleFlight
 
+Value = TypeVar("Value")
 
 MADE_EVERY_S = 0.05
 """Though it is outdated again and again."""
@@ -24,7 +25,7 @@ class Cached(Generic[Value]):
         self._fresh_for = fresh_for.total_seconds()
         self._made_at = -self._fresh_for
         self._value: Value | None = None
-        self._making: asyncio.Task[Value] | None = None
+        self._making = SingleFlight(self._renew)
         self._outdated = 0
         """How often; and how often before the present value was begun."""
         self._made_after = 0
@@ -39,20 +40,14 @@ class Cached(Generic[Value]):
         if self._value is not None and fresh and self._made_after >= outdated:
             return self._value
         while True:
-            if self._making is None:
-                self._making = asyncio.create_task(self._renew())
-            # One who gives up waiting does not take it from the others.
-            value = await asyncio.shield(self._making)
+            value = await self._making.join(None)
             if self._made_after >= outdated:
                 return value
 
-    async def _renew(self) -> Value:
-        try:
-            await asyncio.sleep(self._made_at + MADE_EVERY_S - time.monotonic())
-            outdated = self._outdated
-            self._value = await self._make()
-            self._made_after = outdated
-            self._made_at = time.monotonic()
-            return self._value
-        finally:
-            self._making = None
+    async def _renew(self, _key: None, _askers: int) -> Value:
+        await asyncio.sleep(self._made_at + MADE_EVERY_S - time.monotonic())
+        outdated = self._outdated
+        self._value = await self._make()
+        self._made_after = outdated
+        self._made_at = time.monotonic()
+        return self._value

@@ -10,6 +10,7 @@ from chassis.requests import ANSWERED_UNTIL
 from starlette.types import Receive, Scope, Send
 
 from signaling_gateway.access.permissions import Permission
+from signaling_gateway.http.framework.asking import ASK_WITHIN
 from signaling_gateway.http.framework.exchange import Answer, Answering, Request
 from signaling_gateway.http.framework.gate import ADMISSION, GATE, headers_of
 from signaling_gateway.http.framework.refusing import INTERNAL, refused
@@ -23,9 +24,6 @@ BODY_BYTES = 1024 * 1024
 DISCARDED_BYTES = 32 * 1024 * 1024
 DISCARDED_WITHIN_S = 2.0
 """How much of a body that is too large is read into nothing before the answer."""
-
-ASKED_WITHIN_S = 3.5
-"""What we ask others for must be back by then, so that a refusal for lateness still arrives within 4 s."""
 
 ANSWERED_WITHIN_S = 3.8
 """Whatever happens; the rest of the 4 s is the way."""
@@ -53,7 +51,7 @@ async def serve(
 
 
 async def _answered(answering: Answering, kind: str, permission: Permission, scope: Scope, receive: Receive) -> Answer:
-    ANSWERED_UNTIL.set(time.time() + ASKED_WITHIN_S)
+    ANSWERED_UNTIL.set(time.time() + ASK_WITHIN.total_seconds())
     try:
         async with asyncio.timeout(ANSWERED_WITHIN_S):
             scope[ADMISSION] = await scope[GATE].admit(scope, kind, permission, scope["path_params"])

@@ -19,7 +19,7 @@ class _Round(Generic[Result]):
     askers = 0
 
 
-class Together(Generic[Key, Result]):
+class SingleFlight(Generic[Key, Result]):
     """Does `work(key, askers)` for all who wait for it."""
 
     def __init__(self, work: Callable[[Key, int], Awaitable[Result]]) -> None:
@@ -37,6 +37,11 @@ class Together(Generic[Key, Result]):
         shared.askers += 1
         # Shielded: one asker that is cancelled must not take the others with it.
         return await asyncio.shield(shared.task)
+
+    async def join(self, key: Key) -> Result:
+        """Wait for what is under way, which may have begun before this call, or begin it."""
+        under_way = self._under_way.get(key)
+        return await (asyncio.shield(under_way) if under_way is not None else self.ask(key))
 
     async def _begin(self, key: Key, shared: _Round[Result], before: asyncio.Task[Result] | None) -> Result:
         if before is not None:

@@ -4,8 +4,8 @@ import asyncio
 from asyncio import gather
 
 import pytest
+from chassis.single_flight import SingleFlight
 from testkit.eventually import eventually
-from zone_manager.together import Together
 
 
 class Work:
@@ -25,17 +25,17 @@ class Work:
 async def test_those_who_ask_at_once_share_one_round():
     work = Work()
     work.go_on.set()
-    together = Together(work)
-    assert await gather(*(together.ask("prontera") for _ in range(5))) == [1] * 5
+    flight = SingleFlight(work)
+    assert await gather(*(flight.ask("prontera") for _ in range(5))) == [1] * 5
     assert work.rounds == [("prontera", 5)]
 
 
 async def test_nobody_gets_an_answer_begun_before_the_question():
     work = Work()
-    together = Together(work)
-    first = asyncio.create_task(together.ask("prontera"))
+    flight = SingleFlight(work)
+    first = asyncio.create_task(flight.ask("prontera"))
     await eventually(lambda: len(work.rounds) == 1)
-    late = [asyncio.create_task(together.ask("prontera")) for _ in range(3)]
+    late = [asyncio.create_task(flight.ask("prontera")) for _ in range(3)]
     await asyncio.sleep(0)
     work.go_on.set()
     assert await first == 1
@@ -43,10 +43,21 @@ async def test_nobody_gets_an_answer_begun_before_the_question():
     assert work.rounds == [("prontera", 1), ("prontera", 3)]
 
 
+async def test_who_joins_takes_what_is_under_way():
+    work = Work()
+    flight = SingleFlight(work)
+    first = asyncio.create_task(flight.join("prontera"))
+    await eventually(lambda: len(work.rounds) == 1)
+    late = asyncio.create_task(flight.join("prontera"))
+    work.go_on.set()
+    assert (await first, await late) == (1, 1)
+    assert await flight.join("prontera") == 2
+
+
 async def test_different_keys_go_side_by_side():
     work = Work()
-    together = Together(work)
-    asked = [asyncio.create_task(together.ask(key)) for key in ("prontera", "geffen")]
+    flight = SingleFlight(work)
+    asked = [asyncio.create_task(flight.ask(key)) for key in ("prontera", "geffen")]
     await eventually(lambda: len(work.rounds) == 2)
     work.go_on.set()
     assert await gather(*asked) == [1, 2]
@@ -60,16 +71,16 @@ async def test_a_failure_is_everybodys_and_the_next_round_is_free_of_it():
             raise LookupError("away")
         return "there"
 
-    together = Together(work)
-    failed = await gather(together.ask("a"), together.ask("a"), return_exceptions=True)
+    flight = SingleFlight(work)
+    failed = await gather(flight.ask("a"), flight.ask("a"), return_exceptions=True)
     assert [type(error) for error in failed] == [LookupError, LookupError]
-    assert await together.ask("a") == "there"
+    assert await flight.ask("a") == "there"
 
 
 async def test_an_asker_who_gives_up_takes_nobody_along():
     work = Work()
-    together = Together(work)
-    impatient, patient = (asyncio.create_task(together.ask("a")) for _ in range(2))
+    flight = SingleFlight(work)
+    impatient, patient = (asyncio.create_task(flight.ask("a")) for _ in range(2))
     await eventually(lambda: len(work.rounds) == 1)
     impatient.cancel()
     work.go_on.set()

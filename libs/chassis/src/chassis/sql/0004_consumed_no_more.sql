@@ -1,0 +1,2 @@
+-- Consumers tell by revisions; nobody has ever kept events by id.
+DROP TABLE consumed;
