@@ -1,4 +1,4 @@
-"""Since when this process has heard without a break: nobody is lost for our own absence."""
+"""When this process could not hear beats (NATS away, process stopped), so that no host is given up for that."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -12,20 +12,21 @@ STALLED_AFTER = timedelta(seconds=5)
 
 
 class OwnAbsence:
-    """Deadlines count from the last beat, or from the end of the last time that we could not have heard one."""
+    """Remembers when the last absence ended: deadlines count from the last beat, or from then."""
 
     def __init__(self, clock: Clock, bus_connected: Callable[[], bool]) -> None:
         self._clock = clock
         self._bus_connected = bus_connected
         self._checked_at = clock.now()
         self.since = self._checked_at
+        """Since when beats have been heard without a break."""
 
     def interrupted(self) -> None:
-        """Something we need to hear was away until now."""
+        """Count from now: what is needed to hear or to keep beats was away until now."""
         self.since = self._clock.now()
 
     def check(self) -> bool:
-        """Whether we hear now; called every round, it notices both a lost connection and a round that came late."""
+        """Say whether beats can be heard now; to be called every second, as it takes a late call for an absence."""
         now = self._clock.now()
         stalled = now - self._checked_at > STALLED_AFTER
         self._checked_at = now
@@ -34,6 +35,9 @@ class OwnAbsence:
         return self._bus_connected()
 
     def stale_before(self, silence: timedelta) -> datetime:
-        """Last beats from before this are older than `silence`, by no fault of ours; never, soon after an absence."""
+        """Give the time such that a host whose last beat is older was silent for `silence` or longer, not we absent.
+
+        Within `silence` of an absence there is none yet: `NEVER`.
+        """
         limit = self._clock.now() - silence
         return limit if self.since <= limit else NEVER

@@ -33,7 +33,7 @@ NOT_LET_IN = Entry(ANYBODY, frozenset(), trusting=False)
 
 
 class Connection:
-    """One socket and where its peer stands."""
+    """One socket: how to write to it, who opened it, and the standing of its peer."""
 
     __slots__ = (
         "answers_to",
@@ -60,13 +60,13 @@ class Connection:
         """Tells it from every other of this process, for as long as it is open."""
         self.standing = Standing()
         self.seated_at: datetime | None = None
-        """State of the session when the present seat was taken; what is told of it from before is stale."""
+        """`updated_at` of the session when the present seat was taken: facts of the session from before are stale."""
         self.left_because = "disconnected"
         """What the others are told when it closes."""
         self.answers_to: str | None = None
         """The `id` of the frame that is being done, which what answers it carries back."""
         self.is_moving = False
-        """Whether a move is under way: what facts say of its seat meanwhile, the move itself will settle."""
+        """Whether it is entering or leaving: facts that come meanwhile tell of just that, and are ignored."""
         self.unidentified = False
         """Whether nobody could say yet if the peer is a host."""
 
@@ -77,7 +77,7 @@ class Connection:
 
     @property
     def seat(self) -> object:
-        """Tells the present seat from those that the peer had before, here or in another socket."""
+        """Equal only for the same socket in the same seat: two values tell whether the peer left and came back."""
         return self.number, self.seated_at
 
     @property
@@ -97,7 +97,7 @@ class Connection:
             self.is_moving = False
 
     def take_new_id(self, after: str | None = None) -> None:
-        """Count as new from now on: its peer has said its name; and newer than another connection."""
+        """Take a new `connection_id`, greater than `after`: of two connections the greater id is the newer."""
         made = new_event_id()
         self.connection_id = made if after is None else max(made, _later_than(after))
 
@@ -114,7 +114,7 @@ class Connection:
 
 
 def is_far_ahead(connection_id: str, of: str) -> bool:
-    """Whether two connections' names differ by more than a race between their gateways explains: a clock is wrong."""
+    """Whether an id is more than a second ahead of another: no race explains that, so one gateway's clock is wrong."""
     return _milliseconds(connection_id) - _milliseconds(of) > RACE_MS
 
 
@@ -167,13 +167,13 @@ class Connections:
         SOCKETS.set(len(self._all))
 
     def name(self, connection: Connection) -> Connection | None:
-        """Make it its peer's connection; the one that was, if any."""
+        """Register it under its peer's name; gives the connection that had the name before, if there was one."""
         before = self._of_peer.get(connection.peer_id)
         self._of_peer[connection.peer_id] = connection
         return before
 
     def remove(self, connection: Connection) -> None:
-        """Forget it; a newer connection of its peer stays."""
+        """Forget it; if a newer connection has its peer's name by now, that one keeps it."""
         self._all.pop(connection.number, None)
         SOCKETS.set(len(self._all))
         peer_id = connection.standing.peer_id

@@ -34,7 +34,7 @@ class FunnelTotals(Message):
 
 
 class JoinFunnel:
-    """Counts."""
+    """Counts joins of this gateway, and how each came out; also as metrics of Prometheus."""
 
     def __init__(self) -> None:
         self._counts = dict.fromkeys(("begun", "direct", "relayed", "failed"), 0)
@@ -45,7 +45,7 @@ class JoinFunnel:
         ENTRIES.inc()
 
     def reported(self, result: IceResult) -> None:
-        """Count a player's report; a connection that broke later was counted when it came about."""
+        """Count a player's report as direct, relayed or failed; `disconnected` was counted before, as it connected."""
         if result.state is IceState.DISCONNECTED:
             return
         outcome = "failed"
@@ -79,7 +79,7 @@ def summed(funnels: Iterable[FunnelTotals]) -> dict[str, int | None]:
 
 
 def _within(took: list[int], share: float) -> int | None:
-    """The bound under which this share of the connections was made; None when there are none, or it took longer."""
+    """The least bound in ms within which this share of the connections was made; None if there is none."""
     wanted = sum(took) * share
     seen = 0
     for count, bound in zip(took, BOUNDS_MS, strict=False):

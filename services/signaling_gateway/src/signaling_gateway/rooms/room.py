@@ -8,7 +8,11 @@ from signaling_gateway.peers.conversation import Place
 
 
 class Room:
-    """Of each peer the newest connection counts, whoever speaks of it, in whatever order."""
+    """Its members and its host, here and on other gateways.
+
+    What is heard of them comes twice and in any order, from Redis, other gateways and session_manager. Of a peer's
+    connections the one with the greatest id counts, so news of an older one changes nothing.
+    """
 
     __slots__ = (
         "_known",
@@ -35,12 +39,17 @@ class Room:
         self.members: dict[str, Mark | None] = {}
         """Every player our sockets know of, and where it is; None has a seat and no socket: it signals over HTTP."""
         self.told_active_at = float("-inf")
+        """When session_manager was last told that it is active, by the monotonic clock."""
         self.looked_at = float("-inf")
+        """When Redis was last asked for a member that nobody here knew, by the monotonic clock."""
         self.changes = 0
-        """When session_manager last heard of it, when Redis was last asked who is in it, how often that changed."""
+        """How often `members` changed: what Redis was asked before a change is older than that change."""
         self._known = False
+        """Whether `members` has been filled; from then on it follows the news."""
         self._opening = 0
+        """How many sockets are about to enter."""
         self._went: set[str] = set()
+        """Peers and connections that went while somebody was about to enter."""
 
     @property
     def empty(self) -> bool:
@@ -53,7 +62,7 @@ class Room:
         return there | {self.host_mark.gateway_id} if self.host_mark is not None else there
 
     def receiver(self, to: str) -> Connection | Mark | None:
-        """Who takes what is sent to a member: its connection here or elsewhere, or nobody we know of."""
+        """The connection that takes signals to this peer, or the mark of where it is elsewhere, or None."""
         here = self.sockets.get(to)
         if here is not None:
             return here
@@ -62,7 +71,7 @@ class Room:
         return self.members.get(to)
 
     def follow(self, place: Place) -> None:
-        """Take what its owner says of it, unless something later was said."""
+        """Take what session_manager says of host and epoch; what is older than what we know is ignored."""
         if place == self.place or place.is_before(self.place):
             return
         if place.host_peer_id != self.place.host_peer_id:
@@ -71,17 +80,20 @@ class Room:
         self.place = place
 
     def open(self) -> None:
-        """Somebody is about to enter: what is heard from now on is newer than the listing that comes."""
+        """Begin to note who goes, before Redis is asked who is there: its listing may still name them."""
         self._opening += 1
 
     def opened(self) -> None:
-        """Somebody has entered, or has not."""
+        """The listing that was asked for has come, or nobody entered after all: end of what `open` began."""
         self._opening -= 1
         if not self._opening:
             self._went.clear()
 
     def learn(self, listing: Listing | None, seated: Iterable[str], gateway_id: str) -> None:
-        """Learn who was there when the first of ours came; afterwards we know, and better."""
+        """Fill `members`, once: from Redis's listing and from the seats of the session; who went meanwhile is left out.
+
+        `listing` is None while Redis is away. Later calls do nothing.
+        """
         if self._known:
             return
         self._known = True
@@ -97,7 +109,7 @@ class Room:
         self.move_host(listing.host(self.place.host_peer_id))
 
     def move(self, peer: str, mark: Mark | None) -> bool:
-        """A player is there now; False when that is older than what we know."""
+        """Note where a player's connection is, None for a seat without a socket; False when a newer one is known."""
         held = self.members.get(peer)
         if held is not None and (mark is None or mark.connection_id < held.connection_id):
             return False
@@ -106,7 +118,7 @@ class Room:
         return True
 
     def remove(self, peer: str, mark: Mark | None) -> bool:
-        """A connection of a player is gone, or its seat if it has none; False when a newer one is known, or nobody."""
+        """Forget a player whose connection is gone, or with None whose seat is; False if it has another."""
         if self._opening:
             self._went |= {peer} if mark is None else {peer, mark.connection_id}
         if peer not in self.members:
@@ -119,7 +131,7 @@ class Room:
         return True
 
     def move_host(self, mark: Mark | None) -> None:
-        """The host is there now, unless it is here, or what we know is newer."""
+        """Note on which gateway the host's connection is; ignored if it is here, or a newer one is known."""
         held = self.host_mark
         if mark is not None and self.host is None and (held is None or held.connection_id <= mark.connection_id):
             self.host_mark = mark

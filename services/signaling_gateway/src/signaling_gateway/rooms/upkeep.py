@@ -110,7 +110,10 @@ class Upkeep:
             log.info("upkeep.redis_away")  # the beat notices when it is back
 
     async def renew_slice(self) -> None:
-        """Tell Redis again of a part of the sockets, so that they live on there; look who is in a part of the rooms."""
+        """Renew one of `SLICES` parts of our entries in Redis, and correct as many of our rooms by what Redis has.
+
+        Once a second: so each entry is renewed, and each room corrected, once a minute.
+        """
         self._slice = (self._slice + 1) % SLICES
         sockets = [peer for peer in self._connections.named() if hash(peer.connection_id) % SLICES == self._slice]
         rooms = [room for room in self._rooms if hash(room.place.session_id) % SLICES == self._slice]
@@ -123,7 +126,7 @@ class Upkeep:
             return
 
     async def watch_gateways(self) -> None:
-        """Let go of the peers of gateways that nobody answers for."""
+        """Ask each gateway with members in our rooms whether it lives; after two silent rounds its peers are gone."""
         gateways = {gateway for room in self._rooms for gateway in room.gateways} - {self._presence.gateway_id}
         answers = await asyncio.gather(*(self._answers(gateway) for gateway in gateways))
         silent = {gateway for gateway, answered in zip(gateways, answers, strict=True) if not answered}
@@ -134,7 +137,7 @@ class Upkeep:
         self._silent = silent
 
     async def tell_active(self) -> None:
-        """Name the sessions that have a socket here; an announcement without any still says that we live."""
+        """Publish which sessions have a socket here; also when there is none, which says that this gateway lives."""
         now = time.monotonic()
         due = [
             room for room in self._rooms if room.place.is_session and now - room.told_active_at > ACTIVE_AGAIN_AFTER_S

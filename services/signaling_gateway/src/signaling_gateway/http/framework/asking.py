@@ -1,4 +1,4 @@
-"""One request to the service that owns the thing; what comes back is not even decoded."""
+"""Asks the service that owns a resource, over NATS; its answer is passed on as the bytes it came as."""
 
 from datetime import timedelta
 
@@ -18,7 +18,10 @@ ASK_WITHIN = timedelta(seconds=3.5)
 
 
 async def ask(bus: Bus, rpc: Rpc[Question, Reply], question: Question, request: Request) -> bytes:
-    """Ask with what was set, and no more: what a client left out is not a wish."""
+    """Send the question without the fields that the client left out; give the owner's JSON.
+
+    Its refusals are raised as they come; UnavailableError and DeadlineExceededError name the owner.
+    """
     payload = question.__pydantic_serializer__.to_json(question, exclude_unset=True)
     try:
         return await call_raw(
