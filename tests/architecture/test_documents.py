@@ -25,6 +25,11 @@ def test_every_link_of_a_document_leads_somewhere(document: Path) -> None:
     assert [link for link in links if not (document.parent / link).exists()] == []
 
 
+def test_every_package_says_what_it_is() -> None:
+    members = [project.parent for project in ROOT.glob("*/*/pyproject.toml")]
+    assert [member.name for member in members if not (member / "README.md").exists()] == []
+
+
 def test_every_path_of_the_map_is_in_the_package_named_before_it() -> None:
     named = list(_paths_of_the_map())
     assert named
