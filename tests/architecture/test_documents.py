@@ -57,6 +57,15 @@ def test_what_the_site_tells_language_models_names_every_document() -> None:
     assert sorted(named) == sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/*.md"))
 
 
+def test_every_test_that_a_decision_names_exists() -> None:
+    named = {
+        name for page in ROOT.glob("docs/decisions/*.md") for name in re.findall(r"`(test_\w+)`", page.read_text())
+    }
+    assert named
+    tests = "\n".join(file.read_text() for file in ROOT.glob("*/*/tests/**/test_*.py"))
+    assert [name for name in named if f"def {name}(" not in tests] == []
+
+
 def test_the_configuration_is_what_the_settings_classes_say() -> None:
     rewrite = "rewrite it: .venv/bin/python -m tests.architecture.configuration"
     assert configuration.DOCUMENT.read_text() == configuration.document(), rewrite

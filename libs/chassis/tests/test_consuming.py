@@ -55,7 +55,7 @@ class Heard:
         self.revisions.setdefault(host, []).append(fact.revision)
 
 
-async def test_each_things_facts_come_in_order_and_things_side_by_side(bus):
+async def test_each_aggregates_facts_come_in_order_and_aggregates_side_by_side(bus):
     order: list[str] = []
     at_once = 0
     most = 0
