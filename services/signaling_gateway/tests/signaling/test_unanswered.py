@@ -76,9 +76,9 @@ async def impatient(servers, owners):
 
 
 @pytest.mark.asyncio(loop_scope="module")
-@pytest.mark.parametrize("hosts_are", ["here", "there"])
+@pytest.mark.parametrize(("hosts_are", "answering"), [("here", "socket"), ("there", "socket"), ("here", "HTTP")])
 async def test_session_manager_hears_of_who_waits_in_vain_and_of_no_other(
-    impatient, there, owners, number, name, hosts_are
+    impatient, there, owners, number, name, hosts_are, answering, client_of
 ):
     owners.add_host(f"host-{number}")
     session = owners.add_session(number, f"host-{number}")
@@ -88,7 +88,12 @@ async def test_session_manager_hears_of_who_waits_in_vain_and_of_no_other(
     async with leaving(host, ann, bob):
         await ann.say("offer", to=f"host-{number}", sdp="v=0")
         await host.hear_until("offer")
-        await host.say("answer", to=name("ann"), sdp="v=0", session_id=session)
+        if answering == "socket":
+            await host.say("answer", to=name("ann"), sdp="v=0", session_id=session)
+        else:
+            said = {"session_id": session, "peer_id": f"host-{number}", "to": name("ann"), "sdp": "v=0"}
+            async with client_of(impatient) as client:
+                assert (await client.post("/api/v1/signaling/answer", json=said)).json()["delivered"] is True
         await ann.hear_until("answer")
         await bob.say("offer", to=f"host-{number}", sdp="v=0")
         [told] = await eventually(lambda: owners.ice_of(name("bob")))
