@@ -11,7 +11,7 @@ from tests.architecture import codes, configuration
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/*/README.md"), *ROOT.glob("bench/*.md")]
 NOT_HERE = {"Docker", "Kubernetes", "systemd", "PostgreSQL"}
-"""What the machine that runs documents has not: the last is its clients, and a server to back up."""
+"""What the machine that runs documents has not; PostgreSQL, a server of one's own, test_pg_dump.py lends."""
 PACKAGES = {path.name: path for kind in ("libs", "services") for path in ROOT.glob(f"{kind}/*/src/*")}
 
 

@@ -124,6 +124,13 @@ async def test_each_variable_that_it_was_started_with_is_documented(service: str
     assert [name for name in fleet.one_of(service).environment if f"`{name}`" not in document] == []
 
 
+@pytest.mark.parametrize("service", NAMES)
+async def test_its_size_is_what_the_document_says(service: str, installed: Mapping[str, Environment]) -> None:
+    document = (ROOT / "docs/deployment.md").read_text()
+    [told] = re.findall(rf"^\| `{service}` \| (\d+) MB \|", document, re.MULTILINE)
+    assert installed[service].size_mb == pytest.approx(float(told), rel=0.05)
+
+
 @pytest.fixture(scope="module")
 def idle(played: Played, fleet: Fleet, installed: Mapping[str, Environment]) -> dict[str, set[str]]:
     """Of each service the distributions of which it has imported nothing."""

@@ -5,7 +5,7 @@ What a fence of a document is, its first words say:
     ```sh                    run in one shell per document, in order; a command that fails fails the test
     ```sh until="ready"      in a terminal of its own until the document ends (Ctrl-C), once it has printed that word
     ```sh enforced           the same as either, beside a suite in enforced mode
-    ```sh needs=Docker       left out: it needs what this machine has not
+    ```sh needs=Docker       left out: it needs what this machine has not; needs=PostgreSQL is done in test_pg_dump.py
     ```python file=host.py   saved under that name (```html too)
 
 Anything else is there to be read. Three things differ from what a reader has. The folder looks like a clone, but is a
@@ -54,13 +54,13 @@ class Fence:
         return self.marks.get("until")
 
 
-def fences(document: Path) -> list[Fence]:
-    """Those that are run or saved, in order."""
+def fences(document: Path, needing: str | None = None) -> list[Fence]:
+    """Those that are run or saved, in order; or those that need this, which a test of its own has."""
     found = [
         Fence(language, {name: quoted or bare for name, quoted, bare in _WORDS.findall(marks)}, text)
         for language, marks, text in _FENCE.findall(document.read_text())
     ]
-    return [fence for fence in found if (fence.language == "sh" and "needs" not in fence.marks) or fence.file]
+    return [fence for fence in found if (fence.language == "sh" and fence.marks.get("needs") == needing) or fence.file]
 
 
 class Clone:
