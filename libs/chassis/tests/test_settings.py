@@ -73,6 +73,8 @@ def test_an_env_file_is_read_and_the_environment_outweighs_it(read, tmp_path):
         ("POSTGRES_PASWORD", "POSTGRES_PASSWORD"),
         ("NATS_URI", "NATS_URL"),
         ("LOG_LEVELS", "LOG_LEVEL"),
+        ("ENABLED_P2P", "ENABLE_P2P"),
+        ("DRAIN_SECOND", "DRAIN_SECONDS"),
     ],
 )
 def test_a_misspelt_variable_is_an_error_that_names_the_nearest(read, misspelt, nearest):
@@ -86,7 +88,9 @@ def test_a_misspelt_variable_in_the_env_file_is_an_error_as_well(read, tmp_path)
         read()
 
 
-@pytest.mark.parametrize("name", ["POSTGRES_INITDB_ARGS", "NATS_CONTEXT", "ZONE_MANAGER_SEED_FILE", "PATH_X"])
+@pytest.mark.parametrize(
+    "name", ["POSTGRES_INITDB_ARGS", "NATS_CONTEXT", "ZONE_MANAGER_SEED_FILE", "PATH_X", "HTTPS_PORT", "INSTANCES"]
+)
 def test_what_belongs_to_other_programs_is_left_alone(read, name):
     assert read(**{name: "1"}).offline_after_s == 45
 

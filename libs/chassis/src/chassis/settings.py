@@ -30,6 +30,8 @@ SHARED_PREFIXES = ("NATS_", "POSTGRES_", "REDIS_", "AI_SERVICE_", "OTLP_", "LOG_
 NEAR = 0.8
 """difflib's measure: one or two letters wrong in a name of ten."""
 
+NEARLY_OURS = 0.95
+"""Of a name under no prefix of ours, such as others have too (HTTPS_PORT): one letter too many or too few."""
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -187,7 +189,7 @@ class ServiceSettings(BaseSettings):
         elif name.startswith(SHARED_PREFIXES):
             near = get_close_matches(name, known, n=1, cutoff=NEAR)
         else:
-            return
+            near = get_close_matches(name, known, n=1, cutoff=NEARLY_OURS)
         if near:
             raise ValueError(f"{name} is no setting; did you mean {near[0]}?")
 

@@ -7,6 +7,8 @@ from pydantic import ValidationError
 from signaling_gateway.limits.rates import UNLIMITED
 from signaling_gateway.settings import Settings
 
+GOOD = "k3Zq9vXw2LmPpR7tYb4NcD8sFh1JgA6uE0iOQ5Wx"
+
 
 @pytest.fixture(autouse=True)
 def _nothing_else(monkeypatch: pytest.MonkeyPatch, tmp_path):
@@ -68,6 +70,19 @@ def test_a_misspelt_setting_names_the_nearest(monkeypatch: pytest.MonkeyPatch):
         Settings()
 
 
+@pytest.mark.parametrize(
+    ("misspelt", "nearest"),
+    [("CORS_ORIGIN", "CORS_ORIGINS"), ("JWT_SECRETKEY", "JWT_SECRET_KEY"), ("STUN_SERVERS", "STUN_SERVER")],
+)
+def test_so_does_one_under_a_name_that_the_predecessor_had(
+    misspelt: str, nearest: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv(misspelt, "1")
+
+    with pytest.raises(ValidationError, match=f"{misspelt} is no setting; did you mean {nearest}?"):
+        Settings()
+
+
 def test_a_certificate_comes_with_its_key(monkeypatch: pytest.MonkeyPatch, tmp_path):
     kept = keep_certificates(tmp_path / "secrets")
     monkeypatch.setenv("TLS_CERT", str(kept.certificate))
@@ -86,9 +101,6 @@ def test_a_certificate_that_cannot_be_used_is_refused_in_words(monkeypatch: pyte
     monkeypatch.setenv("TLS_KEY", str(tmp_path / "nowhere.pem"))
     with pytest.raises(ValidationError, match=r"cannot read .*nowhere.pem: No such file"):
         Settings()
-
-
-GOOD = "k3Zq9vXw2LmPpR7tYb4NcD8sFh1JgA6uE0iOQ5Wx"
 
 
 @pytest.mark.parametrize(
