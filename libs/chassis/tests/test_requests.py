@@ -5,7 +5,7 @@ import json
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from chassis.bus import Bus
@@ -13,10 +13,13 @@ from chassis.refusals import DeadlineExceededError, RefusedError, UnavailableErr
 from chassis.requests import CALLER, DEADLINE, IDEMPOTENCY_KEY, Asked, Caller, call, call_raw
 from chassis.responder import NotOursError, Responder
 from contracts.refusals import Code, Refusal
+from nats.micro.service import ServiceInfo, ServicePing, ServiceStats
 from testkit.eventually import eventually
 from testkit.patience import patient, within
 
 from libs.chassis.tests.messages import DOUBLE, OTHER, Double, Doubled, FullError
+
+VERBS = {"PING": ServicePing, "INFO": ServiceInfo, "STATS": ServiceStats}
 
 PATIENT = timedelta(seconds=patient(5))
 
@@ -254,3 +257,15 @@ async def test_the_services_api_of_nats_is_answered(bus, address):
     assert ping["type"] == "io.nats.micro.v1.ping_response"
     assert stats["endpoints"][0]["num_requests"] == 1
     assert about["endpoints"][0]["subject"] == DOUBLE.subject
+
+
+async def test_what_a_stock_client_of_the_services_api_reads_is_all_there(bus):
+    started_after = datetime.now(UTC)
+    async with answering(bus, double):
+        await call(bus, DOUBLE, Double(number=1))
+        said = {verb: (await bus.client.request(f"$SRV.{verb}.doubler", timeout=patient(5))).data for verb in VERBS}
+    ping, info, stats = (kind.from_dict(json.loads(said[verb])) for verb, kind in VERBS.items())
+    assert (ping.id, info.id, stats.id) == ("one", "one", "one")
+    assert [endpoint.queue_group for endpoint in info.endpoints] == ["doubler"]
+    assert [(endpoint.num_requests, endpoint.num_errors) for endpoint in stats.endpoints] == [(1, 0)]
+    assert stats.started.replace(tzinfo=UTC) >= started_after - timedelta(milliseconds=1)

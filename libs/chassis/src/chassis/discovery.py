@@ -50,7 +50,7 @@ class Discovery:
 
     def _count(self) -> Json:
         counts = [self._named(endpoint) | _counts(endpoint) for endpoint in self._endpoints]
-        started = self._started.isoformat().replace("+00:00", "Z")
+        started = self._started.isoformat(timespec="microseconds").replace("+00:00", "Z")
         return self._identity | {"type": _RESPONSE.format("stats"), "started": started, "endpoints": counts}
 
     def _named(self, endpoint: Endpoint) -> Json:
@@ -66,4 +66,5 @@ def _counts(endpoint: Endpoint) -> Json:
         "last_error": endpoint.last_error,
         "processing_time": nanoseconds,
         "average_processing_time": nanoseconds // max(1, endpoint.requests),
+        "data": None,  # nats-py's own reader of statistics falls over one without
     }
