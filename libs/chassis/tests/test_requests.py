@@ -6,6 +6,7 @@ import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from chassis.bus import Bus
@@ -19,7 +20,7 @@ from testkit.patience import patient, within
 
 from libs.chassis.tests.messages import DOUBLE, OTHER, Double, Doubled, FullError
 
-VERBS = {"PING": ServicePing, "INFO": ServiceInfo, "STATS": ServiceStats}
+VERBS: dict[str, Any] = {"PING": ServicePing, "INFO": ServiceInfo, "STATS": ServiceStats}
 
 PATIENT = timedelta(seconds=patient(5))
 

@@ -66,6 +66,14 @@ async def test_a_bucket_deleted_by_hand_is_made_again(bus: Bus):
     assert await keys.get("lease") == Entry(b"mine", revision)
 
 
+async def test_a_bucket_that_whoever_runs_nats_has_changed_is_used_as_it_is(bus: Bus):
+    revision = await Bucket(bus).put("lease", b"mine", after=ABSENT)
+    streams = bus.client.jsm(timeout=patient(5))
+    present = (await streams.stream_info("KV_scheduler")).config
+    await streams.update_stream(present.evolve(description="On other disks."))
+    assert await Bucket(bus).get("lease") == Entry(b"mine", revision)
+
+
 async def test_without_nats_it_says_so_and_comes_back_with_what_was_written(bus: Bus, nats_server: TestServer):
     keys = Bucket(bus)
     revision = await keys.put("lease", b"mine", after=ABSENT)

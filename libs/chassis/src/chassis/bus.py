@@ -93,6 +93,8 @@ class Bus:
     def __init__(self) -> None:
         self.client: Client = _Client()
         """nats-py's, for JetStream and key-value buckets."""
+        self.replicas = 1
+        """On how many servers what we make in JetStream is kept."""
         self._on_reconnect: list[Callable[[], Awaitable[None]]] = []
         self._up = asyncio.Event()
         self._waiting: dict[str, asyncio.Future[Msg]] = {}
@@ -288,12 +290,13 @@ def _soon(servers: list[Server], _info: dict[str, Any]) -> tuple[Server, float]:
 
 
 @asynccontextmanager
-async def connect_bus(url: str, name: str, credentials: Path | None = None) -> AsyncIterator[Bus]:
+async def connect_bus(url: str, name: str, credentials: Path | None = None, *, replicas: int = 1) -> AsyncIterator[Bus]:
     """Connect to NATS, waiting for as long as it is away, and hold the connection until the block ends.
 
-    `credentials`: a file, for a NATS that lets in only its users.
+    `credentials`: a file, for a NATS that lets in only its users. `replicas`: of what we make in JetStream.
     """
     bus = Bus()
+    bus.replicas = replicas
     await bus.open(url, name, credentials)
     BUS_CONNECTED.set_function(lambda: bus.connected)
     try:

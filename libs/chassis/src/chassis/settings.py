@@ -90,6 +90,8 @@ class ServiceSettings(BaseSettings):
     nats_url: str = shared("NATS_URL", default="nats://127.0.0.1:4222")
     nats_creds: Path | None = shared("NATS_CREDS", default=None)
     """A credentials file, where NATS lets in only those who have one."""
+    nats_replicas: int = shared("NATS_REPLICAS", default=1, ge=1, le=5)
+    """On how many servers a stream is kept that a service makes: 3 in a cluster of three. Others stay as they are."""
 
     postgres_host: str = shared("POSTGRES_HOST", default="127.0.0.1")
     postgres_port: int = shared("POSTGRES_PORT", default=5432)

@@ -17,7 +17,7 @@ LONGEST_PAUSE_S = 2.0
 """JetStream is there some seconds after NATS in a cluster that elects a leader."""
 
 
-async def declare_streams(bus: Bus, *, replicas: int = 1) -> None:
+async def declare_streams(bus: Bus) -> None:
     """Create the streams that are missing and bring the others' settings up to date, once JetStream is there.
 
     May be called by all at once. How many replicas a stream has that exists is left to whoever runs the cluster.
@@ -26,7 +26,7 @@ async def declare_streams(bus: Bus, *, replicas: int = 1) -> None:
     while True:
         try:
             for stream in ALL:
-                await _declare(bus, stream.name, _config(stream, replicas))
+                await _declare(bus, stream.name, _config(stream, bus.replicas))
         except NatsError as error:
             log.warning("stream.not_declared", error=str(error) or type(error).__name__)
         else:

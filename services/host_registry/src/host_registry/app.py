@@ -59,7 +59,7 @@ async def service(settings: Settings, clock: Clock | None = None) -> AsyncIterat
     patience = settings.patience
     async with (
         serve_health(settings.http_host, settings.http_port) as health,
-        connect_bus(settings.nats_url, settings.instance, settings.nats_creds) as bus,
+        connect_bus(settings.nats_url, settings.instance, settings.nats_creds, replicas=settings.nats_replicas) as bus,
         open_database(
             settings.postgres_url,
             name=NAME,

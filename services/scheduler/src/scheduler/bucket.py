@@ -6,7 +6,7 @@ import structlog
 from chassis.bus import Bus
 from chassis.refusals import UnavailableError
 from nats.errors import Error as NatsError
-from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
+from nats.js.errors import BucketNotFoundError, KeyNotFoundError, KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
 
 log = structlog.stdlib.get_logger()
@@ -67,7 +67,12 @@ class Bucket:
             raise UnavailableError("The message bus is away.")
         if self._keys is None:
             stream = self._bus.client.jetstream(timeout=ANSWER_WITHIN_S)
-            self._keys = await stream.create_key_value(bucket=NAME, description="The lease and the book of ticks.")
+            try:
+                self._keys = await stream.key_value(NAME)  # as whoever runs the cluster has it by now
+            except BucketNotFoundError:
+                self._keys = await stream.create_key_value(
+                    bucket=NAME, description="The lease and the book of ticks.", replicas=self._bus.replicas
+                )
         return self._keys
 
     def _away(self) -> UnavailableError:

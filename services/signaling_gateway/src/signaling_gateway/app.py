@@ -93,7 +93,7 @@ async def service(settings: Settings) -> AsyncIterator[None]:
         settings.stun_servers, settings.turn_servers, settings.turn_secret, settings.turn_credentials
     )
     async with (
-        connect_bus(settings.nats_url, settings.instance, settings.nats_creds) as bus,
+        connect_bus(settings.nats_url, settings.instance, settings.nats_creds, replicas=settings.nats_replicas) as bus,
         open_redis(settings.redis_url) as redis,
         open_database(settings.postgres_url, name=NAME, migrations=files(NAME) / "migrations") as database,
         open_access(
