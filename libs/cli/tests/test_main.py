@@ -43,10 +43,33 @@ def test_a_word_that_is_none_is_told_the_nearest(word, hint):
 
 
 def test_links_of_kubernetes_are_no_options():
-    links = {"P2P_PORT": "tcp://10.96.0.3:80", "P2P_SERVICE_HOST": "10.96.0.3", "P2P_HTTP_PORT": "tcp://10.96.0.4:80"}
+    links = {
+        "P2P_PORT": "tcp://10.96.0.3:80",
+        "P2P_PORT_80_TCP": "tcp://10.96.0.3:80",
+        "P2P_SERVICE_HOST": "10.96.0.3",
+        "P2P_SERVICE_PORT": "none",
+        "P2P_HTTP_PORT": "tcp://10.96.0.4:80",
+        "P2P_HTTP_PORT_80_TCP_PORT": "80",
+        "P2P_HTTP_SERVICE_PORT": "80",
+    }
     said = p2p("up", "--replicas", "nobody=1", environment=links)
     assert "there is no service 'nobody'" in said.error
     assert "10.96" not in said.error
+
+
+@pytest.mark.parametrize(
+    ("misspelt", "nearest"),
+    [("P2P_HTTPPORT", "P2P_HTTP_PORT"), ("P2P_SERVICE_PORTS", "P2P_SERVICE_PORT"), ("P2P_NATS_PRT", "P2P_NATS_PORT")],
+)
+def test_a_misspelt_variable_is_told_the_nearest(misspelt, nearest):
+    said = p2p("status", environment={misspelt: "1"})
+    assert (said.code, said.error) == (2, f"error: {misspelt} is no setting; did you mean {nearest}?\n")
+
+
+@pytest.mark.parametrize("name", ["P2P_HTTP_PORT", "P2P_SERVICE_PORT"])
+def test_the_gateways_port_has_two_names(name):
+    said = p2p("up", "--replicas", "nobody=1", environment={name: "none"})
+    assert (said.code, "Invalid value for '--http-port'" in said.error) == (2, True)
 
 
 def test_stop_is_another_word_for_down(tmp_path):

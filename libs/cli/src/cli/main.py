@@ -39,6 +39,13 @@ SUBCOMMANDS = {
 """Each in a module that has a function, or an app, of its name."""
 
 
+VARIABLES = ("P2P_HTTP_HOST", "P2P_HTTP_PORT", "P2P_KEY", "P2P_NATS_PORT", "P2P_SERVICE_HOST", "P2P_SERVICE_PORT")
+"""Those of our own that stand for options; what else begins so is for the services, which look at it themselves."""
+
+NEARLY = 0.9
+"""difflib's measure: a letter or two."""
+
+
 class Subcommands(MutableMapping[str, Any]):
     """Those of p2p: a module is imported when its subcommand is wanted, since all together take half a second."""
 
@@ -121,14 +128,29 @@ def _made(name: str, found: Any) -> Any:
 
 def _forget_links() -> None:
     """Kubernetes sets NAME_PORT=tcp://… for each Service, and more with it: for p2p, p2p-http and p2p-nats these."""
-    with_it = {"P2P_PORT": "P2P_SERVICE_HOST", "P2P_HTTP_PORT": "P2P_HTTP_PORT", "P2P_NATS_PORT": "P2P_NATS_PORT"}
+    with_it = {
+        "P2P_PORT": ("P2P_SERVICE_HOST", "P2P_SERVICE_PORT"),
+        "P2P_HTTP_PORT": ("P2P_HTTP_PORT",),
+        "P2P_NATS_PORT": ("P2P_NATS_PORT",),
+    }
     for link, ours in with_it.items():
         if os.environ.get(link, "").startswith(("tcp://", "udp://")):
-            os.environ.pop(ours, None)
+            for name in ours:
+                os.environ.pop(name, None)
+
+
+def _check_spelling() -> None:
+    """End the program for a variable that is nearly one of ours, with the nearest."""
+    unknown = [name for name in os.environ if name.startswith("P2P_") and name not in VARIABLES]
+    for name in unknown:
+        if near := get_close_matches(name, VARIABLES, n=1, cutoff=NEARLY):
+            print(f"error: {name} is no setting; did you mean {near[0]}?", file=sys.stderr)
+            sys.exit(2)
 
 
 def main() -> None:
     _forget_links()
+    _check_spelling()
     try:
         app()
     except EmbeddedError as error:

@@ -34,7 +34,12 @@ def up(
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
     http_port: Annotated[
         int,
-        typer.Option(help="Of the first gateway; 0 takes a free one.", min=0, max=65535, envvar="P2P_HTTP_PORT"),
+        typer.Option(
+            help="Of the first gateway; 0 takes a free one.",
+            min=0,
+            max=65535,
+            envvar=["P2P_HTTP_PORT", "P2P_SERVICE_PORT"],
+        ),
     ] = DEFAULT_HTTP_PORT,
     http_host: Annotated[
         str,
