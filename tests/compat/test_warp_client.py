@@ -4,7 +4,7 @@ So it is where nobody is asked who they are, and where all but game clients (`WA
 """
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import count
 from typing import Any
@@ -16,7 +16,7 @@ from embedded.plan import Mode
 from testkit.admission import bearer_for, headers_for
 from testkit.clients import connect, http_client
 from testkit.eventually import eventually
-from testkit.suites import RunningSuite, running_suite
+from testkit.suites import RunningSuite
 from websockets.asyncio.client import ClientConnection
 
 from tests.compat.game_client import GameClient, game_client, post
@@ -24,21 +24,14 @@ from tests.compat.game_client import GameClient, game_client, post
 HOST = {"player_id": "p", "player_name": "n", "network_speed_mbps": 1000, "cpu_cores": 8, "memory_mb": 16384}
 ZONE = {"zone_display_name": "Z", "map_name": "z", "min_host_quality_score": 0}
 
-_NUMBERS = count(150001)
+_NUMBERS = count(250001)
 
 InSession = Callable[[str, str, str], AbstractAsyncContextManager[ClientConnection]]
 
 
-@pytest.fixture(scope="module", params=Mode)
-def mode(request: pytest.FixtureRequest) -> Mode:
-    found: Mode = request.param
-    return found
-
-
-@pytest.fixture(scope="module")
-def suite(mode: Mode) -> Iterator[RunningSuite]:
-    with running_suite({"signaling_gateway": 2}, {"WARP_ANONYMOUS": "true"}, mode=mode) as running:
-        yield running
+@pytest.fixture
+def suite(in_either_mode: RunningSuite) -> RunningSuite:
+    return in_either_mode
 
 
 @pytest.fixture
@@ -188,13 +181,13 @@ async def test_its_seat_is_free_as_soon_as_it_is_gone(suite: RunningSuite, zone:
 
 
 async def test_a_player_s_id_that_is_a_host_s_makes_it_none(
-    suite: RunningSuite, mode: Mode, zone: str, api: httpx.AsyncClient
+    suite: RunningSuite, zone: str, api: httpx.AsyncClient
 ) -> None:
     async with _game(suite, 0) as game:
         claimed = {**HOST, "host_id": f"host-{game.peer_id}", "peer_id": game.peer_id}
         assert (await api.post("/api/v1/hosts/register", json=claimed)).status_code == 201
         frame = await _created(game, zone)
-        if mode is Mode.ENFORCED:
+        if suite.mode is Mode.ENFORCED:
             assert frame == {"type": "error", "message": "This is a host's peer: it needs the token of the host."}
             game.peer_id = str(next(_NUMBERS))
             frame = await _created(game, zone)
