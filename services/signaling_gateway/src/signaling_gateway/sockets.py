@@ -54,6 +54,8 @@ log = structlog.stdlib.get_logger()
 RECONNECT_WITHIN = timedelta(seconds=3)
 """A gateway's clients come back spread over this; a seat is kept for ten times as long."""
 
+TOO_MANY = "too many messages"
+
 TURNS = 64
 """Frames read from one socket before others have theirs: a full read buffer holds hundreds."""
 
@@ -185,6 +187,16 @@ class Sockets:
         elif peer_id is not None:
             await self._entering.name(connection, peer_id)
 
+    def _drop(self, connection: Connection, flow: Flow) -> None:
+        """A frame is one too many: now and then it is said, and who goes on and on is closed."""
+        MESSAGES.inc()
+        match flow.exceeded():
+            case Excess.TELL:
+                connection.say(ErrorFrame(message="Too many messages", code=Code.TOO_MANY_REQUESTS))
+            case Excess.CLOSE:
+                self._entrance.flooded(connection.entry, TOO_MANY)
+                connection.wire.hang_up(CloseCode.NOT_ALLOWED, TOO_MANY)
+
     async def _listen(self, connection: Connection, receive: Receive) -> None:
         flow = self._turnstile.flow()
         bad_in_a_row = 0
@@ -197,7 +209,7 @@ class Sockets:
             if turn % TURNS == 0:
                 await asyncio.sleep(0)
             if flow is not None and not flow.passes():
-                _drop(connection, flow)
+                self._drop(connection, flow)
                 continue
             text = message.get("text")
             if not connection.has_spoken:
@@ -300,16 +312,6 @@ def _choose_dialect(connection: Connection, said: str | None) -> None:
     connection.has_spoken = True
     wire = connection.wire.plain if isinstance(connection.wire, WarpWire) else connection.wire
     connection.wire = WarpWire(wire) if said is not None and speaks_warp(said) else wire
-
-
-def _drop(connection: Connection, flow: Flow) -> None:
-    """A frame is one too many: now and then it is said, and who goes on and on is closed."""
-    MESSAGES.inc()
-    match flow.exceeded():
-        case Excess.TELL:
-            connection.say(ErrorFrame(message="Too many messages", code=Code.TOO_MANY_REQUESTS))
-        case Excess.CLOSE:
-            connection.wire.hang_up(CloseCode.NOT_ALLOWED, "too many messages")
 
 
 def _send_away(connection: Connection) -> None:

@@ -17,7 +17,8 @@ from chassis.database import open_database
 from chassis.health import Health
 from chassis.redis import open_redis
 from chassis.requests import call
-from contracts.access import CREATE_KEY, CreateKey, KeyCreated, KeyRole, Role
+from contracts.access import CREATE_KEY, AuditFact, CreateKey, KeyCreated, KeyRole, Role
+from contracts.streams import AUDIT
 from embedded.ports import free_port
 from signaling_gateway.access.auditing import Audit
 from signaling_gateway.access.opening import Access, open_access
@@ -27,6 +28,7 @@ from signaling_gateway.limits.turnstile import open_turnstile
 from signaling_gateway.settings import Settings
 from testkit.clients import http_client
 from testkit.eventually import eventually
+from testkit.patience import patient
 from testkit.servers import TestServers
 
 from services.signaling_gateway.tests.rest.owners import OWNERS, Owners
@@ -79,6 +81,20 @@ class World:
 
 async def _knows(gateway: httpx.AsyncClient, key: str) -> bool:
     return (await gateway.get("/api/v1/zones", headers=as_key(key))).status_code == 200
+
+
+async def audited(bus: Bus) -> list[AuditFact]:
+    """All that is on record."""
+    jetstream = bus.client.jetstream(timeout=patient(5))
+    records = await jetstream.subscribe("p2p.events.audit.>", stream=AUDIT.name, ordered_consumer=True)
+    found: list[AuditFact] = []
+    try:
+        for _ in range((await jetstream.stream_info(AUDIT.name)).state.messages):
+            message = await records.next_msg(timeout=patient(5))
+            found.append(AuditFact.model_validate_json(message.data))
+    finally:
+        await records.unsubscribe()
+    return found
 
 
 def bearer(token: str) -> dict[str, str]:

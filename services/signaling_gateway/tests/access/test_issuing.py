@@ -9,14 +9,13 @@ import jwt
 import pytest
 from contracts.access import AuditAction, AuditFact, Role
 from contracts.hosts import Host
-from contracts.streams import AUDIT
 from signaling_gateway.access.errors import BAD_TOKEN
 from signaling_gateway.access.identity import Identity
 from testkit.eventually import eventually
-from testkit.patience import patient, within
+from testkit.patience import within
 from testkit.servers import TestServers
 
-from services.signaling_gateway.tests.access.conftest import KEY_IN_SETTINGS, SECRET, World, as_key, bearer
+from services.signaling_gateway.tests.access.conftest import KEY_IN_SETTINGS, SECRET, World, as_key, audited, bearer
 from services.signaling_gateway.tests.rest.owners import example
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -249,7 +248,7 @@ async def test_what_was_done_and_refused_is_on_record_and_no_secret_with_it(
     async def recorded() -> bool:
         # Few of one address are told in ten seconds: other tests, or a key that was not known yet, may have had those.
         await world.here.get(HOSTS, headers=bearer(tokens["refresh_token"]))
-        facts[:] = await _audited(world)
+        facts[:] = await audited(world.bus)
         told = {(str(fact.action), fact.target) for fact in facts}
         wanted = {
             ("token-issued", peer),
@@ -268,41 +267,28 @@ async def test_what_was_done_and_refused_is_on_record_and_no_secret_with_it(
         assert secret not in written
 
 
-async def _audited(world: World) -> list[AuditFact]:
-    jetstream = world.bus.client.jetstream(timeout=patient(5))
-    records = await jetstream.subscribe("p2p.events.audit.>", stream=AUDIT.name, ordered_consumer=True)
-    found: list[AuditFact] = []
-    try:
-        for _ in range((await jetstream.stream_info(AUDIT.name)).state.messages):
-            message = await records.next_msg(timeout=patient(5))
-            found.append(AuditFact.model_validate_json(message.data))
-    finally:
-        await records.unsubscribe()
-    return found
-
-
 async def test_two_that_write_at_once_put_each_record_down_once(world: World, peer: str):
     world.audit.done(AuditAction.HOST_DRAINED, Identity(Role.OPERATOR, "key-of-a-test"), peer)
     await asyncio.gather(world.audit.write(), world.audit.write())
 
     async def told() -> int:
-        return [fact.target for fact in await _audited(world)].count(peer)
+        return [fact.target for fact in await audited(world.bus)].count(peer)
 
     assert await eventually(told) == 1
 
 
 async def test_a_flood_of_refusals_is_few_records(world: World, peer: str):
-    before = len(await _audited(world))
+    before = len(await audited(world.bus))
     player = await world.player(peer)
     for _ in range(40):
         await world.here.post("/api/v1/zones", headers=player)
 
     await eventually(lambda: _more_than(world, before + 4))
-    assert len(await _audited(world)) < before + 20
+    assert len(await audited(world.bus)) < before + 20
 
 
 async def _more_than(world: World, number: int) -> bool:
-    return len(await _audited(world)) > number
+    return len(await audited(world.bus)) > number
 
 
 async def test_while_postgresql_is_away_tokens_hold_and_none_is_made(servers: TestServers, world: World, peer: str):

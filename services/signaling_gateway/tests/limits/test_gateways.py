@@ -21,7 +21,7 @@ from testkit.patience import patient, within
 from testkit.servers import TestServers
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from services.signaling_gateway.tests.access.conftest import KEY_IN_SETTINGS, as_key, bearer, enforced
+from services.signaling_gateway.tests.access.conftest import KEY_IN_SETTINGS, as_key, audited, bearer, enforced
 from services.signaling_gateway.tests.rest.owners import OWNERS, Owners
 from services.signaling_gateway.tests.signaling.client import Peer, dial, leaving
 
@@ -302,19 +302,50 @@ async def _answered(peer: Peer) -> bool:
     return True
 
 
+async def flood(peer: Peer) -> None:
+    while True:
+        await peer.say("ping")
+        await asyncio.sleep(0)  # the gateway has its turns too: it is in this process
+
+
 async def test_a_socket_that_floods_is_closed(servers, database):
     async with gateways(servers, database, limit_messages_per_second=20, limit_messages_burst=40) as urls:
         async with clients(urls) as (here,):
             peer = await opened_by(urls[0], await token(here, "ann"))
 
-        async def flood() -> None:
-            while True:
-                await peer.say("ping")
-                await asyncio.sleep(0)  # the gateway has its turns too: it is in this process
-
-        flooding = asyncio.create_task(flood())
+        flooding = asyncio.create_task(flood(peer))
         assert await peer.close_code() == 1008
         with pytest.raises(ConnectionClosed) as closed:
             await flooding
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.reason == "too many messages"
+
+
+async def test_who_comes_to_a_limit_is_on_record(servers, database):
+    few = {"limit_messages_per_second": 20, "limit_messages_burst": 40, "limit_connects_per_second": 2}
+    async with gateways(servers, database, limit_player_per_minute=5, **few) as urls, clients(urls) as (here,):
+        shown = bearer(await token(here, "ann"))
+        await ask([HOSTS] * 10, here, headers=shown)
+        flooder = await opened_by(urls[0], await token(here, "bob"))
+        flooding = asyncio.create_task(flood(flooder))
+        assert await flooder.close_code() == 1008
+        with pytest.raises(ConnectionClosed):
+            await flooding
+        await eventually(lambda: _turned_away(urls[0]))
+        await eventually(lambda: _on_record(servers), within=20)
+
+
+async def _turned_away(url: str) -> bool:
+    try:
+        await (await dial(url)).close()
+    except InvalidStatus as error:
+        return error.response.status_code == 429
+    return False
+
+
+async def _on_record(servers: TestServers) -> bool:
+    wanted = {("ann", f"GET {HOSTS}"), ("bob", "signaling socket"), ("127.0.0.1", "signaling socket")}
+    async with connect_bus(servers.nats.url, "reader") as bus:
+        told = {(fact.name, fact.target) for fact in await audited(bus) if "oo many" in (fact.detail or "")}
+    assert wanted <= told, wanted - told
+    return True

@@ -110,3 +110,7 @@ class Entrance:
         identity = entry.identity
         self._audit.refused(AuditAction.PERMISSION_REFUSED, identity, entry.address, kind, SOCKET)
         raise ForbiddenError(f"A {identity.role} may not send {kind}.")
+
+    def flooded(self, entry: Entry, why: str) -> None:
+        """Put on record that somebody is closed who sent too much."""
+        self._audit.refused(AuditAction.PERMISSION_REFUSED, entry.identity, entry.address, SOCKET, why)

@@ -1,6 +1,7 @@
 """Who sends a request, and whether they may: asked before its body is read, and of what it names once it is."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import NoReturn
@@ -15,6 +16,7 @@ from starlette.types import Scope
 
 from signaling_gateway.access.auditing import Audit
 from signaling_gateway.access.doorman import Doorman, Headers
+from signaling_gateway.access.entrance import SOCKET
 from signaling_gateway.access.errors import BadTokenError, ForbiddenError, UnauthenticatedError
 from signaling_gateway.access.identity import ANYBODY, Identity
 from signaling_gateway.access.permissions import (
@@ -26,6 +28,7 @@ from signaling_gateway.access.permissions import (
     is_own,
     stands_in,
 )
+from signaling_gateway.limits.errors import TooManyRequestsError
 from signaling_gateway.limits.turnstile import Turnstile
 
 GATE = "signaling_gateway.gate"
@@ -108,11 +111,11 @@ class Gate:
         try:
             identity = self._doorman.by_headers(scope["headers"], keys_alone=permission.asks_for_token)
         except UnauthenticatedError as error:
-            await self._turnstile.request(kind, ANYBODY, address)
+            await self._count(kind, ANYBODY, address)
             why = error.why if isinstance(error, BadTokenError) else error.refusal.detail
             self.audit.refused(AuditAction.TOKEN_REFUSED, Identity(Role.ANONYMOUS, address), address, kind, why)
             raise
-        await self._turnstile.request(kind, identity, address)
+        await self._count(kind, identity, address)
         condition = permission.condition(identity.role, enforced=self.enforced)
         if condition is None:
             self._turn_away(identity, address, kind)
@@ -127,15 +130,30 @@ class Gate:
             identity = self._doorman.by_headers(scope["headers"])
         except UnauthenticatedError:
             identity = ANYBODY
-        await self._turnstile.request("", identity, scope["client"][0] if scope["client"] else "")
+        await self._count("", identity, scope["client"][0] if scope["client"] else "")
 
     async def open_socket(self, scope: Scope) -> None:
         """Let a socket be opened; TooManyRequestsError when its address has opened too many."""
-        await self._turnstile.connect(scope["client"][0] if scope["client"] else "")
+        address = scope["client"][0] if scope["client"] else ""
+        with self._on_record(ANYBODY, address, SOCKET):
+            await self._turnstile.connect(address)
 
     def forbid(self, identity: Identity, address: str, kind: str, why: str) -> NoReturn:
         self.audit.refused(AuditAction.PERMISSION_REFUSED, identity, address, kind, why)
         raise ForbiddenError(why)
+
+    async def _count(self, kind: str, identity: Identity, address: str) -> None:
+        with self._on_record(identity, address, kind):
+            await self._turnstile.request(kind, identity, address)
+
+    @contextmanager
+    def _on_record(self, identity: Identity, address: str, kind: str) -> Iterator[None]:
+        """Put it on record if there is too much of something."""
+        try:
+            yield
+        except TooManyRequestsError as error:
+            self.audit.refused(AuditAction.PERMISSION_REFUSED, identity, address, kind, error.refusal.detail)
+            raise
 
     async def _check_path(self, admission: Admission, params: Mapping[str, str]) -> None:
         condition, identity = admission.condition, admission.identity
