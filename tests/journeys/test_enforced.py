@@ -2,13 +2,18 @@
 
 import asyncio
 import json
+from collections import Counter
+from contextlib import suppress
+from itertools import cycle
 from typing import Any
 
 import httpx
+import jwt
 from redis.asyncio import Redis
 from testkit.admission import known_everywhere
-from testkit.clients import connect, http_client
+from testkit.clients import AWAY, connect, http_client
 from testkit.eventually import eventually
+from testkit.patience import patient
 from testkit.suites import RunningSuite
 
 from libs.cli.tests import terminal
@@ -124,6 +129,49 @@ async def test_keys_are_listed_and_revoked(suite: RunningSuite) -> None:
 
 async def _forgot(client: httpx.AsyncClient, gateway: str, headers: dict[str, str]) -> bool:
     return (await client.get(f"{gateway}/api/v1/hosts", headers=headers)).status_code == 401
+
+
+async def test_another_key_signs_and_tokens_of_before_hold_unless_it_leaked(suite: RunningSuite) -> None:
+    server = await key_of(suite, "server")
+    here, there = suite.gateways
+    before = await token(here, server, player_id="zoe")
+
+    async with asyncio.timeout(patient(60)), asyncio.TaskGroup() as group:
+        used: Counter[int] = Counter()
+        using = group.create_task(_made_here_and_used_there(suite, server, used))
+        assert "those of before hold" in await p2p(suite, "keys", "rotate")
+        using.cancel()
+    assert used.keys() - AWAY == {200}, "each gateway knew the key before another signed with it"
+
+    after = await token(there, server, player_id="zoe")
+    kids = {jwt.get_unverified_header(shown)["kid"] for shown in (before, after)}
+    assert len(kids) == 2
+    for gateway in suite.gateways:
+        assert await _statuses(gateway, before, after) == [200, 200]
+
+    assert "no token of before holds" in await p2p(suite, "keys", "rotate", "--leaked")
+
+    last = await token(here, server, player_id="zoe")
+    for gateway in suite.gateways:
+        assert await _statuses(gateway, before, after, last) == [401, 401, 200]
+
+
+async def _made_here_and_used_there(suite: RunningSuite, server: dict[str, str], used: Counter[int]) -> None:
+    """Count what comes of tokens at the gateway that has not made them, while both come and go."""
+    async with http_client() as client:
+        for here, there in cycle((suite.gateways, suite.gateways[::-1])):
+            with suppress(httpx.TransportError):
+                made = await client.post(f"{here}/api/v1/auth/token", json={"player_id": "zoe"}, headers=server)
+                if made.is_success:
+                    shown = {"Authorization": f"Bearer {made.json()['token']}"}
+                    used[(await client.get(f"{there}/api/v1/zones", headers=shown)).status_code] += 1
+
+
+async def _statuses(gateway: str, *tokens: str) -> list[int]:
+    """What comes of reading with each."""
+    async with http_client(base_url=gateway) as client:
+        asked = [{"Authorization": f"Bearer {shown}"} for shown in tokens]
+        return [(await client.get("/api/v1/zones", headers=headers)).status_code for headers in asked]
 
 
 async def test_no_secret_is_in_any_log_or_span(suite: RunningSuite) -> None:

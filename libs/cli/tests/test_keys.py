@@ -8,8 +8,11 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+from cli.rotating import steps
 from contracts.credentials import user_of
 from contracts.grants import PROCESSES
+from embedded.private import private_directory
+from embedded.secrets import MOST_OF_BEFORE, SigningKeys, secrets_directory
 
 from libs.cli.tests import terminal
 
@@ -109,3 +112,43 @@ def test_where_there_are_no_accounts_it_says_how_to_make_them(p2p, tmp_path):
     refused = p2p("keys", "create", "--role", "game", "--nats", "x.creds", "--data-dir", "data")
     assert "p2p up --mode enforced --data-dir data" in refused.error
     assert not (tmp_path / "x.creds").exists()
+
+
+def test_another_signing_key_waits_for_the_next_start_where_nothing_runs(p2p, tmp_path):
+    secrets = private_directory(secrets_directory(tmp_path / "data"))
+    before = SigningKeys.kept_in(tmp_path / "data")
+
+    said = p2p("keys", "rotate", "--data-dir", "data")
+
+    assert (said.code, said.error) == (0, "")
+    assert "those of before hold until they end; it signs from the next start" in said.out
+    after = SigningKeys.kept_in(tmp_path / "data")
+    assert after.present not in {before.present, said.out}
+    assert after.others == (before.present,)
+    assert {stat.S_IMODE(file.stat().st_mode) for file in secrets.iterdir()} == {0o600}
+    for _ in range(MOST_OF_BEFORE):
+        p2p("keys", "rotate", "--data-dir", "data")
+    assert before.present not in SigningKeys.kept_in(tmp_path / "data").others
+    assert p2p("keys", "rotate", "--leaked", "--data-dir", "data").code == 0
+    assert SigningKeys.kept_in(tmp_path / "data").others == ()
+
+
+@pytest.mark.parametrize(
+    ("gateways", "leaked", "told"),
+    [
+        (0, False, [("new", ("old", "older"))]),
+        (1, False, [("new", ("old", "older"))]),
+        (2, False, [("old", ("new", "older")), ("new", ("old", "older"))]),
+        (2, True, [("new", ())]),
+    ],
+)
+def test_each_of_several_gateways_knows_the_key_before_one_signs_with_it(gateways, leaked, told):
+    keys = steps(SigningKeys("old", ("older",)), "new", gateways, leaked=leaked)
+    assert [(each.present, each.others) for each in keys] == told
+
+
+def test_where_nothing_signs_there_is_no_key_to_rotate(p2p, tmp_path):
+    said = p2p("keys", "rotate", "--data-dir", "data")
+    assert (said.code, said.out) == (1, "")
+    assert "no suite in enforced mode was started there" in said.error
+    assert not (tmp_path / "data").exists()

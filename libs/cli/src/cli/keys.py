@@ -13,7 +13,9 @@ from contracts.access import CREATE_KEY, LIST_KEYS, REVOKE_KEY, CreateKey, KeyPa
 from rich.text import Text
 
 from cli.answers import JsonOption, answer, answers, collected, question
+from cli.options import DEFAULT_DATA_DIR, DataDirOption
 from cli.reach import Where, reaching_but_nats
+from cli.rotating import rotate_signing_key
 from cli.tables import Column, lines_of, room, show
 
 keys = typer.Typer(no_args_is_help=True, help="Make, list and revoke keys.")
@@ -118,6 +120,17 @@ def revoke(
     from cli.nats_keys import revoke_credentials  # noqa: PLC0415
 
     print(revoke_credentials(where.data_dir, accounts, name))
+
+
+@keys.command()
+def rotate(
+    data_dir: DataDirOption = DEFAULT_DATA_DIR,
+    leaked: Annotated[
+        bool, typer.Option("--leaked", help="Somebody else has the key: end all tokens that it has signed.")
+    ] = False,
+) -> None:
+    """Have another key sign tokens on this machine; its gateways start again, one after the other."""
+    rotate_signing_key(data_dir, leaked=leaked)
 
 
 def _table(found: KeyPage) -> Iterable[Text]:

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -18,7 +19,7 @@ from embedded.plan import Instance, Layout, Mode, Plan, lay_out
 from embedded.probes import http_ready
 from embedded.process import SUPERVISOR, Process, Program
 from embedded.record import DataDir, Pid, Record, ServerRecord, ServiceRecord
-from embedded.secrets import Secrets, secrets_directory
+from embedded.secrets import Secrets, SigningKeys, secrets_directory
 from embedded.servers import Server, postgres_url, servers
 from embedded.valkey import redis_url
 
@@ -161,13 +162,13 @@ class Suite:
         return next(keeper for wave in self._waves for keeper in wave if keeper.name == name)
 
     def _keeper(self, instance: Instance) -> Keeper:
-        program = Program(
-            instance.name,
-            instance.service.command,
-            lambda: http_ready(instance.http),
-            self._environment(instance),
-        )
-        return Keeper(instance.name, lambda: Process.start(program, self, self._plan.spawn), self)
+        def start() -> Coroutine[None, None, Process]:
+            ready = partial(http_ready, instance.http)
+            # Made at each start: what it is to be given may have changed since the last.
+            program = Program(instance.name, instance.service.command, ready, self._environment(instance))
+            return Process.start(program, self, self._plan.spawn)
+
+        return Keeper(instance.name, start, self)
 
     def _environment(self, instance: Instance) -> dict[str, str]:
         return {
@@ -205,10 +206,12 @@ class Suite:
         own = {"NATS_CREDS": str(self.secrets.nats_users[instance.service.name])}
         if instance.service.name != GATEWAY:
             return own
+        signing = SigningKeys.kept_in(self.data_dir)
         return {
             **own,
             "P2P_MODE": Mode.ENFORCED,
-            "JWT_SECRET_KEY": self.secrets.jwt,
+            "JWT_SECRET_KEY": signing.present,
+            "JWT_PREVIOUS_KEYS": ",".join(signing.others),
             "TURN_SECRET": self.secrets.turn,
         }
 

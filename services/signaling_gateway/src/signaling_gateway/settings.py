@@ -52,7 +52,8 @@ class Settings(RedisSettings, ServiceSettings):
     """Signs tokens, and the same for every gateway. In open mode one is made if there is none."""
 
     jwt_previous_keys: Words = shared("JWT_PREVIOUS_KEYS", default=(), repr=False)
-    """What signed before: those tokens hold until they end. To rotate, move the present one here and set a new one."""
+    """Others whose tokens hold. To rotate, put a new one here and restart the gateways; then exchange it with the
+    present one and restart them again, so that each knows it before any signs with it."""
 
     jwt_expiration_seconds: int = shared("JWT_EXPIRATION_SECONDS", default=3840, ge=60, le=86_400)
     """The WARP client looks once an hour whether its token ends within five minutes; a shorter life loses it."""
