@@ -130,7 +130,8 @@ async def test_players_fall_back_to_the_central_server_and_return_to_a_good_host
             told = {line["event"]: line for line in history}
             assert told["fell-back"]["reason"] == decided["reason"] == "host_lost"
             assert told["fell-back"]["figures"] == decided["figures"]
-            assert decided["figures"].keys() == {"lost_for_s"}
+            assert told["migrating"]["figures"].keys() == {"lost_for_s"}
+            assert "hostless_s" in decided["figures"]
             assert (told["fell-back"]["epoch"], told["migrated"]["epoch"]) == (1, 2)
             assert told["migrated"]["figures"]["host_able_s"] >= RETURN_AFTER.total_seconds()
 

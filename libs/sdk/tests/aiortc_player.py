@@ -1,7 +1,7 @@
 """A player made of aiortc and a WebSocket: what the browser does, in this process."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -34,16 +34,27 @@ class AiortcPlayer:
     async def ask(self, frame: Json, answer: str) -> Json:
         """Send a frame and read on until one of that type comes."""
         await self.send(frame)
+        return await self.hear(answer)
+
+    async def hear(self, kind: str) -> Json:
+        """Read on until a frame of this type comes."""
         async with within(10):
             while True:
                 heard: Json = await self._socket.receive_json()
-                if heard["type"] == answer:
+                if heard["type"] == kind:
                     return heard
                 assert heard["type"] != "error", heard
 
     async def enter(self, zone_id: str, **more: str) -> RTCDataChannel:
         self.joined = await self.ask({"type": "enter", "zone_id": zone_id, **more}, "session-joined")
         return await self.connect(**more)
+
+    async def follow(self) -> RTCDataChannel:
+        """Wait until the session has another host, and connect to that one."""
+        self.joined |= await self.hear("host-migrated")
+        await self.peer.close()
+        self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        return await self.connect()
 
     async def connect(self, **more: str) -> RTCDataChannel:
         channel = self.peer.createDataChannel("game")
@@ -74,9 +85,11 @@ class AiortcPlayer:
 
 
 @asynccontextmanager
-async def aiortc_player(url: str, peer_id: str) -> AsyncIterator[AiortcPlayer]:
+async def aiortc_player(
+    url: str, peer_id: str, headers: Mapping[str, str] | None = None
+) -> AsyncIterator[AiortcPlayer]:
     async with (
-        aiohttp.ClientSession() as http,
+        aiohttp.ClientSession(headers=headers) as http,
         http.ws_connect(URL(f"{url}/api/v1/signaling/ws").with_query(peer_id=peer_id)) as socket,
     ):
         player = AiortcPlayer(socket)

@@ -41,7 +41,7 @@ async def occupancy(slots: SlotsInMemory, clock: ManualClock) -> AsyncIterator[O
     [
         (SessionStatus.PENDING, True, False),
         (SessionStatus.ACTIVE, True, False),
-        (SessionStatus.MIGRATING, True, False),
+        (SessionStatus.MIGRATING, False, False),
         (SessionStatus.FALLBACK, False, False),
         (SessionStatus.ENDED, False, True),
         (SessionStatus.FAILED, False, True),

@@ -5,7 +5,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from chassis.bus import Bus, connect_bus
+from chassis.refusals import ServiceError
 from chassis.responder import Responder
+from contracts.refusals import Code
 from contracts.subjects import Message
 from contracts.zones import GET_ZONE, PLACE, NameZone, Place, Placement, Zone, ZoneStatus
 from nats.aio.msg import Msg
@@ -46,7 +48,15 @@ async def _zone(question: NameZone) -> Zone:
     return a_zone(question.zone_id)
 
 
+class NobodyElseError(ServiceError):
+    """What a session hears that has left the one host there is."""
+
+    code = Code.NO_HOST_FREE
+
+
 async def _place(question: Place) -> Placement:
+    if question.exclude:
+        raise NobodyElseError("There is no other host.")
     host = a_host(question.host_id or "host-1")
     return Placement(host=host, zone=a_zone(question.zone_id), judgements=(), considered=1)
 

@@ -5,9 +5,9 @@ from itertools import permutations
 import pytest
 from contracts.sessions import ReportMetrics, SessionStatus
 from session_manager.errors import SessionNotFoundError, WrongStateError
+from session_manager.migration import Settled
 from session_manager.policies import ZonePolicy
 from session_manager.store import sessions as session_store
-from session_manager.store.fallback import Departed
 
 from services.session_manager.tests.facts import a_host_fact
 from services.session_manager.tests.world import IDLE, assert_sound
@@ -155,7 +155,7 @@ async def test_a_session_that_was_empty_in_between_starts_its_ten_minutes_anew(w
 
 
 async def test_the_sessions_of_a_lost_host_fail_where_their_zone_does_not_fall_back(world, zones):
-    zones.policy = STERN
+    zones.policy, zones.spare = STERN, False
     lost = [await world.create(host_id="lost", player_ids=[f"player-{number}"]) for number in range(3)]
     other = await world.create(host_id="other", player_ids=["x"])
     await world.forget_told()
@@ -166,7 +166,8 @@ async def test_the_sessions_of_a_lost_host_fail_where_their_zone_does_not_fall_b
         failed = await world.get(session.session_id)
         assert (failed.status, failed.end_reason, failed.current_players) == (SessionStatus.FAILED, "host_lost", 0)
     assert (await world.get(other.session_id)).status is SessionStatus.ACTIVE
-    assert [(event, fact.reason) for event, fact in await world.told()] == [("failed", "host_lost")] * 3
+    told = [(event, fact.reason) for event, fact in await world.told()]
+    assert told == [("migrating", "host_lost")] * 3 + [("failed", "host_lost")] * 3
     assert {fact.host_players for _, fact in await world.told()} == {0}
 
 
@@ -186,7 +187,7 @@ async def test_a_loss_told_again_changes_nothing_more(world, clock):
 @pytest.mark.parametrize("told", list(permutations(("deleted", "registered", "placed"))))
 async def test_a_loss_is_of_one_life_of_a_host_in_whatever_order_it_is_told(world, zones, clock, told):
     """Deleted and registered again: the sessions it had leave it, those that it gets then stay."""
-    zones.policy = STERN
+    zones.policy, zones.spare = STERN, False
     former = await world.create(host_id="lost", player_ids=["a"])
     zones.numbers["lost"] = 2
     for what in told:
@@ -218,7 +219,7 @@ async def test_a_session_placed_while_its_host_was_being_lost_is_found_by_the_he
     clock.advance(timedelta(seconds=1))
     missed = await world.create(host_id="lost")
 
-    assert await world.fallback.leave_lost() == Departed(failed=1)
+    assert await world.fallback.leave_lost() == Settled(failed=1)
     assert (await world.get(missed.session_id)).status is SessionStatus.FAILED
 
 
@@ -227,7 +228,7 @@ async def test_a_host_on_which_zone_manager_still_places_later_is_not_lost_to_us
     clock.advance(MINUTE)
     await world.create(host_id="host")
 
-    assert await world.fallback.leave_lost() == Departed()
+    assert await world.fallback.leave_lost() == Settled()
 
 
 async def test_more_sessions_than_one_batch_end_all_the_same(world, clock, monkeypatch):

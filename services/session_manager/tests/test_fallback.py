@@ -13,10 +13,10 @@ from contracts.sessions import ConnectionType, ReportMetrics, SessionHistory, Se
 from contracts.zones import ZoneFact, ZoneStatus
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from session_manager.errors import WrongStateError
+from session_manager.migration import Settled
 from session_manager.policies import ZonePolicy
 from session_manager.sessions import read_ref
 from session_manager.store import fallback as fallback_store
-from session_manager.store.fallback import Departed
 
 from services.session_manager.tests.facts import a_host_fact, an_outcome
 from services.session_manager.tests.suite import a_zone
@@ -29,6 +29,7 @@ REFUGE = ZonePolicy(fallback_enabled=True, fallback_endpoint="central.example:69
 @pytest.fixture
 def zones(zones):
     zones.policy = REFUGE
+    zones.spare = False
     return zones
 
 
@@ -148,7 +149,7 @@ async def test_the_sessions_of_a_zone_that_wants_no_hosts_fall_back_at_once(worl
 async def test_a_zone_in_maintenance_keeps_the_sessions_it_has(world, clock):
     session = await world.create(player_ids=["a"])
     await world.fallback.zone_changed(a_zone_fact(clock, 1, status=ZoneStatus.MAINTENANCE))
-    assert await world.fallback.leave_closed() == Departed()
+    assert await world.fallback.leave_closed() == Settled()
     assert (await world.get(session.session_id)).status is SessionStatus.ACTIVE
 
 
@@ -175,7 +176,7 @@ async def test_without_peer_to_peer_every_session_leaves_its_host(database, cloc
     sessions = [await before.create(zone, player_ids=[zone]) for zone in ("prontera", "geffen")]
     world = make_world(database, clock, zones, p2p_allowed=False)
 
-    assert await world.fallback.leave_closed() == Departed(fell_back=2)
+    assert await world.fallback.leave_closed() == Settled(fell_back=2)
 
     for session in sessions:
         event, fact = (await world.told_of(session.session_id))[-1]
@@ -196,7 +197,8 @@ async def test_each_decision_is_on_record_with_its_figures(world, clock, zones):
     lines = SessionHistory.model_validate_json(page).items
     assert [(line.event, line.reason, line.figures) for line in lines] == [
         ("created", None, {}),
-        ("fell-back", "host_lost", {"lost_for_s": 1.5}),
+        ("migrating", "host_lost", {"lost_for_s": 1.5}),
+        ("fell-back", "host_lost", {"hostless_s": 0}),
         ("migrated", "host_lost", {"host_able_s": 60, "fallback_s": 60}),
         ("ended", "idle", {"idle_s": (IDLE + RETURN + timedelta(seconds=1.5)).total_seconds()}),
     ]
@@ -237,7 +239,7 @@ async def test_more_sessions_than_one_batch_fall_back_all_the_same(world, clock,
     for number in range(5):
         await world.create(host_id="lost", player_ids=[f"player-{number}"])
     await world.presence.lost(a_host_fact("lost", at=clock.now()))
-    assert await world.fallback.leave_lost() == Departed(fell_back=5)
+    assert await world.fallback.leave_lost() == Settled(fell_back=5)
     await assert_sound(world.database)
 
 
@@ -371,10 +373,10 @@ async def test_a_session_that_fares_badly_for_long_enough_falls_back(world, cloc
     session = await world.create(host_id="bad", player_ids=["a"])
     for _ in range(int(UNHEALTHY / LOOK)):
         await report(world, session, **measures)
-        assert await world.fallback.leave_bad() == Departed()
+        assert await world.fallback.leave_bad() == Settled()
         clock.advance(LOOK)
     await report(world, session, **measures)
-    assert await world.fallback.leave_bad() == Departed(fell_back=1)
+    assert await world.fallback.leave_bad() == Settled(fell_back=1)
     event, fact = (await world.told())[-1]
     assert (event, fact.reason) == ("fell-back", reason)
     zones.able = ["bad"]
@@ -389,13 +391,13 @@ async def test_a_good_look_in_between_begins_anew(world, clock):
     session = await world.create(player_ids=["a"])
     for latency in (200, 200, 20, 200, 200):
         await report(world, session, average_latency_ms=latency)
-        assert await world.fallback.leave_bad() == Departed()
+        assert await world.fallback.leave_bad() == Settled()
         clock.advance(LOOK)
 
 
 async def assert_nobody_moves(world, clock, looks=8):
     for _ in range(looks):
-        assert await world.fallback.leave_bad() == Departed()
+        assert await world.fallback.leave_bad() == Settled()
         clock.advance(LOOK)
 
 
@@ -413,7 +415,7 @@ async def test_what_is_reported_of_one_measure_does_not_renew_the_other(world, c
     await report(world, session, average_latency_ms=9000)
     for _ in range(8):
         await report(world, session, packet_loss_percent=0)
-        assert await world.fallback.leave_bad() == Departed()
+        assert await world.fallback.leave_bad() == Settled()
         clock.advance(LOOK)
 
 
@@ -426,7 +428,7 @@ async def test_one_player_s_word_moves_none_of_twenty_others(world, clock, other
             await world.lifecycle.report(ReportMetrics(session=session.session_id, average_latency_ms=20), player)
         lie = ReportMetrics(session=session.session_id, average_latency_ms=1e9, packet_loss_percent=100)
         await world.lifecycle.report(lie, "liar")
-        assert await world.fallback.leave_bad() == Departed()
+        assert await world.fallback.leave_bad() == Settled()
         clock.advance(LOOK)
     if others == "say it is well":
         assert (await world.get(session.session_id)).average_latency_ms == 20
@@ -444,9 +446,9 @@ async def test_where_most_players_say_so_they_leave(world, clock):
     for look in range(3):
         for player, latency in (("a", 300), ("b", 140), ("c", 20)):
             await world.lifecycle.report(ReportMetrics(session=session.session_id, average_latency_ms=latency), player)
-        assert await world.fallback.leave_bad() == Departed(fell_back=look // 2)
+        assert await world.fallback.leave_bad() == Settled(fell_back=look // 2)
         clock.advance(LOOK)
-    fact = (await world.told())[-1][1]
+    fact = (await world.told())[-2][1]
     assert fact.reason == "latency"
     assert fact.figures == {"max_latency_ms": 100, "players_slow": 2, "players": 3, "for_s": 60}
     assert fact.session.average_latency_ms == 140
@@ -461,7 +463,7 @@ async def test_a_player_s_word_leaves_with_the_player(world, clock):
         await world.leave(session.session_id, "a")
         for player in "ab":
             await world.join(session.session_id, player)
-        assert await world.fallback.leave_bad() == Departed()
+        assert await world.fallback.leave_bad() == Settled()
         clock.advance(LOOK)
 
 
@@ -481,25 +483,20 @@ async def test_a_host_that_is_always_able_and_always_bad_is_tried_ever_less_ofte
 async def test_players_go_to_another_host_while_theirs_is_distrusted(world, clock, zones):
     session = await world.create(host_id="bad", player_ids=["a"])
     zones.able = ["bad", "good"]
-    await world.returning.bring_back()
-    for _ in range(3):
+    for look in range(3):
         await report(world, session, average_latency_ms=500)
-        await world.fallback.leave_bad()
+        assert await world.fallback.leave_bad() == Settled(migrated=look // 2)
         clock.advance(LOOK)
-    await world.returning.bring_back()
-    clock.advance(RETURN - LOOK)
-    await world.returning.bring_back()
-    assert (await world.get(session.session_id)).status is SessionStatus.FALLBACK
-    clock.advance(LOOK)
-    await world.returning.bring_back()
-    assert (await world.get(session.session_id)).status is SessionStatus.ACTIVE
+    moved = await world.get(session.session_id)
+    assert (moved.status, moved.host_id, moved.epoch) == (SessionStatus.ACTIVE, "good", 2)
+    await assert_sound(world.database)
 
 
 async def test_an_old_report_does_not_count(world, clock):
     session = await world.create(player_ids=["a"])
     await report(world, session, average_latency_ms=200)
     for _ in range(6):
-        assert await world.fallback.leave_bad() == Departed()
+        assert await world.fallback.leave_bad() == Settled()
         clock.advance(LOOK * 3)
 
 
@@ -510,8 +507,8 @@ async def test_where_most_players_have_no_connection_they_fall_back(world, clock
         await tell_connection(world, clock, session, player, state)
     await world.fallback.leave_bad()
     clock.advance(UNHEALTHY)
-    assert await world.fallback.leave_bad() == Departed(fell_back=1)
-    fact = (await world.told())[-1][1]
+    assert await world.fallback.leave_bad() == Settled(fell_back=1)
+    fact = (await world.told())[-2][1]
     assert fact.reason == "unconnected"
     assert fact.figures == {"players_unconnected": 3, "players_connected": 1, "players": 5, "for_s": 60}
 

@@ -59,16 +59,17 @@ def test_players_move_a_session_where_most_of_those_seated_complain(complaining,
 
 
 @pytest.mark.parametrize(
-    ("status", "policy", "allowed", "target"),
+    ("status", "policy", "zone_open", "allowed", "target"),
     [
-        (SessionStatus.ACTIVE, UNLESS_SAID, True, SessionStatus.FALLBACK),
-        (SessionStatus.ACTIVE, UNLESS_SAID, False, SessionStatus.FAILED),
-        (SessionStatus.ACTIVE, STERN, True, SessionStatus.FAILED),
-        (SessionStatus.PENDING, UNLESS_SAID, True, SessionStatus.FAILED),
+        (SessionStatus.ACTIVE, UNLESS_SAID, False, True, SessionStatus.FALLBACK),
+        (SessionStatus.ACTIVE, UNLESS_SAID, False, False, SessionStatus.FAILED),
+        (SessionStatus.ACTIVE, STERN, False, True, SessionStatus.FAILED),
+        (SessionStatus.ACTIVE, STERN, True, False, SessionStatus.MIGRATING),
+        (SessionStatus.PENDING, UNLESS_SAID, True, True, SessionStatus.FAILED),
     ],
 )
-def test_a_session_without_a_host_falls_back_where_its_zone_says_so(status, policy, allowed, target):
-    assert without_host(status, policy, fallback_allowed=allowed) is target
+def test_a_session_without_a_host_gets_another_or_does_what_its_zone_says(status, policy, zone_open, allowed, target):
+    assert without_host(status, policy, zone_open=zone_open, fallback_allowed=allowed) is target
 
 
 @pytest.mark.parametrize(

@@ -60,19 +60,21 @@ async def test_of_two_sessions_after_31_minutes_the_busy_one_lives_and_the_idle_
 async def test_health_sends_away_and_brings_back_and_says_so(world, clock, zones):
     session = await world.create(host_id="lost", player_ids=["a"])
     await world.presence.lost(a_host_fact("lost", at=clock.now()))
-    zones.able = ["good"]
-    for _ in range(2):
+    zones.spare = False
+    for zones.able in ([], ["good"], ["good"]):
         await world.jobs.due(a_tick(clock, JobName.SESSION_HEALTH))
         clock.advance(RETURN)
 
     assert [fact.detail for _, fact in await announced(world)] == [
         "looked at 1 active sessions: 1 fell back",
+        "looked at 0 active sessions",
         "looked at 0 active sessions: 1 returned",
     ]
     page = await world.questions.list_events(read_ref(session.session_id), 10, None)
     lines = SessionHistory.model_validate_json(page).items
     assert [(line.event, line.reason, line.epoch) for line in lines] == [
         ("created", None, 1),
+        ("migrating", "host_lost", 1),
         ("fell-back", "host_lost", 1),
         ("migrated", "host_lost", 2),
     ]

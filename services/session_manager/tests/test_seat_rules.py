@@ -82,10 +82,21 @@ def test_a_join_comes_to_a_seat_or_to_the_reason_why_not(changes, seat, comes_to
 
 
 @pytest.mark.parametrize("status", sorted(set(SessionStatus) - JOINABLE))
-@pytest.mark.parametrize("seat", [None, IN_IT, ELSEWHERE])
+@pytest.mark.parametrize("seat", [None, ELSEWHERE])
 def test_only_pending_and_active_sessions_can_be_joined(status, seat):
     with pytest.raises(WrongStateError):
         judge_join(dataclasses.replace(ROOMY, status=status), seat)
+
+
+@pytest.mark.parametrize("status", sorted(LIVE))
+def test_whoever_sits_in_a_live_session_may_come_back_to_the_seat(status):
+    assert judge_join(dataclasses.replace(ROOMY, status=status), IN_IT) is Joining.SAME_SEAT
+
+
+@pytest.mark.parametrize("status", sorted(set(SessionStatus) - LIVE))
+def test_nobody_sits_in_a_session_that_is_over(status):
+    with pytest.raises(WrongStateError):
+        judge_join(dataclasses.replace(ROOMY, status=status), IN_IT)
 
 
 @pytest.mark.parametrize("seat", [None, ELSEWHERE, ON_THE_SAME_HOST])

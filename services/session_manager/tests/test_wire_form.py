@@ -56,10 +56,11 @@ async def test_a_fact_has_exactly_the_members_of_the_contract(world):
 
 
 @pytest.mark.parametrize(
-    "event", ["created", "activated", "joined", "left", "ended", "failed", "fell-back", "migrated"]
+    "event", ["created", "activated", "joined", "left", "ended", "failed", "migrating", "fell-back", "migrated"]
 )
 async def test_facts_go_to_the_subjects_of_the_contract(world, clock, zones, event):
     subject = getattr(contract, f"SESSION_{event.upper().replace('-', '_')}")
+    zones.spare = False
     session = await world.create(player_ids=["z"], host_id="lost")
     waiting = await world.create(host_id="lost")
     pending = await world.create()

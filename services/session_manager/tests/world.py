@@ -13,11 +13,13 @@ from chassis.requests import Asked
 from contracts.identifiers import HostId, PeerId, SessionId, ZoneId
 from contracts.refusals import Code, Refusal
 from contracts.sessions import CREATE_SESSION, CreateSession, Session, SessionFact
+from pydantic import JsonValue
 from session_manager.absence import Absence
 from session_manager.arrivals import Arrivals
 from session_manager.fallback import Fallback, Patience
 from session_manager.jobs import Jobs
 from session_manager.lifecycle import Lifecycle
+from session_manager.migration import Migration
 from session_manager.policies import UNLESS_SAID, ZonePolicy
 from session_manager.returning import Returning
 from session_manager.seating import Seating
@@ -25,6 +27,7 @@ from session_manager.sessions import Place, read_ref
 from session_manager.store.claims import ClaimStore
 from session_manager.store.fallback import FallbackStore
 from session_manager.store.health import HealthStore
+from session_manager.store.hostless import HostlessStore
 from session_manager.store.policies import PolicyStore
 from session_manager.store.presence import PresenceStore
 from session_manager.store.questions import QuestionStore
@@ -41,6 +44,8 @@ UNHEALTHY = timedelta(seconds=60)
 COUNTS = timedelta(seconds=90)
 MOST_LOSS = 10.0
 RETURN = timedelta(seconds=60)
+CLAIM = timedelta(seconds=4)
+GIVE_UP = timedelta(seconds=10)
 
 
 @dataclass
@@ -51,7 +56,10 @@ class FakeZones:
     host_max_players: int = 50
     zone_max_players: int = 100
     unknown: frozenset[str] = frozenset({"nowhere"})
+    spare: bool = True
+    """Whether `host` also takes sessions that have left another."""
     refusal: Code | None = None
+    rejected_counts: dict[str, int] = field(default_factory=dict)
     policy: ZonePolicy = UNLESS_SAID
     able: list[str] = field(default_factory=list)
     ranking_refusals: dict[str, Code] = field(default_factory=dict)
@@ -76,10 +84,11 @@ class FakeZones:
         self.excluded.append(tuple(exclude))
         await self.answering.wait()
         if self.refusal is not None:
-            raise RefusedError(Refusal(code=self.refusal, detail="No."))
+            counts: dict[str, JsonValue] = dict(self.rejected_counts)
+            raise RefusedError(Refusal(code=self.refusal, detail="No.", fields={"rejected_counts": counts}))
         able = [host for host in self.able if host not in exclude]
         chosen = host_id or HostId(able[0] if able else self.host)
-        if host_id is None and chosen in exclude:
+        if host_id is None and (chosen in exclude or (exclude and not able and not self.spare)):
             raise RefusedError(Refusal(code=Code.NO_HOST_FREE, detail="No."))
         return Place(
             zone_id=zone_id,
@@ -113,6 +122,7 @@ class World:
     arrivals: Arrivals
     absence: Absence
     fallback: Fallback
+    migration: Migration
     returning: Returning
     policies: ZonePolicies
     health: HealthStore
@@ -168,10 +178,12 @@ def make_world(
     seats, sessions, presence = SeatStore(database), SessionStore(database), PresenceStore(database)
     policies = ZonePolicies(PolicyStore(database))
     lifecycle = Lifecycle(database, zones, policies, clock, report_counts_for=COUNTS)
-    health, hostless = HealthStore(database), FallbackStore(database, allowed=fallback_allowed)
+    health, hosts = HealthStore(database), FallbackStore(database, allowed=fallback_allowed)
+    hostless = HostlessStore(database, fallback_allowed=fallback_allowed)
+    migration = Migration(hostless, zones, clock, claim_for=CLAIM, give_up_after=GIVE_UP, return_after=RETURN)
     patience = Patience(UNHEALTHY, COUNTS, MOST_LOSS)
-    fallback = Fallback(hostless, health, presence, policies, clock, patience, p2p_allowed=p2p_allowed)
-    returning = Returning(hostless, zones, clock, RETURN)
+    fallback = Fallback(hosts, health, presence, policies, migration, clock, patience, p2p_allowed=p2p_allowed)
+    returning = Returning(hostless, hosts, zones, clock, RETURN)
     seating = Seating(seats, clock)
     hearing = asyncio.Event()
     hearing.set()
@@ -194,6 +206,7 @@ def make_world(
         arrivals,
         absence,
         fallback,
+        migration,
         returning,
         policies,
         health,
@@ -216,7 +229,7 @@ BROKEN = {
     "a host whose count is not its sessions'": """
         SELECT h.host_id, h.taken FROM host_seats h
         WHERE taken <> (SELECT coalesce(sum(current_players), 0) FROM sessions s
-            WHERE s.host_id = h.host_id AND s.status <> 'fallback')
+            WHERE s.host_id = h.host_id AND s.status NOT IN ('migrating', 'fallback'))
     """,
     "totals that are not the sum": """
         SELECT * FROM

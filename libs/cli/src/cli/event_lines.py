@@ -19,7 +19,7 @@ ROUTINE = frozenset({("gateway", "active"), ("jobs", "done")})
 OWNERS = {"hosts": "host", "zones": "zone", "sessions": "session", "gateway": "gateway", "jobs": "job"}
 
 BAD = frozenset({"offline", "failed", "fell-back", "deleted"})
-DOUBTFUL = frozenset({"suspect", "draining"})
+DOUBTFUL = frozenset({"suspect", "draining", "migrating"})
 GOOD = frozenset({"online", "registered", "migrated", "created", "activated"})
 
 MOST_PLAYERS = 8

@@ -292,6 +292,8 @@ class HostMigrated(FrameOut):
     host_id: str
     host_peer_id: str
     epoch: int
+    ice_servers: tuple[IceServer, ...] = ()
+    """In place of those that the session was joined with: the credentials of a relay may have expired since."""
 
 
 class SessionFallback(FrameOut):

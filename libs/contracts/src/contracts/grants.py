@@ -77,6 +77,7 @@ _SESSION_FACTS = (
     sessions.SESSION_ENDED,
     sessions.SESSION_FAILED,
     sessions.SESSION_FELL_BACK,
+    sessions.SESSION_MIGRATING,
     sessions.SESSION_MIGRATED,
 )
 _PEER_FACTS = (

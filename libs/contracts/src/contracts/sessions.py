@@ -263,5 +263,7 @@ SESSION_ENDED = Subject("p2p.events.sessions.{session_id}.ended", SessionFact)
 SESSION_FAILED = Subject("p2p.events.sessions.{session_id}.failed", SessionFact)
 SESSION_FELL_BACK = Subject("p2p.events.sessions.{session_id}.fell-back", SessionFact)
 """Its host serves it no longer: slot and seats there are free; its players keep their seats in the session."""
+SESSION_MIGRATING = Subject("p2p.events.sessions.{session_id}.migrating", SessionFact)
+"""Its host serves it no longer, and another is looked for; slot and seats there are free, as when it fell back."""
 SESSION_MIGRATED = Subject("p2p.events.sessions.{session_id}.migrated", SessionFact)
 """Another host serves it, in the next epoch; the slot there is confirmed by this."""

@@ -17,7 +17,7 @@ from host_registry.store.reading import Candidate
 from host_registry.store.slots import SeatNews, SlotNews
 
 OVER = frozenset({SessionStatus.ENDED, SessionStatus.FAILED})
-HOSTLESS = OVER | {SessionStatus.FALLBACK}
+HOSTLESS = OVER | {SessionStatus.MIGRATING, SessionStatus.FALLBACK}
 """Such a session names the host that it was on last."""
 
 REMEMBER_OVER = timedelta(hours=1)

@@ -21,6 +21,7 @@ from session_manager.arrivals import Arrivals
 from session_manager.fallback import Fallback, Patience
 from session_manager.jobs import Jobs
 from session_manager.lifecycle import Lifecycle
+from session_manager.migration import Migration
 from session_manager.returning import Returning
 from session_manager.seating import Seating
 from session_manager.settings import Settings
@@ -28,6 +29,7 @@ from session_manager.shared_clock import SharedClock
 from session_manager.store.claims import ClaimStore
 from session_manager.store.fallback import FallbackStore
 from session_manager.store.health import HealthStore
+from session_manager.store.hostless import HostlessStore
 from session_manager.store.policies import PolicyStore
 from session_manager.store.presence import PresenceStore
 from session_manager.store.questions import QuestionStore
@@ -61,16 +63,26 @@ async def service(settings: Settings) -> AsyncIterator[None]:
         zones, policies = ZoneManager(bus, place_within), ZonePolicies(PolicyStore(database))
         counts_for = timedelta(seconds=settings.report_counts_for_s)
         lifecycle = Lifecycle(database, zones, policies, clock, report_counts_for=counts_for)
-        health_store, hostless = HealthStore(database), FallbackStore(database, allowed=settings.p2p_fallback_enabled)
+        health_store, hosts = HealthStore(database), FallbackStore(database, allowed=settings.p2p_fallback_enabled)
+        hostless = HostlessStore(database, fallback_allowed=settings.p2p_fallback_enabled)
+        return_after = timedelta(seconds=settings.return_after_s)
+        migration = Migration(
+            hostless,
+            zones,
+            clock,
+            claim_for=2 * place_within,
+            give_up_after=timedelta(seconds=settings.migrate_within_s),
+            return_after=return_after,
+        )
         patience = Patience(
             unhealthy_after=timedelta(seconds=settings.unhealthy_after_s),
             report_counts_for=counts_for,
             most_loss_percent=settings.most_loss_percent,
         )
         fallback = Fallback(
-            hostless, health_store, presence, policies, clock, patience, p2p_allowed=settings.enable_p2p
+            hosts, health_store, presence, policies, migration, clock, patience, p2p_allowed=settings.enable_p2p
         )
-        returning = Returning(hostless, zones, clock, timedelta(seconds=settings.return_after_s))
+        returning = Returning(hostless, hosts, zones, clock, return_after)
         seating = Seating(seats, clock)
         arrivals = Arrivals(
             seats,
@@ -110,12 +122,13 @@ async def service(settings: Settings) -> AsyncIterator[None]:
         handlers.hear_gateways(consumers, absence, health_store)
         handlers.hear_ticks(consumers, jobs)
 
-        seat_loop = loops.give_up_seats(absence)
+        seat_loop, migration_loop = loops.give_up_seats(absence), loops.finish_migrations(fallback)
         other_loops = loops.forget_answers(database), loops.keep_time(clock)
         health.watch("nats", lambda: bus.connected)
         health.watch("postgres", database.ping)
         health.watch_loop(seat_loop)
-        async with OutboxRelay(database, bus), consumers, responder, running(seat_loop, *other_loops):
+        health.watch_loop(migration_loop)
+        async with OutboxRelay(database, bus), consumers, responder, running(seat_loop, migration_loop, *other_loops):
             await fallback.leave_closed()  # what was switched off while nobody ran
             with health.serving():
                 yield

@@ -1,4 +1,4 @@
-"""Sessions leave hosts that are lost, bad or unwanted: for the central server if their zone allows it, or to fail."""
+"""Sessions leave hosts that are lost, bad or unwanted: for another host, the central server, or to fail."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from contracts.identifiers import ZoneId
 from contracts.zones import ZoneFact
 
 from session_manager.health import AVOIDED_FOR, Complaint, complaint, figures_of, lasts
+from session_manager.migration import Migration, Settled
 from session_manager.policies import Closed
 from session_manager.store.fallback import BATCH, Departed, FallbackStore, Unwell
 from session_manager.store.health import Doubtful, HealthStore
@@ -40,6 +41,7 @@ class Fallback:
         health: HealthStore,
         presence: PresenceStore,
         policies: ZonePolicies,
+        migration: Migration,
         clock: Clock,
         patience: Patience,
         *,
@@ -49,6 +51,7 @@ class Fallback:
         self._health = health
         self._presence = presence
         self._policies = policies
+        self._migration = migration
         self._clock = clock
         self._patience = patience
         self._p2p_allowed = p2p_allowed
@@ -69,29 +72,42 @@ class Fallback:
         """How many sessions there are to look after."""
         return await self._health.count()
 
-    async def leave_lost(self) -> Departed:
-        """Take every session from a host that is lost."""
-        now, departed = self._clock.now(), Departed()
-        while (batch := await self._sessions.leave_lost(PLACED_WITHIN, HOST_LOST, now)) != Departed():
-            departed += batch
-        return departed
+    async def finish_migrations(self) -> None:
+        """Settle what an instance that died, or that nobody answered, has left."""
+        if await self._migration.settle() != Settled():
+            await self.leave_lost()
 
-    async def leave_closed(self) -> Departed:
+    async def leave_lost(self) -> Settled:
+        """Take every session from a host that is lost, and find each another; that one may be lost by then as well."""
+        now, settled = self._clock.now(), Settled()
+        while True:
+            departed = Departed()
+            while (batch := await self._sessions.leave_lost(PLACED_WITHIN, HOST_LOST, now)) != Departed():
+                departed += batch
+            if departed == Departed():
+                return settled
+            settled += await self._settled(departed)
+
+    async def leave_closed(self) -> Settled:
         """Take every session from its host whose zone no host may serve."""
         now, departed = self._clock.now(), Departed()
         for reason, closed_for in _closings(p2p_allowed=self._p2p_allowed):
             while (batch := await self._sessions.leave_closed(closed_for, reason, now)) != Departed():
                 departed += batch
-        return departed
+        return await self._settled(departed)
 
-    async def leave_bad(self) -> Departed:
-        """Take every session from its host that was unwell there at each look for too long."""
+    async def leave_bad(self) -> Settled:
+        """Take every session from its host that was unwell there at each look for too long, and find it another."""
         now, departed = self._clock.now(), Departed()
         await self._health.forget_unreached(now - AVOIDED_FOR)
         for reason, unwell in (await self._unwell_for_too_long()).items():
             for first in range(0, len(unwell), BATCH):
                 departed += await self._sessions.leave_unwell(unwell[first : first + BATCH], reason, now)
-        return departed
+        return await self._settled(departed)
+
+    async def _settled(self, departed: Departed) -> Settled:
+        settled = Settled(fell_back=departed.fell_back, failed=departed.failed)
+        return settled + await self._migration.settle() if departed.migrating else settled
 
     async def _unwell_for_too_long(self) -> dict[Complaint, list[Unwell]]:
         now, patience = self._clock.now(), self._patience

@@ -70,11 +70,16 @@ class Jobs:
 
     async def _look_after(self) -> str:
         looked_at = await self._fallback.looked_at()
-        departed = (
+        moved = (
             await self._fallback.leave_lost() + await self._fallback.leave_closed() + await self._fallback.leave_bad()
         )
         returned = await self._returning.bring_back()
-        counted = ((departed.fell_back, "fell back"), (departed.failed, "failed"), (returned, "returned"))
+        counted = (
+            (moved.migrated, "migrated"),
+            (moved.fell_back, "fell back"),
+            (moved.failed, "failed"),
+            (returned, "returned"),
+        )
         # Whoever reads "failed" looks for a failure: what did not happen is not named.
         happened = ", ".join(f"{count} {what}" for count, what in counted if count)
         return f"looked at {looked_at} active sessions" + (f": {happened}" if happened else "")

@@ -7,10 +7,14 @@ from chassis.idempotency import forget_old_answers
 from chassis.loops import Loop
 
 from session_manager.absence import Absence
+from session_manager.fallback import Fallback
 from session_manager.shared_clock import SharedClock
 
 GIVE_UP_SEATS_EVERY = timedelta(seconds=1)
 """A seat's grace is told in seconds."""
+
+FINISH_MIGRATIONS_EVERY = timedelta(seconds=1)
+"""Players wait meanwhile; where none does it is one look into an empty index."""
 
 FORGET_EVERY = timedelta(hours=1)
 """Answers are kept for a day; an hour more or less of them is a few megabytes."""
@@ -21,6 +25,10 @@ KEEP_TIME_EVERY = timedelta(seconds=10)
 
 def give_up_seats(absence: Absence) -> Loop:
     return Loop("give-up-seats", GIVE_UP_SEATS_EVERY, absence.give_up_seats)
+
+
+def finish_migrations(fallback: Fallback) -> Loop:
+    return Loop("finish-migrations", FINISH_MIGRATIONS_EVERY, fallback.finish_migrations)
 
 
 def forget_answers(database: Database) -> Loop:

@@ -47,8 +47,18 @@ UNLESS_SAID = _unless_said()
 """Of a zone that nothing has been heard of: what the contract says a zone is."""
 
 
-def without_host(status: SessionStatus, policy: ZonePolicy, *, fallback_allowed: bool) -> SessionStatus:
-    """Where a session goes that loses its host; one that is still pending has nobody to send anywhere."""
-    if status is SessionStatus.ACTIVE and policy.fallback_enabled and fallback_allowed:
-        return SessionStatus.FALLBACK
-    return SessionStatus.FAILED
+def without_host(
+    status: SessionStatus, policy: ZonePolicy, *, zone_open: bool, fallback_allowed: bool
+) -> SessionStatus:
+    """Where a session goes that loses its host; one that is still pending has nobody to send anywhere.
+
+    `zone_open`: another host may serve the zone.
+    """
+    if status is not SessionStatus.ACTIVE:
+        return SessionStatus.FAILED
+    return SessionStatus.MIGRATING if zone_open else when_nobody_fits(policy, fallback_allowed=fallback_allowed)
+
+
+def when_nobody_fits(policy: ZonePolicy, *, fallback_allowed: bool) -> SessionStatus:
+    """Where an active session goes that no host may or can serve."""
+    return SessionStatus.FALLBACK if policy.fallback_enabled and fallback_allowed else SessionStatus.FAILED

@@ -10,7 +10,8 @@ from contracts.identifiers import HostId, ZoneId
 from contracts.refusals import Code
 
 from session_manager.health import MOST_DISTRUST, distrusts, lasts
-from session_manager.store.fallback import FallbackStore, HostlessSession
+from session_manager.store.fallback import FallbackStore
+from session_manager.store.hostless import HostlessSession, HostlessStore
 from session_manager.zones import Zones
 
 log = structlog.stdlib.get_logger()
@@ -19,17 +20,20 @@ log = structlog.stdlib.get_logger()
 class Returning:
     """Gives hostless sessions a host."""
 
-    def __init__(self, sessions: FallbackStore, zones: Zones, clock: Clock, return_after: timedelta) -> None:
+    def __init__(
+        self, sessions: HostlessStore, hosts: FallbackStore, zones: Zones, clock: Clock, return_after: timedelta
+    ) -> None:
         self._sessions = sessions
+        self._hosts = hosts
         self._zones = zones
         self._clock = clock
         self._return_after = return_after
 
     async def bring_back(self) -> int:
         """Give every session a host that can have a good one now; give how many."""
-        zones = await self._sessions.zones()
-        await self._sessions.forget_able_but_in(zones)
-        await self._sessions.forget_left(self._clock.now() - 2 * MOST_DISTRUST)
+        zones = await self._sessions.zones_in_fallback()
+        await self._hosts.forget_able_but_in(zones)
+        await self._hosts.forget_left(self._clock.now() - 2 * MOST_DISTRUST)
         return sum([await self._bring_back_to(zone_id) for zone_id in zones])
 
     async def _bring_back_to(self, zone_id: ZoneId) -> int:
@@ -40,14 +44,14 @@ class Returning:
             log.warning("zone.hosts_unknown", zone_id=zone_id, code=error.refusal.code)
             return 0
         now = self._clock.now()
-        since = await self._sessions.note_able(zone_id, hosts, now)
+        since = await self._hosts.note_able(zone_id, hosts, now)
         good = {host_id: at for host_id, at in since.items() if lasts(at, now, self._return_after)}
         return await self._serve(zone_id, good, since.keys() - good.keys()) if good else 0
 
     async def _serve(self, zone_id: ZoneId, good: Mapping[HostId, datetime], young: set[HostId]) -> int:
         """`good`: since when each of them is able."""
         served = 0
-        for session in await self._sessions.hostless(zone_id):
+        for session in await self._sessions.in_fallback(zone_id):
             now = self._clock.now()
             left = {HostId(left.host_id) for left in session.left if distrusts(left, now, self._return_after)}
             if good.keys() <= left:
@@ -74,6 +78,6 @@ class Returning:
             return False
         figures = {
             "host_able_s": (now - good[place.host_id]).total_seconds(),
-            "fallback_s": (now - session.fell_back_at).total_seconds(),
+            "fallback_s": (now - session.hostless_since).total_seconds(),
         }
-        return await self._sessions.serve(session, place, now, figures)
+        return await self._sessions.serve(session, place, now, figures, after="return to host")

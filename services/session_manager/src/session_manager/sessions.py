@@ -37,7 +37,10 @@ NEXT: Mapping[SessionStatus, frozenset[SessionStatus]] = MappingProxyType(
 """Where a session may go from where it stands."""
 
 JOINABLE = frozenset({SessionStatus.PENDING, SessionStatus.ACTIVE})
-"""A pending session becomes active by the first join; one that is changing its host takes nobody meanwhile."""
+"""A pending session becomes active by the first join; one that is changing its host takes nobody new meanwhile."""
+
+HOSTLESS = frozenset({SessionStatus.MIGRATING, SessionStatus.FALLBACK})
+"""Its seats are on no host; the session names the last one."""
 
 LIVE = frozenset(status for status, following in NEXT.items() if following)
 
@@ -77,7 +80,7 @@ class Seat:
 
     session: int
     host_id: HostId | None
-    """None where the session is in fallback: its seats are on no host."""
+    """None where the session has none: its seats are on no host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +144,10 @@ def activates(standing: Standing) -> bool:
 
 def judge_join(standing: Standing, seat: Seat | None) -> Joining:
     """What joining means for a player who sits where `seat` says; refused where there is no room."""
+    if standing.status in LIVE and seat is not None and seat.session == standing.number:
+        return Joining.SAME_SEAT
     if standing.status not in JOINABLE:
         raise WrongStateError(standing.session_id, standing.status)
-    if seat is not None and seat.session == standing.number:
-        return Joining.SAME_SEAT
     if standing.players >= standing.max_players:
         raise SessionFullError(standing.session_id, standing.max_players)
     seats_it_frees = 1 if seat is not None and seat.host_id == standing.host_id else 0

@@ -43,6 +43,9 @@ class Settings(ServiceSettings):
     place_within_s: float = Field(default=2, gt=0)
     """zone_manager answers in milliseconds; a client waits 3.5 s, and some of that is left for the rest."""
 
+    migrate_within_s: float = Field(default=10, gt=0)
+    """Without a host, and without an answer whether there is one, for this long: the zone's policy decides."""
+
     pool_size: int = Field(default=8, ge=2)
     """Connections to PostgreSQL: enough that its commits are written together, too few to make its processes queue."""
 

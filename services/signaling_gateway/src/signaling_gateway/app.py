@@ -265,7 +265,14 @@ async def _signaling(
         consumers = Consumers(bus, "signaling_gateway", instance=gateway_id)
         hear_facts(
             consumers,
-            SessionFacts(connections=connections, rooms=rooms, presence=presence, hosting=hosting, entering=entering),
+            SessionFacts(
+                connections=connections,
+                rooms=rooms,
+                presence=presence,
+                hosting=hosting,
+                entering=entering,
+                ice=ice,
+            ),
         )
         upkeep = Upkeep(
             bus=bus,

@@ -159,6 +159,11 @@ class Owners:
         self._change(session_id, status=SessionStatus.FALLBACK, fallback_endpoint=endpoint)
         await self.tell(session_id, "fell-back", reason=reason)
 
+    async def leave_host(self, session_id: str, reason: str = "host_lost") -> None:
+        """Its host serves it no longer, and another is looked for."""
+        self._change(session_id, status=SessionStatus.MIGRATING)
+        await self.tell(session_id, "migrating", reason=reason)
+
     async def migrate(self, session_id: str, host_id: str, reason: str | None = "host_lost") -> None:
         """Another host serves it."""
         self.serve(session_id, host_id)

@@ -69,6 +69,7 @@ async def test_players_hear_where_to_play_and_then_who_hosts_them(
             "host_id": second,
             "host_peer_id": second,
             "epoch": 2,
+            "ice_servers": [{"urls": ["stun:stun.example.org:3478"]}],
         }
         assert await new.hear() == {
             "type": "session-assigned",
@@ -82,6 +83,42 @@ async def test_players_hear_where_to_play_and_then_who_hosts_them(
         await reached(ann, new, second)
         await new.say("answer", to=name("ann"), sdp="v=0", session_id=session)
         assert (await ann.hear("answer"))["from"] == second
+
+
+async def test_players_hear_who_hosts_them_next_and_nothing_while_that_is_looked_for(
+    here, elsewhere, owners, first, second, session, name
+):
+    old, new = await dial(here, first), await dial(here, second)
+    await old.hear("session-assigned")
+    ann = await joined(elsewhere, name("ann"), session)
+    await old.hear("peer-joined")
+    async with leaving(old, new, ann):
+        await owners.leave_host(session)
+        assert (await old.hear("session-released"))["reason"] == "host_lost"
+        await passed(owners, session, ann)
+        await ann.say("offer", to=first, sdp="v=0")
+        assert (await ann.hear("error"))["code"] == "peer_not_found"
+        late = await dial(elsewhere, name("late"), session)
+        assert "host_id" not in await late.hear("session-joined")
+
+        async with leaving(late):
+            await ann.hear("peer-joined")
+            await owners.migrate(session, second)
+            for player in (ann, late):
+                told = await player.hear("host-migrated")
+                assert (told["host_id"], told["epoch"]) == (second, 2)
+            assert (await new.hear("session-assigned"))["epoch"] == 2
+
+
+async def test_players_hear_where_to_play_where_no_host_was_found(here, owners, first, session, name):
+    old = await dial(here, first)
+    await old.hear("session-assigned")
+    ann = await joined(here, name("ann"), session)
+    async with leaving(old, ann):
+        await owners.leave_host(session)
+        await passed(owners, session, ann)
+        await owners.fall_back(session)
+        assert (await ann.hear("session-fallback"))["endpoint"] == "central:6900"
 
 
 async def reached(player: Peer, host: Peer, host_id: str) -> None:

@@ -3,6 +3,8 @@
 import json
 from typing import NewType
 
+from chassis import tracing
+
 from session_manager.health import Figures
 
 SessionJson = NewType("SessionJson", str)
@@ -51,3 +53,11 @@ def telling(change: str, answer: str, figures: str = "'{}'::jsonb", by_socket: s
     `figures` says of where the change came from. `by_socket` is whether signaling sockets took the seats of `joined`.
     """
     return f"{change}{_TELL.replace('<figures>', figures).replace('<by_socket>', by_socket)}{answer}"
+
+
+def trace_decision(what: str, session_id: str, host_id: str, reason: str, figures: Figures) -> None:
+    """Have the trace say what was decided of a session, and from which figures."""
+    if tracing.recording():
+        about = {"p2p.session_id": session_id, "p2p.host_id": host_id, "p2p.reason": reason}
+        with tracing.span(what, attributes=about | {f"p2p.{name}": value for name, value in figures.items()}):
+            pass

@@ -1,5 +1,6 @@
-"""Sessions that lose their host, and those that get another, each with its facts."""
+"""Sessions that leave their hosts, each with its fact, and the hosts that they may return to."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -7,13 +8,12 @@ from datetime import datetime, timedelta
 import asyncpg
 from chassis import tracing
 from chassis.database import Database, Transaction
-from contracts.identifiers import HostId, PeerId, SessionId, ZoneId
+from contracts.identifiers import HostId, ZoneId
 from contracts.sessions import SessionStatus
 
 from session_manager.health import Figures, Left, times_left
 from session_manager.policies import UNLESS_SAID, Closed, ZonePolicy, without_host
-from session_manager.sessions import Place
-from session_manager.store.facts import telling, written
+from session_manager.store.facts import telling, trace_decision, written
 from session_manager.store.seats import lock
 from session_manager.store.sessions import finish
 
@@ -61,7 +61,7 @@ WHERE $3::text IS NULL AND s.live AND s.status IN ('pending', 'active')
 ORDER BY s.id LIMIT $4 FOR UPDATE OF s
 """  # noqa: S608 -- made of constants
 
-_FALL_BACK = telling(
+_LEAVE = telling(
     """
 WITH host AS MATERIALIZED (
     SELECT host_id FROM host_seats
@@ -69,12 +69,15 @@ WITH host AS MATERIALIZED (
     ORDER BY host_id FOR UPDATE
 ), session AS (
     UPDATE sessions s SET
-        status = 'fallback', connection_type = 'fallback', fallback_endpoint = falling.endpoint,
-        fell_back_at = $1::timestamptz, fell_back_for = $5::text, updated_at = $1, revision = s.revision + 1
-    FROM host, unnest($3, $4::text[], $6::text[], $7::integer[]) AS falling (id, endpoint, figures, times)
-    WHERE s.id = falling.id AND s.host_id = host.host_id
+        status = leaving.target, fallback_endpoint = leaving.endpoint,
+        connection_type = CASE leaving.target WHEN 'fallback' THEN 'fallback' ELSE s.connection_type END,
+        fell_back_at = $1::timestamptz, fell_back_for = $5::text, claimed_until = NULL,
+        updated_at = $1, revision = s.revision + 1
+    FROM host, unnest($3, $4::text[], $6::text[], $7::integer[], $8::text[])
+        AS leaving (id, endpoint, figures, times, target)
+    WHERE s.id = leaving.id AND s.host_id = host.host_id
     RETURNING s.id, s.session_id, s.host_id, s.revision, s.epoch, s.status, s.current_players, session_json(s) AS json,
-        falling.figures::jsonb AS figures, falling.times
+        leaving.figures::jsonb AS figures, leaving.times
 ), left_host AS (
     INSERT INTO left_hosts AS l (session, host_id, times, left_at)
     SELECT id, host_id, times, $1 FROM session WHERE times > 0
@@ -85,63 +88,13 @@ WITH host AS MATERIALIZED (
     WHERE h.host_id = gone.host_id
     RETURNING h.host_id, h.taken, h.revision
 ), fact AS (
-    SELECT s.id AS session, s.session_id, s.revision, 'fell-back' AS event, s.epoch, s.status,
+    SELECT s.id AS session, s.session_id, s.revision,
+        CASE s.status WHEN 'migrating' THEN 'migrating' ELSE 'fell-back' END AS event, s.epoch, s.status,
         '{}'::text[] AS joined, '{}'::text[] AS left_, $5 AS reason, s.figures, s.json,
         freed.taken AS host_players, freed.revision AS host_revision
     FROM session s JOIN freed USING (host_id)
 )""",
     "SELECT session_id FROM session ORDER BY id",
-    "figures",
-)
-
-_ZONES = """
-SELECT DISTINCT s.zone_id FROM sessions s LEFT JOIN zone_policies p ON p.zone_id = s.zone_id
-WHERE s.status = 'fallback' AND s.current_players > 0 AND p.closed_for IS NULL ORDER BY s.zone_id
-"""
-
-_FALLEN = """
-SELECT s.id, s.session_id, s.epoch, s.connected_players, s.fell_back_at,
-    array_agg(l.host_id) AS hosts, array_agg(l.times) AS times, array_agg(l.left_at) AS left_at
-FROM sessions s LEFT JOIN left_hosts l ON l.session = s.id
-WHERE s.status = 'fallback' AND s.zone_id = $1 AND s.current_players > 0
-GROUP BY s.id ORDER BY s.id
-"""
-
-# What was measured and told of the host before says nothing of this one.
-_RETURN = telling(
-    """
-WITH standing AS MATERIALIZED (
-    SELECT id, current_players AS players FROM sessions
-    WHERE id = $3 AND epoch = $4 AND status = 'fallback' AND current_players > 0
-    FOR UPDATE
-), host AS (
-    INSERT INTO host_seats AS h (host_id, max_players, taken, revision)
-    SELECT $5, $7::integer, players, 1 FROM standing WHERE players <= $7
-    ON CONFLICT (host_id) DO UPDATE SET
-        max_players = excluded.max_players, taken = h.taken + excluded.taken, revision = h.revision + 1
-    WHERE h.taken + excluded.taken <= excluded.max_players
-    RETURNING h.taken, h.revision
-), session AS (
-    UPDATE sessions s SET
-        host_id = $5, host_peer_id = $6, host_number = $9, host_since = $1::timestamptz,
-        status = 'active', epoch = s.epoch + 1,
-        connection_type = 'webrtc', fallback_endpoint = NULL, fell_back_at = NULL, fell_back_for = NULL,
-        average_latency_ms = NULL, average_packet_loss_percent = NULL, bandwidth_usage_mbps = NULL,
-        quality_score = NULL, measured_at = NULL, latency_said_at = NULL, loss_said_at = NULL,
-        updated_at = $1, revision = s.revision + 1
-    FROM standing, host WHERE s.id = standing.id
-    RETURNING s.id, s.session_id, s.revision, s.epoch, s.status, old.fell_back_for, session_json(s) AS json
-), seat AS (
-    UPDATE seats SET connected = NULL, connection_told_at = NULL, latency_said_at = NULL, loss_said_at = NULL
-    FROM session WHERE seats.session = session.id
-        AND coalesce(connection_told_at, latency_said_at, loss_said_at) IS NOT NULL
-), fact AS (
-    SELECT s.id AS session, s.session_id, s.revision, 'migrated' AS event, s.epoch, s.status,
-        '{}'::text[] AS joined, '{}'::text[] AS left_, s.fell_back_for AS reason, $8::jsonb AS figures, s.json,
-        h.taken AS host_players, h.revision AS host_revision
-    FROM session s, host h
-)""",
-    "SELECT session_id FROM session",
     "figures",
 )
 
@@ -167,19 +120,6 @@ BATCH = 100
 
 
 @dataclass(frozen=True, slots=True)
-class HostlessSession:
-    """A session in fallback, with players who wait for a host."""
-
-    number: int
-    session_id: SessionId
-    epoch: int
-    players: Sequence[PeerId]
-    fell_back_at: datetime
-    left: Sequence[Left]
-    """The hosts that it has left lately."""
-
-
-@dataclass(frozen=True, slots=True)
 class Unwell:
     """A session that was bad on its host for too long, in which epoch, and what says so."""
 
@@ -192,15 +132,16 @@ class Unwell:
 class Departed:
     """What became of sessions whose hosts serve them no longer."""
 
+    migrating: int = 0
     fell_back: int = 0
     failed: int = 0
 
     def __add__(self, other: "Departed") -> "Departed":
-        return Departed(self.fell_back + other.fell_back, self.failed + other.failed)
+        return Departed(self.migrating + other.migrating, self.fell_back + other.fell_back, self.failed + other.failed)
 
 
 class FallbackStore:
-    """Sessions between hosts, and able_hosts."""
+    """Sessions that leave their hosts, and able_hosts."""
 
     def __init__(self, database: Database, *, allowed: bool) -> None:
         self._database = database
@@ -223,34 +164,7 @@ class FallbackStore:
     async def leave_closed(self, closed_for: Closed | None, reason: str, now: datetime) -> Departed:
         """Take a batch of sessions from their hosts in zones that are closed for this; None: in all zones."""
         lock_batch = _LOCK_HOSTED if closed_for is None else _LOCK_CLOSED
-        return await self._leave(lock_batch, (closed_for, BATCH), reason, now, lambda _: {}, host_at_fault=False)
-
-    async def zones(self) -> list[ZoneId]:
-        """The zones that have players on the central server."""
-        return [ZoneId(row["zone_id"]) for row in await self._database.fetch("sessions.hostless_zones", _ZONES)]
-
-    async def hostless(self, zone_id: ZoneId) -> list[HostlessSession]:
-        """Its sessions whose players wait for a host."""
-        return [_hostless(row) for row in await self._database.fetch("sessions.hostless", _FALLEN, zone_id)]
-
-    async def serve(self, session: HostlessSession, place: Place, now: datetime, figures: Figures) -> bool:
-        """Give the session to this host; False where it has changed or the host has no room for its players."""
-        row = await self._database.fetchrow(
-            "sessions.return",
-            _RETURN,
-            now,
-            tracing.current_traceparent(),
-            session.number,
-            session.epoch,
-            place.host_id,
-            place.host_peer_id,
-            place.host_max_players,
-            written(figures),
-            place.host_number,
-        )
-        if row is not None:
-            _trace("return to host", session.session_id, place.host_id, "able", figures)
-        return row is not None
+        return await self._leave(lock_batch, (closed_for, BATCH), reason, now, lambda _: {}, zone_open=False)
 
     async def note_able(self, zone_id: ZoneId, hosts: Sequence[HostId], now: datetime) -> dict[HostId, datetime]:
         """Since when each of these, and no others, is able to serve the zone."""
@@ -277,18 +191,18 @@ class FallbackStore:
         now: datetime,
         figures: Callable[[asyncpg.Record], Figures],
         *,
-        host_at_fault: bool = True,
+        zone_open: bool = True,
     ) -> Departed:
         defaults = (UNLESS_SAID.fallback_enabled, UNLESS_SAID.fallback_endpoint)
 
         async def leave(transaction: Transaction) -> list[_Departing]:
             rows = await transaction.fetch("sessions.lock_departing", lock_batch, *defaults, *which)
-            departing = [self._departing(row, figures(row), now, host_at_fault=host_at_fault) for row in rows]
-            falling = [each for each in departing if each.falls_back]
-            failing = [each for each in departing if not each.falls_back]
+            departing = [self._departing(row, figures(row), now, zone_open=zone_open) for row in rows]
+            failing = [each for each in departing if each.target is SessionStatus.FAILED]
+            leaving = [each for each in departing if each.target is not SessionStatus.FAILED]
             await lock(transaction, [each.number for each in departing])
-            if falling:
-                await _fall_back(transaction, falling, reason, now)
+            if leaving:
+                await _leave(transaction, leaving, reason, now)
             if failing:
                 numbers = [each.number for each in failing]
                 told = [each.figures for each in failing]
@@ -297,22 +211,23 @@ class FallbackStore:
 
         departed = await self._database.transact(leave)
         for each in departed:
-            _trace("leave host", each.session_id, each.host_id, reason, each.figures)
-        fell_back = sum(each.falls_back for each in departed)
-        return Departed(fell_back, len(departed) - fell_back)
+            trace_decision("leave host", each.session_id, each.host_id, reason, each.figures)
+        became = Counter(each.target for each in departed)
+        return Departed(became[SessionStatus.MIGRATING], became[SessionStatus.FALLBACK], became[SessionStatus.FAILED])
 
-    def _departing(self, row: asyncpg.Record, figures: Figures, now: datetime, *, host_at_fault: bool) -> "_Departing":
+    def _departing(self, row: asyncpg.Record, figures: Figures, now: datetime, *, zone_open: bool) -> "_Departing":
         policy = ZonePolicy(row["fallback_enabled"], row["fallback_endpoint"], UNLESS_SAID.max_latency_ms)
-        target = without_host(SessionStatus(row["status"]), policy, fallback_allowed=self._allowed)
+        status = SessionStatus(row["status"])
+        target = without_host(status, policy, zone_open=zone_open, fallback_allowed=self._allowed)
         before = None if row["times"] is None else Left(row["host_id"], row["times"], row["left_at"])
         return _Departing(
             number=row["id"],
             session_id=row["session_id"],
             host_id=row["host_id"],
-            falls_back=target is SessionStatus.FALLBACK,
-            endpoint=policy.fallback_endpoint,
+            target=target,
+            endpoint=policy.fallback_endpoint if target is SessionStatus.FALLBACK else None,
             figures=figures,
-            times=times_left(before, now) if host_at_fault else 0,
+            times=times_left(before, now) if zone_open else 0,
         )
 
 
@@ -323,45 +238,23 @@ class _Departing:
     number: int
     session_id: str
     host_id: str
-    falls_back: bool
+    target: SessionStatus
     endpoint: str | None
     figures: Figures
     times: int
     """How often in a row it leaves this host; 0 where that is not for the host."""
 
 
-async def _fall_back(transaction: Transaction, falling: Sequence[_Departing], reason: str, now: datetime) -> None:
+async def _leave(transaction: Transaction, leaving: Sequence[_Departing], reason: str, now: datetime) -> None:
     await transaction.fetch(
-        "sessions.fall_back",
-        _FALL_BACK,
+        "sessions.leave",
+        _LEAVE,
         now,
         tracing.current_traceparent(),
-        [each.number for each in falling],
-        [each.endpoint for each in falling],
+        [each.number for each in leaving],
+        [each.endpoint for each in leaving],
         reason,
-        [written(each.figures) for each in falling],
-        [each.times for each in falling],
-    )
-
-
-def _trace(what: str, session_id: str, host_id: str, reason: str, figures: Figures) -> None:
-    """Have the trace say what was decided, and why."""
-    if tracing.recording():
-        about = {"p2p.session_id": session_id, "p2p.host_id": host_id, "p2p.reason": reason}
-        with tracing.span(what, attributes=about | {f"p2p.{name}": value for name, value in figures.items()}):
-            pass
-
-
-def _hostless(row: asyncpg.Record) -> HostlessSession:
-    return HostlessSession(
-        number=row["id"],
-        session_id=SessionId(row["session_id"]),
-        epoch=row["epoch"],
-        players=[PeerId(player_id) for player_id in row["connected_players"]],
-        fell_back_at=row["fell_back_at"],
-        left=[
-            Left(host_id, times, at)
-            for host_id, times, at in zip(row["hosts"], row["times"], row["left_at"], strict=True)
-            if host_id is not None
-        ],
+        [written(each.figures) for each in leaving],
+        [each.times for each in leaving],
+        [each.target for each in leaving],
     )

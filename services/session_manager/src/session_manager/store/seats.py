@@ -15,7 +15,8 @@ from session_manager.store.facts import SessionJson, telling
 _STANDING = """
 SELECT s.id, s.session_id, s.status, s.current_players, s.max_players, s.host_id,
     h.taken AS host_players, h.max_players AS host_max_players,
-    seat.session AS seated_in, CASE WHEN seated.status <> 'fallback' THEN seated.host_id END AS seated_on
+    seat.session AS seated_in,
+    CASE WHEN seated.status NOT IN ('migrating', 'fallback') THEN seated.host_id END AS seated_on
 FROM sessions s
 JOIN host_seats h ON h.host_id = s.host_id
 LEFT JOIN seats seat ON seat.player_id = $3
@@ -97,9 +98,10 @@ WITH standing AS MATERIALIZED (
     FROM seat WHERE s.id = seat.session
     RETURNING s.id, s.session_id, s.host_id, s.revision, s.epoch, s.status, session_json(s) AS json
 ), host AS (
-    -- A session in fallback has no seats on its host.
+    -- A session without a host has no seats on its last one.
     UPDATE host_seats h SET
-        taken = h.taken - CASE session.status WHEN 'fallback' THEN 0 ELSE 1 END, revision = h.revision + 1
+        taken = h.taken - CASE WHEN session.status IN ('migrating', 'fallback') THEN 0 ELSE 1 END,
+        revision = h.revision + 1
     FROM session WHERE h.host_id = session.host_id
     RETURNING h.taken, h.revision
 ), fact AS (
@@ -126,7 +128,7 @@ SELECT s.id, s.current_players, s.own,
     ) AS unreached
 FROM (
     SELECT s.id, s.current_players, s.host_id, true AS own FROM seats JOIN sessions s ON s.id = seats.session
-    WHERE seats.player_id = $2 AND s.zone_id = $1 AND s.status IN ('pending', 'active')
+    WHERE seats.player_id = $2 AND s.zone_id = $1 AND s.status IN ('pending', 'active', 'migrating')
     UNION ALL
     SELECT s.id, s.current_players, s.host_id, false FROM sessions s
     WHERE s.zone_id = $1 AND s.open

@@ -102,7 +102,7 @@ WITH host AS MATERIALIZED (
 ), session AS (
     UPDATE sessions s SET
         status = $4::text, end_reason = $5::text, connected_players = '{}', empty_since = NULL,
-        fallback_endpoint = NULL, fell_back_at = NULL, fell_back_for = NULL,
+        fallback_endpoint = NULL, fell_back_at = NULL, fell_back_for = NULL, claimed_until = NULL,
         ended_at = $1::timestamptz, updated_at = $1, revision = s.revision + 1
     FROM host, unnest($3, $6::text[]) AS ending (id, figures) WHERE s.id = ending.id AND s.host_id = host.host_id
     RETURNING s.id, s.session_id, s.host_id, s.revision, s.epoch, s.status,
@@ -111,8 +111,9 @@ WITH host AS MATERIALIZED (
 ), freed AS (
     UPDATE host_seats h SET taken = h.taken - gone.players, revision = h.revision + 1
     FROM (
-        SELECT host_id, coalesce(sum(cardinality(players)) FILTER (WHERE was <> 'fallback'), 0) AS players
-        FROM session GROUP BY host_id
+        SELECT host_id, coalesce(sum(cardinality(players)) FILTER (WHERE on_host), 0) AS players
+        FROM (SELECT host_id, players, was NOT IN ('migrating', 'fallback') AS on_host FROM session) AS finished
+        GROUP BY host_id
     ) gone
     WHERE h.host_id = gone.host_id
     RETURNING h.host_id, h.taken, h.revision

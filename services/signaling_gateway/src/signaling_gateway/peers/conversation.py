@@ -58,14 +58,19 @@ class Place:
     epoch: int | None = None
     zone_id: str | None = None
     """Of a session; a room belongs to none."""
+    fell_back: bool = False
+    """Nobody hosts it, and no host is looked for at once."""
     fallback: SessionFallback | None = field(default=None, compare=False)
-    """What its players are told while nobody hosts it."""
+    """What its players are told of that."""
 
     def is_before(self, other: "Place") -> bool:
         """Whether `other` is the same session later on: epochs rise, and within one a host is only ever lost."""
-        if not self.is_session or not other.is_session:
-            return False
-        return (self.epoch or 0, self.host_id is None) < (other.epoch or 0, other.host_id is None)
+        return self.is_session and other.is_session and self.moment < other.moment
+
+    @property
+    def moment(self) -> tuple[int, bool, bool]:
+        """Of a session's life: the later, the greater."""
+        return (self.epoch or 0, self.host_id is None, self.fell_back)
 
 
 @dataclass(frozen=True, slots=True)

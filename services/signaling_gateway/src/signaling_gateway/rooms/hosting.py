@@ -32,21 +32,15 @@ FINAL = frozenset({SessionStatus.ENDED, SessionStatus.FAILED})
 
 
 def place_of(session: Session, reason: str = HOST_LOST) -> Place:
-    """Where one is in this session; one that is in fallback, for this reason, has no host to speak to."""
+    """Where one is in this session; one that is migrating or, for this reason, in fallback has no host to speak to."""
+    hostless = Place(session.session_id, is_session=True, epoch=session.epoch, zone_id=session.zone_id)
+    if session.status is SessionStatus.MIGRATING:
+        return hostless
     if session.status is not SessionStatus.FALLBACK:
-        return Place(
-            session.session_id,
-            is_session=True,
-            host_id=session.host_id,
-            host_peer_id=session.host_peer_id,
-            epoch=session.epoch,
-            zone_id=session.zone_id,
-        )
-    return Place(
-        session.session_id,
-        is_session=True,
-        epoch=session.epoch,
-        zone_id=session.zone_id,
+        return replace(hostless, host_id=session.host_id, host_peer_id=session.host_peer_id)
+    return replace(
+        hostless,
+        fell_back=True,
         fallback=SessionFallback(session_id=session.session_id, reason=reason, endpoint=session.fallback_endpoint),
     )
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import structlog
 from chassis.refusals import UnavailableError
-from contracts.frames import HostMigrated, SessionEnded, SessionFallback, SessionLeft
+from contracts.frames import HostMigrated, SessionEnded, SessionLeft
 from contracts.hosts import HostFact
 from contracts.sessions import Session, SessionFact
 
@@ -13,6 +13,7 @@ from signaling_gateway.peers.connections import Connection, Connections
 from signaling_gateway.peers.conversation import Place
 from signaling_gateway.rooms.entering import Entering
 from signaling_gateway.rooms.hosting import FINAL, HOST_LOST, Hosting, place_of
+from signaling_gateway.rooms.ice_servers import IceServers
 from signaling_gateway.rooms.room import Room
 from signaling_gateway.rooms.rooms import Rooms
 
@@ -23,13 +24,21 @@ class SessionFacts:
     """One session's facts come in order, sessions side by side; a fact that says what is known changes nothing."""
 
     def __init__(
-        self, *, connections: Connections, rooms: Rooms, presence: Presence, hosting: Hosting, entering: Entering
+        self,
+        *,
+        connections: Connections,
+        rooms: Rooms,
+        presence: Presence,
+        hosting: Hosting,
+        entering: Entering,
+        ice: IceServers,
     ) -> None:
         self._connections = connections
         self._rooms = rooms
         self._presence = presence
         self._hosting = hosting
         self._entering = entering
+        self._ice = ice
 
     async def session_changed(self, fact: SessionFact) -> None:
         """A session was created, joined, left, ended and so on."""
@@ -71,9 +80,24 @@ class SessionFacts:
         for player in [socket for socket in room.sockets.values() if _is_in(socket, fact.session_id)]:
             if player.standing.place != now:
                 player.standing = replace(player.standing, place=now)
-                player.say(_told_of_host(now))
+                self._tell_of_host(player, now)
         if room.host is not None and room.host.peer_id != now.host_peer_id:
             await self._hosting.release(room.host, fact.session_id, reason)
+
+    def _tell_of_host(self, player: Connection, place: Place) -> None:
+        """Of one that is looked for nothing is said: who it is, or that there is none, comes within a second."""
+        if place.fallback is not None:
+            player.say(place.fallback)
+        elif place.host_id is not None:
+            player.say(
+                HostMigrated(
+                    session_id=place.session_id,
+                    host_id=place.host_id,
+                    host_peer_id=place.host_peer_id,
+                    epoch=place.epoch,
+                    ice_servers=self._ice.of(player.peer_id),
+                )
+            )
 
     async def _seat_taken(self, session: Session, player: str, *, by_socket: bool) -> None:
         """Tell of a player that joined without a socket; of one that has one, the gateway that holds it tells.
@@ -135,14 +159,6 @@ class SessionFacts:
         room.sockets.clear()
         room.members.clear()
         self._rooms.close_if_empty(room)
-
-
-def _told_of_host(place: Place) -> SessionFallback | HostMigrated:
-    if place.fallback is not None:
-        return place.fallback
-    return HostMigrated(
-        session_id=place.session_id, host_id=place.host_id, host_peer_id=place.host_peer_id, epoch=place.epoch
-    )
 
 
 def _is_in(connection: Connection, session_id: str) -> bool:

@@ -46,7 +46,7 @@ function gatewayWords(line) {
 }
 
 const BAD = new Set(["offline", "failed", "fell-back", "deleted"]);
-const WARN = new Set(["suspect", "draining", "disconnected"]);
+const WARN = new Set(["suspect", "draining", "disconnected", "migrating"]);
 const GOOD = new Set(["online", "registered", "created", "joined", "migrated", "activated", "connected"]);
 
 function toneOf({ what, state }) {

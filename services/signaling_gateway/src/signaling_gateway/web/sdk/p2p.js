@@ -996,10 +996,7 @@ export class P2PClient {
       // A session that returns from the central server does so in a new epoch.
       fallback: (same && before?.fallback) || null,
     };
-    this.#iceServers = (frame.ice_servers ?? []).map((/** @type {any} */ server) => ({
-      urls: server.urls,
-      ...(server.username && { username: server.username, credential: server.credential }),
-    }));
+    this.#take(frame.ice_servers ?? []);
     if (same && (this.open || this.session.fallback)) return; // signaling came back; all else is as it was
     this.#tell("session", this.session);
     if (this.session.hostPeerId) return this.#connectToHost();
@@ -1007,6 +1004,11 @@ export class P2PClient {
       () => this.#fail(new P2PError("placement", "no_host", "This session has no host to connect to.")),
       HOST_NAMED_WITHIN_MS,
     );
+  }
+
+  /** @param {{urls: string[], username?: string, credential?: string}[]} iceServers */
+  #take(iceServers) {
+    this.#iceServers = iceServers.map(({ urls, username, credential }) => ({ urls, ...(username && { username, credential }) }));
   }
 
   /** @param {{session_id: string, reason: string, endpoint?: string | null}} frame */
@@ -1020,12 +1022,16 @@ export class P2PClient {
     if (known?.reason !== fallback.reason || known.endpoint !== fallback.endpoint) this.#tell("fallback", fallback);
   }
 
-  /** @param {{session_id: string, host_id: string, host_peer_id: string, epoch: number}} frame */
+  /**
+   * @param {{session_id: string, host_id: string, host_peer_id: string, epoch: number,
+   *   ice_servers?: {urls: string[], username?: string, credential?: string}[]}} frame
+   */
   #migrated(frame) {
     if (this.session?.sessionId !== frame.session_id || frame.epoch <= (this.session.epoch ?? 0)) return;
     this.#letHostGo();
     const { host_id: hostId, host_peer_id: hostPeerId, epoch } = frame;
     this.session = { ...this.session, hostId, hostPeerId, epoch, fallback: null };
+    if (frame.ice_servers) this.#take(frame.ice_servers);
     this.#tell("migrated", { hostId, epoch });
     this.#connectToHost();
   }
