@@ -18,23 +18,25 @@ from tests.deployment.environments import ROOT, install
 SERVICES = ("host_registry", "signaling_gateway")
 
 GROWN_BY: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "frames": {"SessionJoined": ("zone_id",)},
+    "frames": {"SessionJoined": ("zone_id",), "HostMigrated": ("ice_servers",)},
     "gateway": {"PeerPresence": ("keeps_seat",)},
     "hosts": {
         "Machine": ("accepts_probes",),
         "Host": ("measured_at", "jitter_ms", "upload_mbps", "accepts_probes"),
         "HostPage": ("count",),
     },
-    "sessions": {"ReportMetrics": ("player_id",)},
+    "sessions": {"ReportMetrics": ("player_id",), "SessionFact": ("by_socket",)},
     "zones": {"Judgement": ("connected",)},
 }
 """Module of contracts -> message -> fields."""
 
 _HOST_REGISTRY = Path("services/host_registry/src/host_registry")
+_GATEWAY = Path("services/signaling_gateway/src/signaling_gateway")
 
 IN_PROGRAMS: Mapping[Path, tuple[str, ...]] = {
+    _GATEWAY / "rooms/session_facts.py": ("fact.by_socket",),
     _HOST_REGISTRY / "app.py": ("        answer_retelling(responder, RetellingStore(database))\n",),
-    _HOST_REGISTRY / "wire.py": (',"count":%d', ".encode(), count)"),
+    _HOST_REGISTRY / "answers.py": (',"count":%d', ".encode(), count)"),
     _HOST_REGISTRY / "store/rows.py": (" s.measured_at, s.jitter_ms, s.upload_mbps, s.accepts_probes,",),
     _HOST_REGISTRY / "store/registrations.py": (
         " accepts_probes = excluded.accepts_probes,",
@@ -45,19 +47,25 @@ IN_PROGRAMS: Mapping[Path, tuple[str, ...]] = {
 }
 """File -> what is taken out of it, each as often as it is there."""
 
-_INSTEAD = {" accepts_probes, last_beat,": " last_beat,", ".encode(), count)": ".encode())"}
+_INSTEAD = {"fact.by_socket": "False", " accepts_probes, last_beat,": " last_beat,", ".encode(), count)": ".encode())"}
 
 
 def install_previous(into: Path) -> None:
     """Make environments with the previous release's gateway and registry."""
     tree = into / "source"
     _copy(tree)
-    for module, messages in GROWN_BY.items():
-        file = tree / f"libs/contracts/src/contracts/{module}.py"
-        file.write_text(_without_fields(file.read_text(), messages))
-    for path, parts in IN_PROGRAMS.items():
-        (tree / path).write_text(_without_parts((tree / path).read_text(), parts))
+    for path, text in changed():
+        (tree / path).write_text(text)
     install(SERVICES, into, tree)
+
+
+def changed() -> Iterator[tuple[Path, str]]:
+    """Each file that was otherwise, and as it was."""
+    for module, messages in GROWN_BY.items():
+        path = Path(f"libs/contracts/src/contracts/{module}.py")
+        yield path, _without_fields((ROOT / path).read_text(), messages)
+    for path, parts in IN_PROGRAMS.items():
+        yield path, _without_parts((ROOT / path).read_text(), parts)
 
 
 def _without_fields(source: str, gone: Mapping[str, Iterable[str]]) -> str:
