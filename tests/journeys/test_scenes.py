@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
@@ -11,12 +12,14 @@ HOST = {"player_id": "p", "player_name": "n", "cpu_cores": 8, "memory_mb": 16384
 
 
 async def _session(
-    api: httpx.AsyncClient, name: str, *, fallback_enabled: bool = True, **more: object
+    api: httpx.AsyncClient, name: str, *, fallback_enabled: bool = True, regions: Sequence[str] = (), **more: object
 ) -> dict[str, Any]:
-    described = {**ZONE, "zone_id": f"zone-{name}", "fallback_enabled": fallback_enabled}
+    """On a host of its own; `regions`: which no other host may serve it."""
+    described = {**ZONE, "zone_id": f"zone-{name}", "fallback_enabled": fallback_enabled, "regions": regions}
     zone = await api.post("/api/v1/zones/", json=described)
     assert zone.status_code == 201, zone.text
-    host = await api.post("/api/v1/hosts/register", json={**HOST, "host_id": f"host-{name}"})
+    region = regions[0] if regions else None
+    host = await api.post("/api/v1/hosts/register", json={**HOST, "host_id": f"host-{name}", "region": region})
     assert host.status_code == 201, host.text
     session = await api.post("/api/v1/sessions/", json={"host_id": f"host-{name}", "zone_id": f"zone-{name}", **more})
     assert session.status_code == 201, session.text
@@ -78,8 +81,10 @@ async def test_a_zone_without_a_host_says_why(api: httpx.AsyncClient) -> None:
     assert "region" in refused.json()["detail"]
 
 
-async def test_the_players_of_a_deleted_host_fall_back(api: httpx.AsyncClient, eventual_session: Any) -> None:
-    session = await _session(api, "left-behind", player_ids=["kept"])
+async def test_the_players_of_a_deleted_host_fall_back_where_there_is_no_other(
+    api: httpx.AsyncClient, eventual_session: Any
+) -> None:
+    session = await _session(api, "left-behind", regions=["nowhere-else"], player_ids=["kept"])
     assert (await api.delete("/api/v1/hosts/host-left-behind")).status_code == 204
     assert (await eventual_session(session["session_id"], status="fallback"))["connected_players"] == ["kept"]
 
@@ -87,7 +92,7 @@ async def test_the_players_of_a_deleted_host_fall_back(api: httpx.AsyncClient, e
 async def test_without_fallback_the_sessions_of_a_deleted_host_fail_and_stay_in_the_history(
     api: httpx.AsyncClient, eventual_session: Any
 ) -> None:
-    session = await _session(api, "gone", fallback_enabled=False, player_ids=["stranded"])
+    session = await _session(api, "gone", regions=["gone"], fallback_enabled=False, player_ids=["stranded"])
     assert (await api.delete("/api/v1/hosts/host-gone")).status_code == 204
     failed = await eventual_session(session["session_id"], status="failed")
     assert failed["end_reason"] == "host_lost"

@@ -204,7 +204,8 @@ async def entering(suite: RunningSuite, api: httpx.AsyncClient) -> list[Span]:
     def whole() -> list[Span] | None:
         spans = suite.spans.spans_of("7af7651916cd43dd8448eb211c80319c")
         seen = {(span.service, span.kind) for span in spans}
-        return spans if {(owner, "CONSUMER") for owner in OWNERS - {"session_manager"}} <= seen else None
+        heard = {(owner, "CONSUMER") for owner in OWNERS - {"session_manager"}}
+        return spans if heard | {("signaling_gateway", "SERVER")} <= seen else None
 
     spans = await eventually(whole, within=20, of="the whole trace")
     assert spans is not None

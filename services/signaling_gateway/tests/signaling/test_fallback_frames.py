@@ -110,6 +110,22 @@ async def test_players_hear_who_hosts_them_next_and_nothing_while_that_is_looked
             assert (await new.hear("session-assigned"))["epoch"] == 2
 
 
+async def test_all_players_of_a_gateway_find_the_next_host_at_once(
+    here, elsewhere, owners, first, second, session, name
+):
+    new = await dial(elsewhere, second)
+    players = [await joined(here, name(f"player-{number}"), session) for number in range(5)]
+    async with leaving(new, *players):
+        await owners.leave_host(session)
+        await owners.migrate(session, second)
+        for player in players:
+            await player.hear_until("host-migrated")
+        for player in players:
+            await player.say("offer", to=second, sdp="v=0")
+        offers = [await new.hear_until("offer") for _ in players]
+        assert {offer["from"] for offer in offers} == {player.name for player in players}
+
+
 async def test_players_hear_where_to_play_where_no_host_was_found(here, owners, first, session, name):
     old = await dial(here, first)
     await old.hear("session-assigned")

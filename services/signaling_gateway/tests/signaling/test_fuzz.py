@@ -99,13 +99,14 @@ class Clients(RuleBasedStateMachine):
 
     @initialize()
     def begin(self):
-        """A host, and its session in a zone with one player in it: who comes next meets somebody."""
+        """A host, and its session in a zone with two players in it, who have met."""
         self.number = next(_NUMBERS)
         self.world.owners.add_host(self._in(fuzzing.HOST))
         self.session = self.world.owners.add_session(
             0xF000 + self.number, self._in(fuzzing.HOST), zone_id=self._in(fuzzing.ZONE)
         )
-        self.come(0, "token", fuzzing.PLAYERS[0], fuzzing.SESSION, as_game_client=False)
+        for who in (0, 1):
+            self.come(who, "token", fuzzing.PLAYERS[who], fuzzing.SESSION, as_game_client=False)
 
     @rule(
         who=SEATS,

@@ -4,9 +4,11 @@ Nothing is remembered of a signal on its way. It carries a reply subject of ours
 got it: from the other gateway, or from NATS itself ("no responders") when that gateway is gone.
 """
 
+import asyncio
 import time
 from functools import lru_cache
 
+import structlog
 from chassis import tracing
 from chassis.bus import Bus
 from chassis.refusals import UnavailableError
@@ -24,6 +26,8 @@ from signaling_gateway.peers.frames import signal_out
 from signaling_gateway.rooms.room import Room
 from signaling_gateway.rooms.rooms import Rooms
 from signaling_gateway.rooms.unanswered import Unanswered
+
+log = structlog.stdlib.get_logger()
 
 LOOK_AGAIN_AFTER_S = 1.0
 """How often at most Redis is asked who is in a room because somebody signals a peer that we do not know."""
@@ -63,6 +67,7 @@ class Relay:
         self._background = background
         self._unanswered = unanswered
         self.relayed = 0
+        self._looks: dict[str, asyncio.Task[None]] = {}
 
     async def carry(self, sender: Connection, carry: Carry) -> None:
         """Deliver, or UndeliveredError; one that another gateway can't deliver comes back later, as a bounce."""
@@ -163,19 +168,29 @@ class Relay:
         receiver.wire.write(frame)
 
     async def _look_again(self, room: Room, to: str) -> Connection | Mark | None:
-        now = time.monotonic()
-        if now - room.looked_at < LOOK_AGAIN_AFTER_S:
-            return None
-        room.looked_at = now
+        """Ask Redis, or wait for the answer that somebody else's signal has asked for."""
+        look = self._looks.get(room.place.session_id)
+        if look is None:
+            now = time.monotonic()
+            if now - room.looked_at < LOOK_AGAIN_AFTER_S:
+                return None
+            room.looked_at = now
+            look = self._looks[room.place.session_id] = asyncio.create_task(self._look(room))
+        await asyncio.shield(look)
+        return room.receiver(to)
+
+    async def _look(self, room: Room) -> None:
         try:
             as_of = room.changes
             self._rooms.reconcile(room, await self._presence.look(room.place.session_id), as_of)
-            if to == room.place.host_peer_id and room.receiver(to) is None:
+            host = room.place.host_peer_id
+            if host is not None and room.receiver(host) is None:
                 # Its gateway may not have heard of the session yet: it will ask.
-                room.move_host(await self._presence.where(to))
+                room.move_host(await self._presence.where(host))
         except UnavailableError:
-            return None
-        return room.receiver(to)
+            log.debug("relay.not_looked", session_id=room.place.session_id)
+        finally:
+            del self._looks[room.place.session_id]
 
     async def _keep(self, sender: Connection, carry: Carry, room: Room) -> None:
         """Keep the signal for a member that has no socket and signals over HTTP; else nobody gets it."""
