@@ -59,6 +59,8 @@ class StandIn:
         self.hosts: dict[str, Json] = {}
         self.beats: list[Json] = []
         self.drained: list[str] = []
+        self.drains_for = "host_lost"
+        """The reason for which a draining host loses its sessions: nobody takes them, unless it is `host_draining`."""
         self.stands_still = False
         """Answers no `ping`."""
         self.sessions: dict[str, SessionState] = {}
@@ -148,6 +150,10 @@ class StandIn:
         if (await request.json())["run_id"] != self.hosts[request.match_info["host_id"]]["run_id"]:
             return _problem(409, "conflict")
         self.drained.append(request.match_info["host_id"])
+        for session in self.sessions.values():
+            if session.host_id == request.match_info["host_id"] and session.host_id in self.sockets:
+                released = {"session_id": session.session_id, "reason": self.drains_for}
+                await self.send(session.host_id, {"type": "session-released", **released})
         return web.json_response(_host(self.hosts[request.match_info["host_id"]]))
 
     async def _unregister(self, request: web.Request) -> web.Response:

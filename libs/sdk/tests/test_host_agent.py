@@ -7,6 +7,7 @@ from typing import Any
 import aioice.ice
 import pytest
 from aiortc import RTCIceTransport
+from contracts.frames import SessionReleased
 from contracts.hosts import Heartbeat, RegisterHost
 from sdk import HostAgent, OnClose, PlayerConnected, PlayerGone, ReplacedError, SignalingLost
 from sdk.descriptions import ufrag_of
@@ -147,6 +148,35 @@ async def test_players_of_a_released_session_are_disconnected(stand_in):
         await stand_in.send("host-1", released)
         await anna.closed.wait()
         assert agent.sessions == {}
+
+
+async def test_players_who_go_to_another_host_by_plan_are_served_until_they_are_there(stand_in):
+    events: asyncio.Queue[Any] = asyncio.Queue()
+    async with agent_for(stand_in, on_event=events.put_nowait) as agent, aiortc_player(stand_in.url, "anna") as anna:
+        channel = await anna.enter("prontera")
+        released = {"type": "session-released", "session_id": anna.joined["session_id"], "reason": "host_draining"}
+        await stand_in.send("host-1", released)
+        await next_of(SessionReleased, events)
+        assert agent.sessions == {}
+        channel.send("still here")
+        assert await anna.heard.get() == "still here"
+
+
+async def test_a_host_that_drains_ends_when_its_players_are_elsewhere(stand_in):
+    stand_in.drains_for = "host_draining"
+    events: asyncio.Queue[Any] = asyncio.Queue()
+    async with aiortc_player(stand_in.url, "anna") as anna:
+
+        async def host():
+            async with agent_for(stand_in, on_close=OnClose.DRAIN, on_event=events.put_nowait):
+                await anna.enter("prontera")
+
+        hosting = asyncio.create_task(host())
+        await next_of(SessionReleased, events)
+        assert not hosting.done()
+        assert not anna.closed.is_set()
+        await anna.peer.close()
+        await hosting
 
 
 async def test_a_host_ends_though_a_players_connection_is_being_closed(stand_in, monkeypatch):

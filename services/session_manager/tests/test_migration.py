@@ -4,10 +4,12 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from chassis.refusals import UnavailableError
+from chassis.refusals import RefusedError, UnavailableError
+from contracts.hosts import HostStatus
+from contracts.identifiers import HostId
 from contracts.refusals import Code
 from contracts.sessions import ConnectionType, ReportMetrics, SessionHistory, SessionStatus
-from session_manager.errors import WrongStateError
+from session_manager.errors import StaleEpochError, WrongStateError
 from session_manager.migration import Settled
 from session_manager.sessions import read_ref
 from testkit.eventually import eventually
@@ -221,3 +223,95 @@ async def test_a_host_that_comes_and_goes_is_not_chosen_again_until_it_has_staye
     clock.advance(RETURN)
     await lose(world, clock, host="host-1", revision=3)
     assert (await world.get(session.session_id)).host_id == "lost"
+
+
+async def drain(world, clock, host="lost", revision=1):
+    fact = a_host_fact(host, revision=revision, at=clock.now())
+    draining = fact.host.model_copy(update={"status": HostStatus.DRAINING})
+    await world.fallback.host_lost(fact.model_copy(update={"host": draining}))
+
+
+async def test_the_sessions_of_a_draining_host_go_over_at_once_and_are_never_without_one(world, clock, zones):
+    sessions = [await world.create(host_id="lost", player_ids=[f"player-{number}"]) for number in range(40)]
+    await drain(world, clock)
+    for session in sessions:
+        moved = await world.get(session.session_id)
+        assert (moved.status, moved.host_id, moved.epoch) == (SessionStatus.ACTIVE, "host-1", 2)
+        told = await world.told_of(session.session_id)
+        assert [(event, fact.reason) for event, fact in told[1:]] == [
+            ("migrating", "host_draining"),
+            ("migrated", "host_draining"),
+        ]
+        assert told[1][1].occurred_at == told[2][1].occurred_at
+    await assert_sound(world.database)
+
+
+async def test_a_draining_host_whose_sessions_nobody_takes_loses_them_as_its_zone_says(world, clock, zones):
+    zones.spare = False
+    session = await world.create(host_id="lost", player_ids=["a"])
+    pending = await world.create(host_id="lost")
+    await drain(world, clock)
+    assert (await world.get(session.session_id)).status is SessionStatus.FALLBACK
+    assert (await world.get(pending.session_id)).status is SessionStatus.FAILED
+    await assert_sound(world.database)
+
+
+async def test_a_session_is_moved_by_order_to_the_host_that_is_named_or_to_the_best(world, zones):
+    session = await world.create(host_id="first", player_ids=["a", "b"])
+    await world.migration.order(read_ref(session.session_id), HostId("second"))
+    moved = await world.get(session.session_id)
+    assert (moved.host_id, moved.epoch, moved.connected_players) == ("second", 2, ("a", "b"))
+    await world.migration.order(read_ref(str(session.id)), HostId("second"))
+    assert (await world.get(session.session_id)).epoch == 2
+    await world.migration.order(read_ref(session.session_id), None)
+    assert zones.excluded[-1] == ("second",)
+    assert (await world.get(session.session_id)).host_id == zones.host
+    assert [fact.reason for event, fact in await world.told() if event == "migrated"] == ["ordered"] * 2
+    await assert_sound(world.database)
+
+
+async def test_an_order_that_nobody_can_meet_leaves_the_session_where_it_is(world, zones):
+    session = await world.create(host_id="first", player_ids=["a", "b", "c"])
+    zones.refusal = Code.NO_HOST_FREE
+    with pytest.raises(RefusedError):
+        await world.migration.order(read_ref(session.session_id), None)
+    zones.refusal, zones.host_max_players = None, 2
+    with pytest.raises(UnavailableError):
+        await world.migration.order(read_ref(session.session_id), HostId("small"))
+    there = await world.get(session.session_id)
+    assert (there.status, there.host_id, there.epoch) == (SessionStatus.ACTIVE, "first", 1)
+    await assert_sound(world.database)
+
+
+async def test_orders_losses_joins_and_leaves_at_once_leave_everything_sound(two_worlds, clock, zones):
+    """No seat count wrong, no session on two hosts, no epoch used twice, whatever comes together."""
+    zones.host_max_players = 1000
+    for round_ in range(5):
+        world, other = two_worlds
+        session = await world.create(host_id=f"lost-{round_}", player_ids=[f"first-{round_}"])
+        ref = read_ref(session.session_id)
+        await asyncio.gather(
+            *(world.join(session.session_id, f"player-{round_}-{number}") for number in range(5)),
+            world.migration.order(ref, HostId("one-side")),
+            other.migration.order(ref, HostId("other-side")),
+            lose(other, clock, host=f"lost-{round_}", revision=round_ + 1),
+            world.leave(session.session_id, f"first-{round_}"),
+            return_exceptions=True,
+        )
+        epochs = [fact.session.epoch for event, fact in await world.told_of(session.session_id) if event == "migrated"]
+        assert epochs == list(range(2, 2 + len(epochs)))
+        assert (await world.get(session.session_id)).status is SessionStatus.ACTIVE
+        await assert_sound(world.database)
+
+
+async def test_what_an_earlier_host_measured_is_refused_and_names_the_present_one(world, clock):
+    session = await world.create(host_id="lost", player_ids=["a"])
+    await lose(world, clock)
+    late = ReportMetrics(session=session.session_id, epoch=1, average_latency_ms=9000)
+    with pytest.raises(StaleEpochError) as refused:
+        await world.lifecycle.report(late)
+    assert refused.value.refusal.code is Code.STALE_EPOCH
+    assert refused.value.refusal.fields == {"session_id": session.session_id, "epoch": 2, "host_id": "host-1"}
+    assert (await world.get(session.session_id)).average_latency_ms is None
+    await world.lifecycle.report(late.model_copy(update={"epoch": 2, "average_latency_ms": 20}))
+    assert (await world.get(session.session_id)).average_latency_ms == 20

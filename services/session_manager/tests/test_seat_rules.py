@@ -36,6 +36,7 @@ ROOMY = Standing(
     number=7,
     session_id=SessionId("session-0000000000000007"),
     status=SessionStatus.ACTIVE,
+    epoch=1,
     players=3,
     max_players=10,
     host_id=HostId("here"),

@@ -19,7 +19,7 @@ ALLOWED = {
 
 
 def a_session(status):
-    return Standing(1, SessionId("session-0000000000000001"), status, 0, 10, HostId("host-1"), 0, 10)
+    return Standing(1, SessionId("session-0000000000000001"), status, 1, 0, 10, HostId("host-1"), 0, 10)
 
 
 @pytest.mark.parametrize("status", SessionStatus)

@@ -103,7 +103,7 @@ async def test_history_and_outbox_carry_the_trace_of_whoever_caused_them(world):
 
 async def test_an_outcome_is_the_session_and_a_message(world):
     session = await world.create()
-    commands = Commands(world.lifecycle, world.seating, world.arrivals)
+    commands = Commands(world.lifecycle, world.seating, world.arrivals, world.migration)
 
     sent = json.loads(await commands.activate(contract.NameSession(session=session.session_id)))
 

@@ -36,7 +36,7 @@ ANYTHING: Any = Anything()
 
 def test_every_published_request_has_exactly_one_handler():
     recorder: Any = Recorder()
-    handlers.answer_commands(recorder, Commands(ANYTHING, ANYTHING, ANYTHING))
+    handlers.answer_commands(recorder, Commands(ANYTHING, ANYTHING, ANYTHING, ANYTHING))
     handlers.answer_questions(recorder, Questions(ANYTHING))
     handlers.answer_retelling(recorder, ANYTHING)
 

@@ -9,9 +9,11 @@ from contracts.sessions import (
     GET_SESSION,
     LIST_SESSION_EVENTS,
     LIST_SESSIONS,
+    MIGRATE_SESSION,
     EndSession,
     ListSessionEvents,
     ListSessions,
+    MigrateSession,
     NameSession,
     Session,
     SessionEvent,
@@ -112,6 +114,20 @@ def end(
     """End a session and free its seats."""
     ended = answer(where, END_SESSION, question(EndSession, session=session, reason=reason))
     print(ended.model_dump_json(indent=2) if as_json else f"{ended.session_id} is {ended.status}: {ended.end_reason}")
+
+
+@sessions.command()
+@reaching
+def migrate(
+    where: Where,
+    session: SessionArgument,
+    host: Annotated[str | None, typer.Option(help="To this host; by default to the best.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Give a session to another host; its players go over by themselves."""
+    moved = answer(where, MIGRATE_SESSION, question(MigrateSession, session=session, host_id=host))
+    line = f"{moved.session_id} is on {moved.host_id}, epoch {moved.epoch}"
+    print(moved.model_dump_json(indent=2) if as_json else line)
 
 
 def _list(page: SessionPage) -> Iterable[Text]:

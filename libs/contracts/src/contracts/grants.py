@@ -114,6 +114,7 @@ _SESSION_COMMANDS = (
     sessions.LIST_SESSIONS,
     sessions.ACTIVATE_SESSION,
     sessions.END_SESSION,
+    sessions.MIGRATE_SESSION,
     sessions.REPORT_METRICS,
     sessions.LIST_SESSION_EVENTS,
     sessions.COUNT_SESSIONS,

@@ -34,6 +34,12 @@ class ConnectionType(StrEnum):
     FALLBACK = "fallback"
 
 
+ORDERED = "ordered"
+HOST_DRAINING = "host_draining"
+
+PLANNED_MOVES = frozenset({ORDERED, HOST_DRAINING})
+"""Reasons of moves whose former host is there yet: it goes on until its players have gone over."""
+
 Figures = Mapping[str, float]
 """What a decision about a session came from, beside its reason: measures, bounds, counts; seconds end in `_s`."""
 
@@ -146,6 +152,14 @@ class EndSession(Message):
     reason: Text = "normal"
 
 
+class MigrateSession(Message):
+    """Give a session to another host; where none fits it is refused, and stays where it is."""
+
+    session: SessionRef
+    host_id: Identifier | None = None
+    """To this host or a refusal that says why not; absent: placed by the coordinator."""
+
+
 class ReportMetrics(Message):
     """What players and host measured; what is absent stays as it was."""
 
@@ -155,6 +169,8 @@ class ReportMetrics(Message):
 
     Absent: of the session as a whole.
     """
+    epoch: int | None = Field(default=None, ge=1, le=2**31 - 1)
+    """In which what is reported was measured: of an earlier host it is refused as STALE_EPOCH, with the present one."""
     average_latency_ms: Milliseconds | None = None
     packet_loss_percent: Percent | None = None
     bandwidth_usage_mbps: Mbps | None = None
@@ -249,7 +265,8 @@ GET_SESSION = Rpc("p2p.sessions.get", NameSession, Session, _FOUND)
 LIST_SESSIONS = Rpc("p2p.sessions.list", ListSessions, SessionPage, frozenset())
 ACTIVATE_SESSION = Rpc("p2p.sessions.activate", NameSession, SessionOutcome, _CHANGES)
 END_SESSION = Rpc("p2p.sessions.end", EndSession, SessionOutcome, _CHANGES)
-REPORT_METRICS = Rpc("p2p.sessions.metrics", ReportMetrics, SessionOutcome, _CHANGES)
+MIGRATE_SESSION = Rpc("p2p.sessions.migrate", MigrateSession, SessionOutcome, _CHANGES | _PLACES | {Code.HOST_FULL})
+REPORT_METRICS = Rpc("p2p.sessions.metrics", ReportMetrics, SessionOutcome, _CHANGES | {Code.STALE_EPOCH})
 CLEAN_SESSIONS = Rpc("p2p.sessions.clean", CleanSessions, SessionsCleaned, frozenset())
 LIST_SESSION_EVENTS = Rpc("p2p.sessions.events", ListSessionEvents, SessionHistory, _FOUND)
 COUNT_SESSIONS = Rpc("p2p.sessions.count", Nothing, SessionCounts, frozenset())

@@ -29,6 +29,7 @@ from contracts.frames import (
 from contracts.hosts import Heartbeat, RegisterHost
 from contracts.npcs import NpcFeed, NpcRecord
 from contracts.refusals import Code
+from contracts.sessions import PLANNED_MOVES
 from opentelemetry.context import get_current
 from pydantic import JsonValue
 
@@ -63,6 +64,9 @@ log = logging.getLogger(__name__)
 BEAT_EVERY = timedelta(seconds=15)
 """What the coordinator expects; it begins to doubt after 20 s."""
 
+GO_OVER_WITHIN_S = 5.0
+"""How long players whom another host takes over by plan are served here too; they connect there in some 0.3 s."""
+
 FLUSH_WITHIN_S = 2.0
 """How long closing waits for what was sent to leave."""
 
@@ -73,7 +77,7 @@ class OnClose(StrEnum):
     KEEP = "keep"
     """Left as it is: the coordinator calls the host offline as soon as it misses it."""
     DRAIN = "drain"
-    """No new sessions from now on; those present are moved or ended at once."""
+    """No new sessions from now on; those present go to other hosts, and are served here until players are there."""
     UNREGISTER = "unregister"
     """Forgotten."""
 
@@ -118,6 +122,8 @@ class HostAgent:
         self._sessions: dict[str, SessionAssigned] = {}
         self._players: dict[tuple[str, str], Player] = {}
         self._reachable = asyncio.Event()
+        self._alone = asyncio.Event()
+        self._alone.set()
         self.took_leave = False
         """Whether, at the end, the coordinator was told."""
 
@@ -152,6 +158,8 @@ class HostAgent:
     ) -> None:
         async with self._stack:
             await self._take_leave()
+            if self.took_leave and self._on_close is OnClose.DRAIN and kind is None:
+                await self._players_gone()
 
     @property
     def sessions(self) -> Mapping[str, SessionAssigned]:
@@ -252,6 +260,12 @@ class HostAgent:
             async with asyncio.timeout(FLUSH_WITHIN_S):
                 await asyncio.gather(*(channel.flush() for channel in self.channels()))
 
+    async def _players_gone(self) -> None:
+        """Wait for those who go to another host; whoever has not gone by then is left."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GO_OVER_WITHIN_S):
+                await self._alone.wait()
+
     @property
     def _replaced(self) -> bool:
         over = self._running.done() and not self._running.cancelled()
@@ -327,18 +341,28 @@ class HostAgent:
             case SessionReleased():
                 self._sessions.pop(frame.session_id, None)
                 self._feeding.released(frame.session_id)
-                for player in self._players.values():
-                    if player.session_id == frame.session_id:
-                        player.end(f"the session was released: {frame.reason}")
+                self._see_off(frame)
                 self._tell(frame)
             case ErrorFrame(in_reply_to="subscribe" | "npc-event"):
                 log.warning("the gateway refused a %s: %s (%s)", frame.in_reply_to, frame.message, frame.code)
+
+    def _see_off(self, released: SessionReleased) -> None:
+        """Have the players go: at once, or where they go to another host by plan, when they are there."""
+        reason = f"the session was released: {released.reason}"
+        for player in self._players.values():
+            if player.session_id != released.session_id:
+                continue
+            if released.reason in PLANNED_MOVES:
+                asyncio.get_running_loop().call_later(GO_OVER_WITHIN_S, player.end, reason)
+            else:
+                player.end(reason)
 
     def _welcome(self, offer: OfferOut) -> None:
         # At once, not in the task: the offer's candidates are the next frames.
         key = (offer.session_id or "", offer.sender)
         if before := self._players.get(key):
             before.end("made a new connection")
+        self._alone.clear()
         player = self._players[key] = Player(offer, self._on_message, self._feeding.follow)
         self._tell(PlayerArriving(player.session_id, player.player_id))
         self._tasks.create_task(self._serve(player))
@@ -358,6 +382,8 @@ class HostAgent:
             key = (player.session_id, player.player_id)
             if self._players.get(key) is player:
                 del self._players[key]
+            if not self._players:
+                self._alone.set()
 
     def _player_connected(self, player: Player) -> None:
         self._tell(PlayerConnected(player.session_id, player.player_id, player.elapsed))

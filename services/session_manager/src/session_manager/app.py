@@ -113,7 +113,7 @@ async def service(settings: Settings) -> AsyncIterator[None]:
         )
 
         responder = Responder(bus, NAME, release_of(NAME), instance=settings.instance, limit=settings.parallel_requests)
-        handlers.answer_commands(responder, handlers.Commands(lifecycle, seating, arrivals))
+        handlers.answer_commands(responder, handlers.Commands(lifecycle, seating, arrivals, migration))
         handlers.answer_questions(responder, handlers.Questions(QuestionStore(database)))
         handlers.answer_retelling(responder, RetellingStore(database))
         consumers = Consumers(bus, NAME, instance=settings.instance)

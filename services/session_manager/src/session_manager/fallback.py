@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from chassis.clock import Clock
-from contracts.hosts import HostFact
-from contracts.identifiers import ZoneId
+from contracts.hosts import HostFact, HostStatus
+from contracts.identifiers import HostId, ZoneId
 from contracts.zones import ZoneFact
 
 from session_manager.health import AVOIDED_FOR, Complaint, complaint, figures_of, lasts
@@ -58,6 +58,8 @@ class Fallback:
 
     async def host_lost(self, fact: HostFact) -> None:
         """A host is offline, draining or deleted."""
+        if fact.host.status is HostStatus.DRAINING:
+            await self._migration.vacate(HostId(fact.host_id))
         await self._presence.lost(fact)
         await self.leave_lost()
 

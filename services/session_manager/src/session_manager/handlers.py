@@ -17,7 +17,7 @@ from contracts.gateway import (
     SessionsActive,
 )
 from contracts.hosts import HOST_DELETED, HOST_DRAINING, HOST_OFFLINE, HOST_ONLINE, HOST_REGISTERED, HostFact
-from contracts.identifiers import PeerId, ZoneId
+from contracts.identifiers import HostId, PeerId, ZoneId
 from contracts.jobs import JOB_DUE, JobDue, JobName
 from contracts.sessions import (
     ACTIVATE_SESSION,
@@ -31,6 +31,7 @@ from contracts.sessions import (
     LEAVE_SESSION,
     LIST_SESSION_EVENTS,
     LIST_SESSIONS,
+    MIGRATE_SESSION,
     REPORT_METRICS,
     RETELL_SESSIONS,
     CleanSessions,
@@ -41,6 +42,7 @@ from contracts.sessions import (
     LeaveSession,
     ListSessionEvents,
     ListSessions,
+    MigrateSession,
     NameSession,
     ReportMetrics,
     SessionCounts,
@@ -55,6 +57,7 @@ from session_manager.arrivals import Arrivals
 from session_manager.fallback import Fallback
 from session_manager.jobs import Jobs
 from session_manager.lifecycle import Lifecycle
+from session_manager.migration import Migration
 from session_manager.seating import Seated, Seating
 from session_manager.sessions import read_ref
 from session_manager.store.facts import SessionJson
@@ -70,7 +73,8 @@ MOST_NAMED = 1000
 class Commands:
     """Requests that change something; sessions travel as the JSON that the store made."""
 
-    def __init__(self, lifecycle: Lifecycle, seating: Seating, arrivals: Arrivals) -> None:
+    def __init__(self, lifecycle: Lifecycle, seating: Seating, arrivals: Arrivals, migration: Migration) -> None:
+        self._migration = migration
         self._lifecycle = lifecycle
         self._seating = seating
         self._arrivals = arrivals
@@ -95,6 +99,11 @@ class Commands:
 
     async def end(self, question: EndSession) -> bytes:
         return _outcome(await self._lifecycle.end(question.session, question.reason), "The session has ended.")
+
+    async def migrate(self, question: MigrateSession) -> bytes:
+        ref = read_ref(question.session)
+        await self._migration.order(ref, None if question.host_id is None else HostId(question.host_id))
+        return _outcome(await self._lifecycle.served(ref), "The session has its host.")
 
     async def report(self, question: ReportMetrics, asked: Asked) -> bytes:
         caller = asked.caller
@@ -137,6 +146,7 @@ def answer_commands(responder: Responder, commands: Commands) -> None:
     responder.answer(LEAVE_SESSION, commands.leave)
     responder.answer(ACTIVATE_SESSION, commands.activate)
     responder.answer(END_SESSION, commands.end)
+    responder.answer(MIGRATE_SESSION, commands.migrate)
     responder.answer(REPORT_METRICS, commands.report)
     responder.answer(CLEAN_SESSIONS, commands.clean)
 

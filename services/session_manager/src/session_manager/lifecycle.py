@@ -15,7 +15,16 @@ from contracts.identifiers import HostId, PeerId, SessionId, ZoneId
 from contracts.sessions import CREATE_SESSION, CreateSession, ReportMetrics, SessionStatus
 
 from session_manager.errors import WrongStateError
-from session_manager.sessions import activates, check_fits_zone, check_new, moves, read_ref, room_of_new
+from session_manager.sessions import (
+    Ref,
+    activates,
+    check_epoch,
+    check_fits_zone,
+    check_new,
+    moves,
+    read_ref,
+    room_of_new,
+)
 from session_manager.store.facts import SessionJson
 from session_manager.store.seats import MovedOnError
 from session_manager.store.sessions import NewSession, SessionStore
@@ -95,6 +104,13 @@ class Lifecycle:
                 return json
         raise _too_busy(session)
 
+    async def served(self, ref: Ref) -> SessionJson:
+        """The session, as it is served by a host; WrongStateError where none serves it."""
+        standing, json = await self._sessions.standing(ref)
+        if standing.status is not SessionStatus.ACTIVE:
+            raise WrongStateError(standing.session_id, standing.status)
+        return json
+
     async def report(self, report: ReportMetrics, player_id: PeerId | None = None) -> SessionJson:
         """Keep the last report of each measure; what a player says is one word among the players'."""
         ref, now = read_ref(report.session), self._clock.now()
@@ -104,6 +120,7 @@ class Lifecycle:
         if reported is not None:
             return reported
         standing, _ = await self._sessions.standing(ref)
+        check_epoch(standing, report.epoch)
         raise WrongStateError(standing.session_id, standing.status)
 
     async def end_idle(self, after: timedelta, *, gently: bool = False) -> list[str]:

@@ -11,13 +11,14 @@ from datetime import datetime, timedelta
 
 import structlog
 from chassis.clock import Clock
-from chassis.refusals import RefusedError, ServiceError
+from chassis.refusals import RefusedError, ServiceError, UnavailableError
 from contracts.identifiers import HostId
 from contracts.refusals import Code
-from contracts.sessions import SessionStatus
+from contracts.sessions import HOST_DRAINING, ORDERED, SessionStatus
 
 from session_manager.health import Figures, distrusts
-from session_manager.store.hostless import HostlessSession, HostlessStore
+from session_manager.sessions import Ref
+from session_manager.store.hostless import HostlessSession, HostlessStore, ServedSession
 from session_manager.zones import Zones
 
 log = structlog.stdlib.get_logger()
@@ -64,6 +65,39 @@ class Migration:
         self._claim_for = claim_for
         self._give_up_after = give_up_after
         self._return_after = return_after
+
+    async def order(self, ref: Ref, host_id: HostId | None) -> None:
+        """Give a session to another host, or refuse and leave it where it is."""
+        for _ in range(TRIES):
+            session = await self._sessions.served(ref)
+            if session is None:
+                return
+            if host_id == session.host_id:
+                return
+            exclude = () if host_id is not None else (session.host_id,)
+            place = await self._zones.place(session.zone_id, session.session_id, session.players, host_id, exclude)
+            if await self._sessions.hand_over(session, place, ORDERED, self._clock.now()):
+                return
+        raise UnavailableError("The session changes too fast at the moment; try again.", retry_after_s=0.1)
+
+    async def vacate(self, host_id: HostId) -> int:
+        """Give the sessions of a host that lives, and wants to go, to others; give how many others have taken."""
+        sessions, taken = await self._sessions.served_by(host_id), 0
+        for first in range(0, len(sessions), AT_ONCE):
+            moves = (self._vacated(session) for session in sessions[first : first + AT_ONCE])
+            taken += sum(await asyncio.gather(*moves))
+        return taken
+
+    async def _vacated(self, session: ServedSession) -> bool:
+        """One that nobody takes stays: what becomes of it, its zone's policy says."""
+        try:
+            place = await self._zones.place(
+                session.zone_id, session.session_id, session.players, None, (session.host_id,)
+            )
+        except ServiceError as error:
+            log.info("session.not_taken", session_id=session.session_id, code=error.refusal.code)
+            return False
+        return await self._sessions.hand_over(session, place, HOST_DRAINING, self._clock.now())
 
     async def settle(self) -> Settled:
         """Settle every migrating session that nobody else is at."""

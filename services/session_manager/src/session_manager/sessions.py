@@ -15,6 +15,7 @@ from session_manager.errors import (
     PlayerNotFoundError,
     SessionFullError,
     SessionNotFoundError,
+    StaleEpochError,
     WrongStateError,
 )
 from session_manager.policies import ZonePolicy
@@ -67,6 +68,7 @@ class Standing:
     number: int
     session_id: SessionId
     status: SessionStatus
+    epoch: int
     players: int
     max_players: int
     host_id: HostId
@@ -133,6 +135,12 @@ def moves(standing: Standing, target: SessionStatus) -> bool:
     if target not in NEXT[standing.status]:
         raise WrongStateError(standing.session_id, standing.status)
     return True
+
+
+def check_epoch(standing: Standing, epoch: int | None) -> None:
+    """Refuse what is of another host's time than the present one's."""
+    if epoch is not None and epoch != standing.epoch:
+        raise StaleEpochError(standing.session_id, epoch, standing.epoch, standing.host_id)
 
 
 def activates(standing: Standing) -> bool:

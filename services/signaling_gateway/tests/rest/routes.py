@@ -136,6 +136,8 @@ CALLS = [
         "POST", "/sessions/17/end?reason=maintenance", sessions.END_SESSION, {"session": "17", "reason": "maintenance"}
     ),
     Call("POST", "/sessions/17/end", sessions.END_SESSION, {"session": "17"}),
+    Call("POST", "/sessions/17/migrate", sessions.MIGRATE_SESSION, {"session": "17"}),
+    Call("POST", "/sessions/17/migrate", sessions.MIGRATE_SESSION, {"session": "17", "host_id": "h"}, {"host_id": "h"}),
     Call("PATCH", "/sessions/17/metrics", sessions.REPORT_METRICS, {"session": "17", **METRICS}, METRICS),
     Call(
         "PATCH",

@@ -195,14 +195,14 @@ class FallbackStore:
     ) -> Departed:
         defaults = (UNLESS_SAID.fallback_enabled, UNLESS_SAID.fallback_endpoint)
 
-        async def leave(transaction: Transaction) -> list[_Departing]:
+        async def leave(transaction: Transaction) -> list[Departing]:
             rows = await transaction.fetch("sessions.lock_departing", lock_batch, *defaults, *which)
             departing = [self._departing(row, figures(row), now, zone_open=zone_open) for row in rows]
             failing = [each for each in departing if each.target is SessionStatus.FAILED]
             leaving = [each for each in departing if each.target is not SessionStatus.FAILED]
             await lock(transaction, [each.number for each in departing])
             if leaving:
-                await _leave(transaction, leaving, reason, now)
+                await leave_hosts(transaction, leaving, reason, now)
             if failing:
                 numbers = [each.number for each in failing]
                 told = [each.figures for each in failing]
@@ -215,12 +215,12 @@ class FallbackStore:
         became = Counter(each.target for each in departed)
         return Departed(became[SessionStatus.MIGRATING], became[SessionStatus.FALLBACK], became[SessionStatus.FAILED])
 
-    def _departing(self, row: asyncpg.Record, figures: Figures, now: datetime, *, zone_open: bool) -> "_Departing":
+    def _departing(self, row: asyncpg.Record, figures: Figures, now: datetime, *, zone_open: bool) -> "Departing":
         policy = ZonePolicy(row["fallback_enabled"], row["fallback_endpoint"], UNLESS_SAID.max_latency_ms)
         status = SessionStatus(row["status"])
         target = without_host(status, policy, zone_open=zone_open, fallback_allowed=self._allowed)
         before = None if row["times"] is None else Left(row["host_id"], row["times"], row["left_at"])
-        return _Departing(
+        return Departing(
             number=row["id"],
             session_id=row["session_id"],
             host_id=row["host_id"],
@@ -232,7 +232,7 @@ class FallbackStore:
 
 
 @dataclass(frozen=True, slots=True)
-class _Departing:
+class Departing:
     """A session that leaves its host, locked."""
 
     number: int
@@ -245,7 +245,8 @@ class _Departing:
     """How often in a row it leaves this host; 0 where that is not for the host."""
 
 
-async def _leave(transaction: Transaction, leaving: Sequence[_Departing], reason: str, now: datetime) -> None:
+async def leave_hosts(transaction: Transaction, leaving: Sequence[Departing], reason: str, now: datetime) -> None:
+    """Take sessions from their hosts that are locked, as are those."""
     await transaction.fetch(
         "sessions.leave",
         _LEAVE,

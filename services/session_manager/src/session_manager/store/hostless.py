@@ -7,15 +7,16 @@ from datetime import datetime
 import asyncpg
 from chassis import tracing
 from chassis.database import Database, Transaction
-from contracts.identifiers import PeerId, SessionId, ZoneId
+from contracts.identifiers import HostId, PeerId, SessionId, ZoneId
 from contracts.sessions import SessionStatus
 
 from session_manager.health import Figures, Left
 from session_manager.policies import UNLESS_SAID, ZonePolicy, when_nobody_fits
-from session_manager.sessions import Place
+from session_manager.sessions import Place, Ref
 from session_manager.store.facts import telling, trace_decision, written
-from session_manager.store.seats import lock
-from session_manager.store.sessions import finish
+from session_manager.store.fallback import Departing, leave_hosts
+from session_manager.store.seats import MovedOnError, lock
+from session_manager.store.sessions import KNOW_HOST, finish
 
 _ZONES = """
 SELECT DISTINCT s.zone_id FROM sessions s LEFT JOIN zone_policies p ON p.zone_id = s.zone_id
@@ -55,6 +56,16 @@ FROM sessions s LEFT JOIN zone_policies p ON p.zone_id = s.zone_id
 WHERE s.id = $1 AND s.epoch = $2 AND s.status = 'migrating'
 FOR UPDATE OF s
 """
+
+_SERVED_FIELDS = "id, session_id, zone_id, host_id, epoch, connected_players"
+_SERVED = f"""
+SELECT {_SERVED_FIELDS} FROM sessions WHERE host_id = $1 AND live AND status = 'active' ORDER BY id
+"""  # noqa: S608 -- made of constants
+_SERVED_ONE = f"""
+SELECT {_SERVED_FIELDS} FROM sessions
+WHERE id = coalesce($1::bigint, (SELECT id FROM sessions WHERE session_id = $2::text)) AND status = 'active'
+"""  # noqa: S608 -- made of constants
+_STILL_SERVED = "SELECT id FROM sessions WHERE id = $1 AND epoch = $2 AND status = 'active'"
 
 _FALL_BACK = telling(
     """
@@ -128,6 +139,18 @@ class HostlessSession:
     """The hosts that it has left lately."""
 
 
+@dataclass(frozen=True, slots=True)
+class ServedSession:
+    """An active session and the host that serves it."""
+
+    number: int
+    session_id: SessionId
+    zone_id: ZoneId
+    host_id: HostId
+    epoch: int
+    players: Sequence[PeerId]
+
+
 class HostlessStore:
     """Sessions between hosts."""
 
@@ -159,22 +182,48 @@ class HostlessStore:
 
         `after`: what the trace calls it.
         """
-        row = await self._database.fetchrow(
-            "sessions.serve",
-            _SERVE,
-            now,
-            tracing.current_traceparent(),
-            session.number,
-            session.epoch,
-            place.host_id,
-            place.host_peer_id,
-            place.host_max_players,
-            written(figures),
-            place.host_number,
-        )
+        row = await _serve(self._database, session.number, session.epoch, place, now, figures)
         if row is not None:
             trace_decision(after, session.session_id, place.host_id, "able", figures)
         return row is not None
+
+    async def served_by(self, host_id: HostId) -> list[ServedSession]:
+        """The active sessions that this host serves."""
+        return [_served(row) for row in await self._database.fetch("sessions.served", _SERVED, host_id)]
+
+    async def served(self, ref: Ref) -> ServedSession | None:
+        """The session, if it is active."""
+        row = await self._database.fetchrow("sessions.served_one", _SERVED_ONE, ref.number, ref.session_id)
+        return None if row is None else _served(row)
+
+    async def hand_over(self, session: ServedSession, place: Place, reason: str, now: datetime) -> bool:
+        """Give a session from one host to the next, at once; False where it has changed or there is no room for it."""
+        leaving = Departing(
+            number=session.number,
+            session_id=session.session_id,
+            host_id=session.host_id,
+            target=SessionStatus.MIGRATING,
+            endpoint=None,
+            figures={},
+            times=0,
+        )
+
+        async def hand_over(transaction: Transaction) -> None:
+            await transaction.execute("host_seats.know", KNOW_HOST, place.host_id, place.host_max_players)
+            await lock(transaction, [session.number], place.host_id)
+            named = (session.number, session.epoch)
+            if await transaction.fetchval("sessions.still_served", _STILL_SERVED, *named) is None:
+                raise MovedOnError
+            await leave_hosts(transaction, [leaving], reason, now)
+            if await _serve(transaction, *named, place, now, {}) is None:
+                raise MovedOnError
+
+        try:
+            await self._database.transact(hand_over)
+        except MovedOnError:
+            return False
+        trace_decision("hand over", session.session_id, place.host_id, reason, {})
+        return True
 
     async def stop_migrating(self, session: HostlessSession, figures: Figures, now: datetime) -> SessionStatus | None:
         """Do what the zone says of a session that no host will have; None where it has changed meanwhile."""
@@ -201,6 +250,35 @@ class HostlessStore:
         target, row = stopped
         trace_decision("stop migrating", row["session_id"], row["host_id"], row["fell_back_for"], figures)
         return target
+
+
+async def _serve(
+    statements: Database | Transaction, number: int, epoch: int, place: Place, now: datetime, figures: Figures
+) -> asyncpg.Record | None:
+    return await statements.fetchrow(
+        "sessions.serve",
+        _SERVE,
+        now,
+        tracing.current_traceparent(),
+        number,
+        epoch,
+        place.host_id,
+        place.host_peer_id,
+        place.host_max_players,
+        written(figures),
+        place.host_number,
+    )
+
+
+def _served(row: asyncpg.Record) -> ServedSession:
+    return ServedSession(
+        number=row["id"],
+        session_id=SessionId(row["session_id"]),
+        zone_id=ZoneId(row["zone_id"]),
+        host_id=HostId(row["host_id"]),
+        epoch=row["epoch"],
+        players=[PeerId(player_id) for player_id in row["connected_players"]],
+    )
 
 
 def _hostless(row: asyncpg.Record) -> HostlessSession:

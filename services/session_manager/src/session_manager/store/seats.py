@@ -13,7 +13,7 @@ from session_manager.sessions import JOINABLE, LIVE, Opening, Ref, Seat, Standin
 from session_manager.store.facts import SessionJson, telling
 
 _STANDING = """
-SELECT s.id, s.session_id, s.status, s.current_players, s.max_players, s.host_id,
+SELECT s.id, s.session_id, s.status, s.epoch, s.current_players, s.max_players, s.host_id,
     h.taken AS host_players, h.max_players AS host_max_players,
     seat.session AS seated_in,
     CASE WHEN seated.status NOT IN ('migrating', 'fallback') THEN seated.host_id END AS seated_on
@@ -246,6 +246,7 @@ def standing_of(row: asyncpg.Record) -> Standing:
         number=row["id"],
         session_id=SessionId(row["session_id"]),
         status=SessionStatus(row["status"]),
+        epoch=row["epoch"],
         players=row["current_players"],
         max_players=row["max_players"],
         host_id=HostId(row["host_id"]),

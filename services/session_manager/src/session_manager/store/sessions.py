@@ -48,7 +48,7 @@ WITH host AS (
     by_socket="$10",
 )
 
-_KNOW_HOST = """
+KNOW_HOST = """
 INSERT INTO host_seats (host_id, max_players, taken, revision) VALUES ($1, $2, 0, 1) ON CONFLICT DO NOTHING
 """
 
@@ -73,7 +73,7 @@ WITH session AS (
 )
 
 _STANDING = """
-SELECT s.id, s.session_id, s.status, s.current_players, s.max_players, s.host_id,
+SELECT s.id, s.session_id, s.status, s.epoch, s.current_players, s.max_players, s.host_id,
     h.taken AS host_players, h.max_players AS host_max_players, session_json(s) AS json
 FROM sessions s JOIN host_seats h ON h.host_id = s.host_id
 WHERE s.id = coalesce($1::bigint, (SELECT id FROM sessions WHERE session_id = $2::text))
@@ -135,6 +135,7 @@ _REPORT = """
 WITH target AS MATERIALIZED (
     SELECT id FROM sessions
     WHERE id = coalesce($2::bigint, (SELECT id FROM sessions WHERE session_id = $3::text)) AND live
+        AND ($10::integer IS NULL OR epoch = $10)
     FOR UPDATE
 ), word AS (
     UPDATE seats SET
@@ -213,7 +214,7 @@ class SessionStore:
     async def create_moving(self, new: NewSession, now: datetime, transaction: Transaction) -> SessionJson:
         """Begin a session whose players leave the ones they sit in; MovedOnError where somebody was quicker."""
         host = new.place.host_id
-        await transaction.execute("host_seats.know", _KNOW_HOST, host, new.place.host_max_players)
+        await transaction.execute("host_seats.know", KNOW_HOST, host, new.place.host_max_players)
         seats = await transaction.fetch("seats.of_players", _SEATED, new.player_ids)
         await lock(transaction, [seat["session"] for seat in seats], host)
         for seat in seats:
@@ -266,7 +267,7 @@ class SessionStore:
     async def report(
         self, ref: Ref, report: ReportMetrics, now: datetime, *, player_id: PeerId | None, words_since: datetime
     ) -> SessionJson | None:
-        """Keep what was measured, by a player or of the session as a whole; None where the session is over."""
+        """Keep what was measured, by a player or of the session as a whole; None where that is over."""
         row: SessionJson | None = await self._database.fetchval(
             "sessions.report",
             _REPORT,
@@ -279,6 +280,7 @@ class SessionStore:
             report.quality_score,
             player_id,
             words_since,
+            report.epoch,
         )
         return row
 

@@ -114,6 +114,7 @@ ROUTES: Mapping[str, Permission] = {
     "GET /api/v1/sessions/{session}": _READING,
     "POST /api/v1/sessions/{session}/activate": _OF_ITS_HOST,
     "POST /api/v1/sessions/{session}/end": Permission(_OF_ITS_HOST.who, AuditAction.SESSION_ENDED),
+    "POST /api/v1/sessions/{session}/migrate": _OPERATING,
     "PATCH /api/v1/sessions/{session}/metrics": Permission({Role.PLAYER: MEMBER, Role.HOST: MEMBER, **_STAFF}),
     "POST /api/v1/sessions/{session}/players": _OF_PEER,
     "DELETE /api/v1/sessions/{session}/players/{player_id}": _OF_PEER,

@@ -18,6 +18,7 @@ from contracts.sessions import (
     LEAVE_SESSION,
     LIST_SESSION_EVENTS,
     LIST_SESSIONS,
+    MIGRATE_SESSION,
     REPORT_METRICS,
     EnterZone,
     LeaveSession,
@@ -130,6 +131,14 @@ def session_routes(bus: Bus, ice_servers: IceServers, ticket_for: TicketFor) -> 
             query=("reason",),
             examples=examples.END,
             summary="End a session and free its seats",
+        ),
+        sessions.route(
+            "POST",
+            f"{one}/migrate",
+            MIGRATE_SESSION,
+            examples=examples.MIGRATE,
+            summary="Give a session to another host",
+            description="To `host_id`, or placed by the coordinator; where none fits it stays where it is.",
         ),
         sessions.route(
             "PATCH",

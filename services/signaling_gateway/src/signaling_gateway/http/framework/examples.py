@@ -52,6 +52,7 @@ CHANGE_ZONE = {"asks for more": {"min_host_quality_score": 70, "max_latency_ms":
 ZONE_STATUS = {"for a while": {"status": "maintenance"}}
 CLEANUP = {"usual": {"timeout_minutes": 30}}
 END = {"usual": {"reason": "normal"}}
+MIGRATE = {"to whichever is best": {}, "to this one": {"host_id": "host-12345"}}
 REFRESH = {"with the refresh token": {"refresh_token": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl"}, "with the header": {}}
 KEY = {"for a game server": {"role": "server", "name": "prontera-1"}}
 KICK = {"for an hour": {"reason": "speed hack", "for_s": 3600}}
