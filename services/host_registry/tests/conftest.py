@@ -22,6 +22,8 @@ from host_registry.store.measures import MeasureStore
 from host_registry.store.reading import HostReader
 from host_registry.store.registrations import RegistrationStore
 from host_registry.store.slots import SlotStore
+from host_registry.store.words import WordStore
+from host_registry.witnesses import Witnesses
 from testkit.clock import ManualClock
 
 from services.host_registry.tests.fakes import Announced
@@ -56,6 +58,7 @@ async def world(database: Database, clock: ManualClock, announced: Announced) ->
         held_for=PATIENCE.slot_held_for,
         clock=clock,
     )
+    witnesses = Witnesses(WordStore(database), own_absence, clock)
     async with beats, occupancy:
         yield World(
             clock=clock,
@@ -66,7 +69,8 @@ async def world(database: Database, clock: ManualClock, announced: Announced) ->
             registration=Registration(database, RegistrationStore(database), reader, clock),
             beats=beats,
             silence=Silence(liveness, slots, own_absence, patience=PATIENCE, clock=clock),
-            host_sockets=HostSockets(liveness, clock),
+            host_sockets=HostSockets(liveness, witnesses, clock),
+            witnesses=witnesses,
             selection=Selection(reader, own_absence, PATIENCE.suspect_after),
             occupancy=occupancy,
             measuring=Measuring(

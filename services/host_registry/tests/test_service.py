@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import nats
@@ -12,7 +12,7 @@ import pytest
 from chassis.bus import Bus
 from chassis.refusals import RefusedError, ServiceError
 from chassis.requests import call
-from contracts.gateway import PEER_DISCONNECTED
+from contracts.gateway import ICE_REPORTED, PEER_DISCONNECTED, IceState
 from contracts.hosts import (
     BEAT_HOST,
     CHANGE_HOST,
@@ -51,7 +51,7 @@ from testkit.patience import patient
 from testkit.servers import TestServer
 
 from services.host_registry.tests.telling import open_socket, presence, tell
-from services.host_registry.tests.world import session_fact
+from services.host_registry.tests.world import ice_outcome, session_fact
 
 pytestmark = pytest.mark.usefixtures("host_registry")
 
@@ -225,6 +225,25 @@ async def test_a_host_whose_gateway_tells_that_its_socket_closed_is_lost(bus: Bu
         return await status(bus) is HostStatus.OFFLINE
 
     await eventually(lost)
+
+
+async def test_a_host_that_its_players_and_its_gateway_have_lost_is_lost_at_once(bus: Bus) -> None:
+    await call(bus, REGISTER_HOST, HOST)
+    await open_socket(bus, HOST.host_id)
+    await call(bus, RESERVE_SLOT, ReserveSlot(host_id=HOST.host_id, session_id="session-1", zone_id="prontera"))
+    async with hearing(bus, "p2p.events.hosts.>") as facts:
+        for player in ("alice", "bob"):
+            told = ice_outcome(IceState.DISCONNECTED, HOST.host_id, player)
+            now = told.model_copy(update={"occurred_at": datetime.now(UTC)})
+            await tell(bus, ICE_REPORTED.of(gateway_id="gw-1"), now)
+        await eventually(lambda: len(facts.messages) == 1)
+        await tell(bus, PEER_DISCONNECTED.of(gateway_id="gw-1"), presence(HOST.host_id, 2))
+        await eventually(lambda: len(facts.messages) == 2)
+    told_of = [HostFact.model_validate_json(msg.data) for msg in facts.messages]
+    assert [(fact.host.status, fact.reason) for fact in told_of] == [
+        (HostStatus.SUSPECT, "players_lost_it"),
+        (HostStatus.OFFLINE, "players_lost_it"),
+    ]
 
 
 async def test_a_sessions_fact_confirms_its_slot_and_tells_the_seats(bus: Bus) -> None:

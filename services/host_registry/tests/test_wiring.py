@@ -52,7 +52,7 @@ def test_sessions_and_gateways_are_heard() -> None:
     consumers = cast("Consumers", recorder)
     handlers.hear_sessions(consumers, anything)
     handlers.hear_gateways(consumers, anything)
-    handlers.hear_connections(consumers, anything)
+    handlers.hear_connections(consumers, anything, anything)
     assert recorder.consumed == {
         "sessions": sessions.SESSION_CREATED.wildcard.replace("*.created", ">"),
         "connected": gateway.PEER_CONNECTED.wildcard,

@@ -23,6 +23,7 @@ from host_registry.registration import Registration
 from host_registry.selection import Selection
 from host_registry.store.beats import Beat
 from host_registry.store.reading import HostReader
+from host_registry.witnesses import Witnesses
 from testkit.clock import ManualClock
 from testkit.examples import empty_session
 
@@ -62,6 +63,7 @@ class World:
     beats: BeatKeeping
     silence: Silence
     host_sockets: HostSockets
+    witnesses: Witnesses
     selection: Selection
     occupancy: Occupancy
     measuring: Measuring
@@ -128,6 +130,12 @@ class World:
 
     async def ice(self, state: IceState, to: str = "host-1", peer_id: str = "alice") -> None:
         await self.measuring.connection_ended(ice_outcome(state, to, peer_id))
+
+    async def say(self, player_id: str, state: IceState, *, ago: timedelta = 0 * SECOND, **about: str) -> None:
+        """A player of session-1, unless said otherwise, says how its channel to host-1 is."""
+        outcome = ice_outcome(state, "host-1", player_id)
+        said = {"occurred_at": self.clock.now() - ago, **about}
+        await self.witnesses.channel_told(outcome.model_copy(update=said))
 
     async def pass_and_weigh(self, span: timedelta) -> Host:
         self.clock.advance(span)

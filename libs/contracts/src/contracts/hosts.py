@@ -262,6 +262,9 @@ class HostFact(Fact):
     host_id: str
     host: Host
     reason: str | None = None
+    """Of suspect and offline: `silent` (beats were missed), `socket_gone` (its signaling socket closed, and no beat
+    came since), `players_lost_it` (players lost their channels to it; offline only where its socket closed too).
+    Of online: `beat`."""
 
 
 class ScoreChanged(Message):

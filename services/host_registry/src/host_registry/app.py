@@ -48,6 +48,8 @@ from host_registry.store.reading import HostReader
 from host_registry.store.registrations import RegistrationStore
 from host_registry.store.retelling import RetellingStore
 from host_registry.store.slots import SlotStore
+from host_registry.store.words import WordStore
+from host_registry.witnesses import Witnesses
 
 NAME = "host_registry"
 
@@ -83,6 +85,7 @@ async def service(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         )
         intake = BeatIntake(beats, DeadBeats(announcer, clock), own_absence, clock)
         silence = Silence(liveness, slots, own_absence, patience=patience, clock=clock)
+        witnesses = Witnesses(WordStore(database), own_absence, clock)
         registration = Registration(database, RegistrationStore(database), reader, clock)
         selection = Selection(reader, own_absence, patience.suspect_after)
         occupancy = Occupancy(
@@ -109,11 +112,11 @@ async def service(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         answer_retelling(responder, RetellingStore(database))
         consumers = Consumers(bus, NAME, instance=settings.instance)
         hear_sessions(consumers, occupancy)
-        hear_gateways(consumers, HostSockets(liveness, clock))
-        hear_connections(consumers, measuring)
+        hear_gateways(consumers, HostSockets(liveness, witnesses, clock))
+        hear_connections(consumers, witnesses, measuring)
 
         interval = timedelta(seconds=settings.tick_s)
-        tick, weigh = ticking(intake, silence, interval), weighing(measuring, interval)
+        tick, weigh = ticking(intake, silence, witnesses, interval), weighing(measuring, interval)
         health.watch_loop(tick)
         health.watch_loop(weigh)
 

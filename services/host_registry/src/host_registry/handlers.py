@@ -54,6 +54,7 @@ from host_registry.selection import Selection
 from host_registry.store.beats import Beat
 from host_registry.store.reading import HostReader
 from host_registry.store.retelling import RetellingStore
+from host_registry.witnesses import Witnesses
 
 GATHER = timedelta(milliseconds=20)
 """Seats weigh in the next placement; the registry's own count of slots does not wait for this."""
@@ -151,8 +152,12 @@ def hear_gateways(consumers: Consumers, host_sockets: HostSockets) -> None:
     consumers.consume(EVENTS, active, SessionsActive, host_sockets.gateway_heard, name="gateways")
 
 
-def hear_connections(consumers: Consumers, measuring: Measuring) -> None:
-    consumers.consume(EVENTS, ICE_REPORTED.wildcard, IceOutcome, measuring.connection_ended, name="ice")
+def hear_connections(consumers: Consumers, witnesses: Witnesses, measuring: Measuring) -> None:
+    async def told(outcome: IceOutcome) -> None:
+        await witnesses.channel_told(outcome)
+        await measuring.connection_ended(outcome)
+
+    consumers.consume(EVENTS, ICE_REPORTED.wildcard, IceOutcome, told, name="ice")
 
 
 async def hear_beats(bus: Bus, intake: BeatIntake, queue: str) -> Subscription:

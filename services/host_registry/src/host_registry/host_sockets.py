@@ -15,16 +15,21 @@ OLD_NEWS = timedelta(seconds=5)
 class Store(Protocol):
     async def connected(self, socket: Socket, told_at: datetime, now: datetime) -> None: ...
 
-    async def disconnected(self, socket: Socket, told_at: datetime, gone_at: datetime | None) -> None: ...
+    async def disconnected(self, socket: Socket, told_at: datetime, gone_at: datetime | None) -> str | None: ...
 
     async def gateway_heard(self, gateway_id: str, now: datetime) -> None: ...
+
+
+class Jury(Protocol):
+    async def judge(self, host_id: str) -> None: ...
 
 
 class HostSockets:
     """Of a peer that is no host nothing is kept."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, jury: Jury, clock: Clock) -> None:
         self._store = store
+        self._jury = jury
         self._clock = clock
 
     async def connected(self, peer: PeerPresence) -> None:
@@ -34,7 +39,9 @@ class HostSockets:
         # By our own clock: the way the notice took must not shorten the time the host has to come back.
         now = self._clock.now()
         fresh = now - peer.occurred_at < OLD_NEWS
-        await self._store.disconnected(_socket(peer), peer.occurred_at, now if fresh else None)
+        host_id = await self._store.disconnected(_socket(peer), peer.occurred_at, now if fresh else None)
+        if host_id is not None:
+            await self._jury.judge(host_id)
 
     async def gateway_heard(self, active: SessionsActive) -> None:
         await self._store.gateway_heard(active.gateway_id, self._clock.now())

@@ -9,17 +9,19 @@ from chassis.loops import Loop
 from host_registry.beat_intake import BeatIntake
 from host_registry.deadlines import Silence
 from host_registry.measuring import Measuring
+from host_registry.witnesses import Witnesses
 
 FORGET_EVERY = timedelta(hours=1)
 """Answers to idempotency keys are kept for a day; an hour more costs nothing."""
 
 
-def ticking(intake: BeatIntake, silence: Silence, tick: timedelta) -> Loop:
+def ticking(intake: BeatIntake, silence: Silence, witnesses: Witnesses, tick: timedelta) -> Loop:
     """Write the beats that were heard, then judge silence: what came before a deadline counts."""
 
     async def work() -> None:
         await intake.keep()
         await silence.judge()
+        await witnesses.forget()
 
     return Loop("tick", tick, work)
 

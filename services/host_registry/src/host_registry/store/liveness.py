@@ -61,6 +61,7 @@ SET connection_id = $2, gateway_id = $3, socket_open = false, connected = false,
 WHERE host_id = coalesce($4, (SELECT host_id FROM hosts WHERE peer_id = $1))
   AND (connection_id IS NULL OR connection_id < $2 OR (connection_id = $2 AND socket_open))
   AND $6 >= born_at - {CLOCKS_DIFFER}
+RETURNING host_id
 """  # noqa: S608 -- made of constants
 """The newest connection counts: an older one's end says nothing, and no end is undone by its own late beginning.
 
@@ -127,9 +128,14 @@ class LivenessStore:
     async def connected(self, socket: Socket, told_at: datetime, now: datetime) -> None:
         await self._database.execute("standings.connected", _CONNECTED, *socket, now, told_at)
 
-    async def disconnected(self, socket: Socket, told_at: datetime, gone_at: datetime | None) -> None:
-        """Note the end of a socket; the host is to be cut off some time after `gone_at`, or never on that account."""
-        await self._database.execute("standings.disconnected", _DISCONNECTED, *socket, gone_at, told_at)
+    async def disconnected(self, socket: Socket, told_at: datetime, gone_at: datetime | None) -> str | None:
+        """Note the end of a socket, and give the host that has none now.
+
+        It is to be cut off some time after `gone_at`, or never on that account.
+        """
+        arguments = (*socket, gone_at, told_at)
+        host_id: str | None = await self._database.fetchval("standings.disconnected", _DISCONNECTED, *arguments)
+        return host_id
 
     async def gateway_heard(self, gateway_id: str, now: datetime) -> None:
         """Note a gateway's sign of life; one that was thought gone vouches for its open sockets again."""
