@@ -1,5 +1,9 @@
 """What the page's SDK makes of a seat: whose word counts, what an answer answers, and that all comes to an end."""
 
+import asyncio
+import signal
+import sys
+from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
@@ -7,6 +11,7 @@ import pytest
 from contracts.hosts import RegisterHost
 from sdk import HostAgent
 from testkit.eventually import eventually
+from testkit.patience import within
 
 EVENTS = ["signaling", "session", "offer", "answer", "open", "lost", "failed", "ended"]
 
@@ -26,6 +31,30 @@ COUNT = """() => {
   client.on("roundtrip", () => (globalThis.trips += 1));
 }"""
 ENTER = "(zone) => client.enter(zone).then((seat) => seat.sessionId, ({ stage, code }) => ({ stage, code }))"
+
+
+OFFER_ATTEMPTS = 5
+"""With which p2p.js gives up a host that it has never reached."""
+
+
+def outcomes(stand_in) -> list[str]:
+    """What anna said of her channel, in order."""
+    return [frame["state"] for frame in stand_in.frames_from("anna", "ice-result")]
+
+
+@asynccontextmanager
+async def host_process(url: str):
+    """A host that can be stopped by a signal."""
+    program = (sys.executable, "-m", "tests.journeys.echoing_host", url, "mortal", "nowhere")
+    process = await asyncio.create_subprocess_exec(*program, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None
+    try:
+        async with within(20):
+            assert await process.stdout.readline() == b"ready\n"
+        yield process
+    finally:
+        process.kill()
+        await process.wait()
 
 
 async def echo(channel, message):
@@ -247,3 +276,32 @@ async def test_an_error_in_a_listener_keeps_nobody_waiting(stand_in, connected, 
     assert await connected.evaluate(ENTER, "prontera") == next(iter(stand_in.sessions))
     assert page.errors == ["the page's"] * 2
     page.errors.clear()
+
+
+async def test_a_host_that_falls_silent_is_told_at_once_and_again_when_it_is_back(stand_in, connected):
+    async with host_process(stand_in.url) as process:
+        await stand_in.assign("session-1", "prontera", "mortal")
+        await connected.evaluate("() => client.on('roundtrip', () => (globalThis.answered = true))")
+        await connected.evaluate(ENTER, "prontera")
+        await connected.wait_for_function("globalThis.answered")
+        process.send_signal(signal.SIGSTOP)
+        await stand_in.until(lambda: outcomes(stand_in) == ["connected", "disconnected"])
+        process.send_signal(signal.SIGCONT)
+        await stand_in.until(lambda: outcomes(stand_in) == ["connected", "disconnected", "connected"])
+    assert await told(connected, "lost") == []
+
+
+async def test_the_seat_of_a_host_that_goes_waits_for_the_next_and_not_for_ever(stand_in, page):
+    await page.page.clock.install()
+    await page.open(stand_in.url)
+    await page.page.evaluate(CONNECT, EVENTS)
+    async with HostAgent(stand_in.url, RegisterHost(host_id="host-1", player_id="p", player_name="P"), on_message=echo):
+        await page.page.evaluate(ENTER, "prontera")
+    for offers in range(2, 2 * OFFER_ATTEMPTS):
+        await page.page.clock.run_for(5_000)
+        await stand_in.until(lambda wanted=offers: len(stand_in.frames_from("anna", "offer")) >= wanted)
+    assert stand_in.frames_from("anna", "leave") == []
+    assert await told(page.page, "failed") == []
+    await page.page.clock.run_for(30_000)
+    await stand_in.until(lambda: stand_in.frames_from("anna", "leave"))
+    assert len(await told(page.page, "failed")) == 1

@@ -72,7 +72,8 @@
  * @property {{ms: number, smoothedMs: number, lossPercent: number}} roundtrip to the host and back, on the data channel
  * @property {{peerId: string}} peer-joined
  * @property {{peerId: string, reason: string}} peer-left
- * @property {{error: P2PError, retryInMs: number}} lost the connection to the host; it is being made again
+ * @property {{error: P2PError, retryInMs: number}} lost the connection to the host; it is being made again, for a minute
+ *   with one that we played with
  * @property {P2PError} failed nothing more is tried until `enter` or `join` is called again
  * @property {Npcs} npcs
  * @property {{reason: string, endpoint: string | null}} fallback the host is given up: play on the central server, until
@@ -104,9 +105,15 @@ const SEAT_WITHIN_MS = 8_000; // the gateway answers within 4 s, or says that it
 const ANSWER_WITHIN_MS = 10_000; // the host may first gather candidates, 5 s where a STUN server is silent
 const CHANNEL_WITHIN_MS = 15_000; // from the answer on
 const RECOVER_WITHIN_MS = 5_000; // ICE heals a short gap by itself
-const PING_EVERY_MS = 1_000;
+const PING_EVERY_MS = 500;
 const PING_LOST_AFTER_MS = 3_000;
-const PING_WINDOW = 30;
+const PING_WINDOW = 60;
+// A host that answers neither a ping nor three more is silent: said within 1,050 ms of its end, on average 800, so that
+// with its closed socket it is known lost within a second. Three packets are seldom lost by chance; a longer gap is told.
+const LATE_AFTER_MS = 250;
+const LATE_AFTER_TRIPS = 3; // on a slow line
+const ASK_AGAIN = 3;
+const ASK_EVERY_MS = 100;
 const MEASURED_AFTER_MS = 3_000; // the first pings share the line with what else begins
 const MEASURED_EVERY_MS = 30_000; // the coordinator goes by a measure for 90 s
 const OFFER_ATTEMPTS = 5; // a host whose signaling is just reconnecting is back within that many
@@ -115,6 +122,9 @@ const TOKEN_WITHIN_MS = 10_000;
 const RENEWED_AFTER = 0.8; // of a token's life: the rest is for a gateway that is away
 const ALIVE_EVERY_MS = 12_000; // a gateway that answers neither of two is gone: 36 s at most
 const HOST_NAMED_WITHIN_MS = 2_000; // that there is none is said right after the seat
+// A host without a signaling socket is found lost after 45 s, and its session moved a few seconds later.
+const HOST_MOVES_WITHIN_MS = 60_000;
+const MOST_BACKOFFS = 4; // 4 s: the host may have restarted, and its players wait
 
 const GAME_LABEL = "game";
 const PING_LABEL = "p2p-ping";
@@ -538,6 +548,8 @@ class HostLink {
   /** @type {ReturnType<typeof setInterval> | undefined} */ #pinging;
   /** @type {Map<number, number>} */ #pings = new Map();
   /** @type {boolean[]} */ #fates = [];
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #asking;
+  #silent = false;
   #lastPing = 0;
   #smoothedMs = 0;
   #measuredAt = 0;
@@ -549,6 +561,7 @@ class HostLink {
    *          roundtrip: (trip: Events["roundtrip"]) => void, measured: (trip: Events["roundtrip"]) => void,
    *          answered: (elapsedMs: number) => void,
    *          feed: (told: any) => void,
+   *          silent: (silent: boolean) => void,
    *          ended: (error: P2PError) => void}} hears
    */
   constructor(iceServers, hears) {
@@ -569,6 +582,7 @@ class HostLink {
       if (this.peer.connectionState === "failed") this.#end(this.#pathError());
     });
     this.game.addEventListener("open", () => this.#opened());
+    for (const channel of [this.game, this.ping, this.feed]) channel.addEventListener("message", () => this.#heard());
     this.game.addEventListener("message", ({ data }) => this.hears.message(data));
     this.game.addEventListener("close", () =>
       this.#end(new P2PError("channel", "channel_closed", "The host closed the data channel.")),
@@ -640,6 +654,7 @@ class HostLink {
     clearTimeout(this.#deadline);
     clearTimeout(this.#recovery);
     clearInterval(this.#pinging);
+    clearTimeout(this.#asking);
     this.peer.close();
   }
 
@@ -714,6 +729,31 @@ class HostLink {
     this.#lastPing += 1;
     this.#pings.set(this.#lastPing, now);
     this.ping.send(JSON.stringify({ ping: this.#lastPing }));
+    // Only a host that has answered before is missed: an older one may know no pings.
+    if (!this.#smoothedMs || this.#silent) return;
+    this.#asking ??= setTimeout(() => this.#askAgain(0), Math.max(LATE_AFTER_MS, LATE_AFTER_TRIPS * this.#smoothedMs));
+  }
+
+  /**
+   * Nothing came since a ping. By turns, not by the clock alone: after a page stood still, what came meanwhile is read
+   * between them. These pings are no measure: each gap would count fourfold.
+   * @param {number} asked
+   */
+  #askAgain(asked) {
+    if (asked === ASK_AGAIN) {
+      this.#silent = true;
+      return this.hears.silent(true);
+    }
+    if (this.ping.readyState === "open") this.ping.send(JSON.stringify({ ping: 0 }));
+    this.#asking = setTimeout(() => this.#askAgain(asked + 1), ASK_EVERY_MS);
+  }
+
+  #heard() {
+    clearTimeout(this.#asking);
+    this.#asking = undefined;
+    if (!this.#silent || this.#ended) return;
+    this.#silent = false;
+    this.hears.silent(false);
   }
 
   /** @param {{ping?: number, pong?: number}} heard */
@@ -772,6 +812,8 @@ export class P2PClient {
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #hostDeadline;
   /** @type {(() => void) | undefined} */ #stopConnecting;
   #attempt = 0;
+  /** Since when the host that we played with is gone. @type {number | null} */
+  #goneSince = null;
   #wishes = 0;
   #npcs = new NpcFold();
 
@@ -934,6 +976,7 @@ export class P2PClient {
     this.#link?.close();
     this.#link = null;
     this.#attempt = 0;
+    this.#goneSince = null;
   }
 
   /** @param {any} frame */
@@ -1087,6 +1130,8 @@ export class P2PClient {
         this.#tell("open", open);
         this.#wish?.resolve(session);
       },
+      silent: (/** @type {boolean} */ silent) =>
+        this.#report(silent ? "disconnected" : "connected", silent ? link().elapsedMs : null, null),
       ended: (/** @type {P2PError} */ error) => this.#linkEnded(error, link()),
     };
   }
@@ -1100,26 +1145,35 @@ export class P2PClient {
     if (link.open) {
       this.#report("disconnected", link.elapsedMs, null);
       if (link.openForMs > STEADY_AFTER_MS) this.#attempt = 0;
+      if (link.openForMs > STEADY_AFTER_MS || this.#goneSince === null) this.#goneSince = performance.now();
     }
-    // A path that ICE did not find is not there half a second later; a host that was away may be.
-    const again = error.stage !== "ice" && this.#attempt + 1 < OFFER_ATTEMPTS;
-    if (!again) return this.#fail(error);
-    const retryInMs = backoffMs(this.#attempt);
+    if (!this.#mayComeBack(error)) return this.#fail(error);
+    const retryInMs = backoffMs(Math.min(this.#attempt, MOST_BACKOFFS));
     this.#attempt += 1;
     this.#tell("lost", { error, retryInMs });
     this.#retry = setTimeout(() => this.#connectToHost(), retryInMs);
   }
 
   /**
+   * Whether to connect again. Of a host that we played with we wait to hear who is next, seat kept; one that was never
+   * reached is given up sooner: a path that ICE did not find is not there half a second later.
+   * @param {P2PError} error
+   */
+  #mayComeBack(error) {
+    if (this.#goneSince !== null) return performance.now() - this.#goneSince < HOST_MOVES_WITHIN_MS;
+    return error.stage !== "ice" && this.#attempt + 1 < OFFER_ATTEMPTS;
+  }
+
+  /**
    * Tell the coordinator how connecting came out: the end of the join's trace, and a host's measured quality.
    * @param {"connected" | "failed" | "disconnected"} state
-   * @param {number} elapsedMs
+   * @param {number | null} elapsedMs null for a connection that did not come about now
    * @param {string | null} candidateType
    */
   #report(state, elapsedMs, candidateType) {
     if (!this.session) return;
     const { hostPeerId, sessionId, traceparent } = this.session;
-    const outcome = { state, elapsed_ms: elapsedMs, ...(candidateType && { candidate_type: candidateType }) };
+    const outcome = { state, ...(elapsedMs !== null && { elapsed_ms: elapsedMs }), ...(candidateType && { candidate_type: candidateType }) };
     this.#signaling?.send({ type: "ice-result", to: hostPeerId, session_id: sessionId, traceparent, ...outcome });
   }
 
