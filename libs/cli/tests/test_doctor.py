@@ -77,7 +77,7 @@ def test_a_suite_that_is_well_is_told_to_be(suite):
     for check in ("ports", "services", "clocks", "jetstream", "migrations", "versions", "disk"):
         assert set(verdicts(told, check).values()) == {"ok"}, told[check]
     assert verdicts(told, "ports").keys() == {"NATS", "PostgreSQL", "Redis"}
-    assert verdicts(told, "jetstream").keys() == {"storage", "EVENTS", "AUDIT", "JOBS", "NPC", "DLQ"}
+    assert verdicts(told, "jetstream").keys() == {"storage", "EVENTS", "AUDIT", "JOBS", "NPC", "DLQ", "CHECKPOINTS"}
     assert verdicts(told, "services").keys() == set(suite.instances)
     assert verdicts(told, "clocks").keys() == {"NATS", "PostgreSQL", "Redis", "signaling_gateway-1"}
     assert told["versions"]["host_registry"]["detail"].startswith("1 of ")

@@ -38,6 +38,7 @@ def test_every_published_request_has_exactly_one_handler():
     recorder: Any = Recorder()
     handlers.answer_commands(recorder, Commands(ANYTHING, ANYTHING, ANYTHING, ANYTHING))
     handlers.answer_questions(recorder, Questions(ANYTHING))
+    handlers.answer_checkpoints(recorder, ANYTHING)
     handlers.answer_retelling(recorder, ANYTHING)
 
     published = [rpc.subject for rpc in vars(contract).values() if isinstance(rpc, Rpc)]

@@ -262,7 +262,8 @@ async def empty(database: Database) -> None:
     """Leave nothing of what was there before."""
     tables = (
         "sessions, seats, host_seats, session_events, outbox, lost_hosts, gateways, zone_claims, idempotency, "
-        "job_runs, zone_policies, unwell_sessions, unreached_hosts, able_hosts, left_hosts"
+        "job_runs, zone_policies, unwell_sessions, unreached_hosts, able_hosts, left_hosts, checkpoints, "
+        "discarded_checkpoints"
     )
     await database.execute("empty", f"TRUNCATE {tables}")
     await database.execute(

@@ -87,6 +87,7 @@ HTTP_STATUS: Mapping[Code, HTTPStatus] = MappingProxyType(
         Code.OFFER_NOT_FOUND: HTTPStatus.NOT_FOUND,
         Code.ANSWER_NOT_FOUND: HTTPStatus.NOT_FOUND,
         Code.TRACE_NOT_FOUND: HTTPStatus.NOT_FOUND,
+        Code.CHECKPOINT_NOT_FOUND: HTTPStatus.NOT_FOUND,
         Code.ROUTE_NOT_FOUND: HTTPStatus.NOT_FOUND,
         Code.SESSION_FULL: HTTPStatus.CONFLICT,
         Code.HOST_FULL: HTTPStatus.CONFLICT,

@@ -73,6 +73,7 @@ def _config(stream: Stream, replicas: int) -> StreamConfig:
         retention=RetentionPolicy.WORK_QUEUE if stream.work_queue else RetentionPolicy.LIMITS,
         discard=DiscardPolicy.OLD,
         storage=StorageType.FILE,
+        allow_direct=stream.by_subject,
         duplicate_window=_window(stream),
         num_replicas=replicas,
     )

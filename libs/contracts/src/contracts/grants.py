@@ -10,7 +10,7 @@ from typing import Any
 
 from contracts import access, gateway, hosts, jobs, npcs, probes, sessions, zones
 from contracts.credentials import inbox_prefix, reader_names
-from contracts.streams import ALL, AUDIT, DEAD_LETTERS, EVENTS, JOBS, NPC, Stream
+from contracts.streams import ALL, AUDIT, CHECKPOINTS, DEAD_LETTERS, EVENTS, JOBS, NPC, Stream
 from contracts.subjects import Body, Fact, Message, Rpc, Subject
 
 AnyRpc = Rpc[Any, Any]
@@ -119,6 +119,7 @@ _SESSION_COMMANDS = (
     sessions.LIST_SESSION_EVENTS,
     sessions.COUNT_SESSIONS,
 )
+_CHECKPOINTS = (sessions.KEEP_CHECKPOINT, sessions.GET_CHECKPOINT)
 _PLACING = (hosts.FIND_HOSTS, hosts.RESERVE_SLOT)
 _PROBING = (probes.TAKE_PROBES, probes.REPORT_PROBE)
 _JOB_REQUESTS = (jobs.LIST_JOBS, jobs.RUN_JOB)
@@ -149,7 +150,7 @@ ZONE_MANAGER = Grant(
 )
 SESSION_MANAGER = Grant(
     "session_manager",
-    answers=(*_SESSION_COMMANDS, sessions.CLEAN_SESSIONS, sessions.RETELL_SESSIONS),
+    answers=(*_SESSION_COMMANDS, *_CHECKPOINTS, sessions.CLEAN_SESSIONS, sessions.RETELL_SESSIONS),
     asks=(zones.GET_ZONE, zones.RANK_HOSTS, zones.PLACE),
     tells=(*_SESSION_FACTS, *_JOB_FACTS),
     consumes={
@@ -167,6 +168,7 @@ SESSION_MANAGER = Grant(
         ),
         JOBS: (jobs.JOB_DUE,),
     },
+    more=(f"$JS.API.STREAM.PURGE.{CHECKPOINTS.name}",),
 )
 SIGNALING_GATEWAY = Grant(
     "signaling_gateway",
@@ -177,6 +179,7 @@ SIGNALING_GATEWAY = Grant(
         *_ZONE_QUESTIONS,
         *_ZONE_COMMANDS,
         *_SESSION_COMMANDS,
+        *_CHECKPOINTS,
         sessions.CLEAN_SESSIONS,
         jobs.LIST_JOBS,  # for the dashboard, as the next
         npcs.LIST_FEEDS,
@@ -191,7 +194,11 @@ SIGNALING_GATEWAY = Grant(
     ),
     hears=(everything_like(gateway.DELIVER), npcs.NPC_FEED, probes.PROBE_OFFER, *_EVERY_FACT),
     consumes={EVENTS: (everything_like(sessions.SESSION_CREATED), hosts.HOST_REGISTERED, hosts.HOST_DELETED)},
-    more=("$SRV.PING", "$SRV.STATS"),  # who is there, for the dashboard and the console
+    more=(
+        *("$SRV.PING", "$SRV.STATS"),  # who is there, for the dashboard and the console
+        *CHECKPOINTS.subjects,
+        f"$JS.API.DIRECT.GET.{CHECKPOINTS.name}.>",
+    ),
 )
 SCHEDULER = Grant(
     "scheduler",

@@ -26,6 +26,7 @@ class Code(StrEnum):
     OFFER_NOT_FOUND = "offer_not_found"
     ANSWER_NOT_FOUND = "answer_not_found"
     TRACE_NOT_FOUND = "trace_not_found"
+    CHECKPOINT_NOT_FOUND = "checkpoint_not_found"
     ROUTE_NOT_FOUND = "route_not_found"
     # the state of what it names
     SESSION_FULL = "session_full"
@@ -58,6 +59,7 @@ MEANINGS: Mapping[Code, str] = {
     Code.OFFER_NOT_FOUND: "No offer was made within the last minute.",
     Code.ANSWER_NOT_FOUND: "No answer was given within the last minute.",
     Code.TRACE_NOT_FOUND: "The trace is not kept: it was not sampled, or is over.",
+    Code.CHECKPOINT_NOT_FOUND: "The session has no checkpoint, or is over.",
     Code.ROUTE_NOT_FOUND: "There is nothing at this path, or not for this method.",
     Code.SESSION_FULL: "All seats of the session are taken.",
     Code.HOST_FULL: "The host has no seat or no slot left.",
@@ -89,6 +91,7 @@ TRY_AGAIN: Mapping[Code, str] = {
     Code.OFFER_NOT_FOUND: "Later, each second: it may come yet.",
     Code.ANSWER_NOT_FOUND: "Later, each second: it may come yet.",
     Code.TRACE_NOT_FOUND: "Later, once: what ends is told some seconds after.",
+    Code.CHECKPOINT_NOT_FOUND: "No: begin anew.",
     Code.ROUTE_NOT_FOUND: "No.",
     Code.SESSION_FULL: "No: enter the zone instead, which finds a session that has room.",
     Code.HOST_FULL: "No: name another host, or none.",

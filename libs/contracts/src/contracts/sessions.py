@@ -46,6 +46,16 @@ Figures = Mapping[str, float]
 SessionRef = Annotated[str, Field(min_length=1, max_length=128)]
 """A session's string id (`session-` and 16 hex digits) or its integer id, in digits."""
 
+MOST_CHECKPOINT_BYTES = 10 * 1024 * 1024
+
+Sequence = Annotated[int, Field(ge=1, le=2**53 - 1)]
+"""Counted by whoever hosts a session, on from that of the checkpoint it began with."""
+
+ObjectName = Annotated[str, Field(pattern=r"^[0-9a-f-]{36}$")]
+"""A UUIDv7."""
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
 
 class Session(Message):
     """A session as everybody sees it."""
@@ -191,6 +201,35 @@ class SessionsCleaned(Message):
     message: str
 
 
+class KeepCheckpoint(Message):
+    """What a session's host has stored of it is whole: keep it instead of the one before."""
+
+    session: SessionRef
+    epoch: int = Field(ge=1)
+    """The session's, as the host knows it; refused with `stale_epoch` where another host has taken over since."""
+    sequence: Sequence
+    """Greater than that of the one before, through all epochs."""
+    object: ObjectName
+    size: int = Field(ge=0, le=MOST_CHECKPOINT_BYTES)
+    sha256: Sha256
+
+
+class Checkpoint(Message):
+    """The newest whole checkpoint of a session."""
+
+    session_id: str
+    epoch: int
+    """Whose it is."""
+    sequence: int
+    size: int
+    """Bytes."""
+    sha256: str
+    """In hex."""
+    object: str
+    """Under which name its bytes are stored."""
+    stored_at: AwareDatetime
+
+
 class SessionEvent(Message):
     """One line of a session's history."""
 
@@ -269,6 +308,10 @@ MIGRATE_SESSION = Rpc("p2p.sessions.migrate", MigrateSession, SessionOutcome, _C
 REPORT_METRICS = Rpc("p2p.sessions.metrics", ReportMetrics, SessionOutcome, _CHANGES | {Code.STALE_EPOCH})
 CLEAN_SESSIONS = Rpc("p2p.sessions.clean", CleanSessions, SessionsCleaned, frozenset())
 LIST_SESSION_EVENTS = Rpc("p2p.sessions.events", ListSessionEvents, SessionHistory, _FOUND)
+KEEP_CHECKPOINT = Rpc(
+    "p2p.sessions.keep_checkpoint", KeepCheckpoint, Checkpoint, _CHANGES | {Code.STALE_EPOCH, Code.CONFLICT}
+)
+GET_CHECKPOINT = Rpc("p2p.sessions.checkpoint", NameSession, Checkpoint, _FOUND | {Code.CHECKPOINT_NOT_FOUND})
 COUNT_SESSIONS = Rpc("p2p.sessions.count", Nothing, SessionCounts, frozenset())
 RETELL_SESSIONS = Rpc("p2p.sessions.retell", Retell, Retold, frozenset())
 

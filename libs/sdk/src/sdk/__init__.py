@@ -20,10 +20,12 @@ from sdk.errors import (
     ChannelClosedError,
     CredentialsError,
     NotAllowedError,
+    NotAssignedError,
     NotHostedError,
     P2pError,
     RefusedError,
     ReplacedError,
+    StaleEpochError,
     UnreachableError,
 )
 from sdk.facts import Event
@@ -46,6 +48,7 @@ __all__ = [
     "GameServer",
     "HostAgent",
     "NotAllowedError",
+    "NotAssignedError",
     "NotHostedError",
     "OnClose",
     "P2pError",
@@ -60,6 +63,7 @@ __all__ = [
     "ServerKey",
     "SignalingConnected",
     "SignalingLost",
+    "StaleEpochError",
     "TokenDesk",
     "TokenSupplier",
     "UnreachableError",

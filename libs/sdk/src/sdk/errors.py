@@ -37,6 +37,18 @@ class RefusedError(P2pError):
         return self.refusal.code
 
 
+class StaleEpochError(RefusedError):
+    """Another host has taken over the session since: whatever this one still does in it, nobody will see."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal)
+        self.host_id = str(refusal.fields.get("host_id", ""))
+        """Who hosts it now."""
+        epoch = refusal.fields.get("epoch")
+        self.epoch = epoch if isinstance(epoch, int) else None
+        """And since which epoch."""
+
+
 class CredentialsError(P2pError):
     """NATS does not know us: the credentials file is missing, unreadable, expired, revoked or another server's."""
 
@@ -72,6 +84,14 @@ class NotHostedError(P2pError):
     def __init__(self, zone_id: str) -> None:
         super().__init__(f"this host serves no session of the zone {zone_id!r}")
         self.zone_id = zone_id
+
+
+class NotAssignedError(P2pError):
+    """The session is not, or no longer, among those that this host serves."""
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(f"this host does not serve session {session_id!r}")
+        self.session_id = session_id
 
 
 class ConnectionFailedError(P2pError):

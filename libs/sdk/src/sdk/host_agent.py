@@ -47,6 +47,7 @@ from sdk.agent_events import (
 )
 from sdk.backoff import Backoff
 from sdk.channel import PlayerChannel
+from sdk.checkpoints import Checkpoints
 from sdk.errors import ChannelClosedError, NotHostedError, P2pError, RefusedError, ReplacedError, UnreachableError
 from sdk.feeding import Feeding
 from sdk.ice_servers import IceServers
@@ -132,6 +133,7 @@ class HostAgent:
             http = await stack.enter_async_context(aiohttp.ClientSession())
             tokens = tokens_for(self._host, self._credentials, http, self._url)
             self._registration = Registration(Rest(http, self._url), tokens, self._host)
+            self._checkpoints = Checkpoints(self._registration, self._sessions)
             self._ice_servers = IceServers(self._registration, self._own_ice_servers)
             self._signaling = SignalingSocket(
                 http,
@@ -210,6 +212,19 @@ class HostAgent:
             traceparent=traceparent_of(get_current(), None),
         )
         await self._signaling.send(frame)
+
+    async def save(self, session_id: str, data: bytes) -> None:
+        """Store the state of a session at the coordinator, up to 10 MiB, for whoever hosts it after this host.
+
+        It takes the place of the one before. Load first in a session that this run of the program has not begun.
+        Raises StaleEpochError when another host has taken over, NotAssignedError when the session is not served here,
+        RefusedError (`conflict`) when a newer one is kept, and UnreachableError when it is not known to be kept.
+        """
+        await self._checkpoints.save(session_id, data)
+
+    async def load(self, session_id: str) -> bytes | None:
+        """Give the state of a session as it was stored last, by this host or the one before; None: it never was."""
+        return await self._checkpoints.load(session_id)
 
     async def until_stopped(self) -> None:
         """Wait for as long as all is well; raise ReplacedError or NotAllowedError when the agent had to stop."""
@@ -341,6 +356,7 @@ class HostAgent:
             case SessionReleased():
                 self._sessions.pop(frame.session_id, None)
                 self._feeding.released(frame.session_id)
+                self._checkpoints.released(frame.session_id)
                 self._see_off(frame)
                 self._tell(frame)
             case ErrorFrame(in_reply_to="subscribe" | "npc-event"):

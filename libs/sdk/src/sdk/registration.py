@@ -1,10 +1,11 @@
 """A host's dealings with the coordinator over REST: register, beat, drain, unregister, and what it asks."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 from urllib.parse import quote
 
+import aiohttp
 from contracts.frames import IceServer
 from contracts.hosts import Heartbeat, Host, NameHost, RegisterHost
 from contracts.refusals import Code
@@ -17,6 +18,7 @@ from sdk.rest import Rest, bearer
 from sdk.tokens import Tokens
 
 Answer = TypeVar("Answer")
+Answered = TypeVar("Answered")
 
 
 class _IceServers(Message):
@@ -63,12 +65,21 @@ class Registration:
     async def _ask(
         self, method: str, path: str, answer: TypeAdapter[Answer], question: Message | None = None
     ) -> Answer:
-        """Ask with the token of now, and once more with another where that one is refused."""
+        return await self._shown(lambda shown: self._rest.ask(method, path, answer, question, shown))
+
+    async def carry(
+        self, method: str, path: str, data: bytes | None, patience: aiohttp.ClientTimeout
+    ) -> tuple[bytes, Mapping[str, str]]:
+        """Send bytes, and give the answer's with its headers."""
+        return await self._shown(lambda shown: self._rest.carry(method, path, data, headers=shown, patience=patience))
+
+    async def _shown(self, call: Callable[[Mapping[str, str] | None], Awaitable[Answered]]) -> Answered:
+        """Call with the token of now, and once more with another where that one is refused."""
         token = await self._tokens.now()
         try:
-            return await self._rest.ask(method, path, answer, question, bearer(token) if token else None)
+            return await call(bearer(token) if token else None)
         except RefusedError as error:
             if error.code is not Code.UNAUTHENTICATED:
                 raise
             token = await self._tokens.instead_of(token, str(error.refusal.detail))
-        return await self._rest.ask(method, path, answer, question, bearer(token))
+        return await call(bearer(token))

@@ -1,12 +1,13 @@
 """REST calls to a gateway: a typed answer, or an error that says what it means."""
 
 from collections.abc import Mapping
+from io import BytesIO
 from typing import TypeVar
 
 import aiohttp
 from contracts.refusals import Code, Refusal
 from contracts.subjects import Message
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, JsonValue, TypeAdapter, ValidationError
 
 from sdk.errors import RefusedError, UnreachableError, words_of
 
@@ -21,6 +22,7 @@ class _Problem(BaseModel):
 
     code: Code
     detail: object
+    fields: dict[str, JsonValue] = Field(default_factory=dict)
 
 
 class Rest:
@@ -38,24 +40,39 @@ class Rest:
         question: Message | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        body = await self._read(method, path, question, headers or {})
+        body = await self._read(method, path, question, headers)
         try:
             return answer.validate_json(body or b"null")
         except ValidationError as error:
             raise UnreachableError(self._api + path, "what answers there is no coordinator") from error
 
-    async def _read(self, method: str, path: str, question: Message | None, headers: Mapping[str, str]) -> bytes:
-        data = None
-        if question is not None:
-            headers = {**headers, "Content-Type": "application/json"}
-            data = question.model_dump_json(exclude_unset=True)
+    async def _read(self, method: str, path: str, question: Message | None, headers: Mapping[str, str] | None) -> bytes:
+        if question is None:
+            body, _ = await self.carry(method, path, headers=headers)
+            return body
+        data = question.model_dump_json(exclude_unset=True).encode()
+        body, _ = await self.carry(method, path, data, "application/json", headers=headers)
+        return body
+
+    async def carry(
+        self,
+        method: str,
+        path: str,
+        data: bytes | None = None,
+        content_type: str = "application/octet-stream",
+        *,
+        headers: Mapping[str, str] | None = None,
+        patience: aiohttp.ClientTimeout = PATIENCE,
+    ) -> tuple[bytes, Mapping[str, str]]:
+        """Send bytes and give the answer's, with its headers."""
+        sent = {**(headers or {}), **({} if data is None else {"Content-Type": content_type})}
         try:
             async with self._http.request(
-                method, self._api + path, data=data, headers=headers, timeout=PATIENCE
+                method, self._api + path, data=data and BytesIO(data), headers=sent, timeout=patience
             ) as response:
                 body = await response.read()
                 if response.ok:
-                    return body
+                    return body, response.headers
                 raise RefusedError(_refusal(response.status, response.headers, body))
         except TimeoutError as error:
             raise UnreachableError(self._api + path, "no answer in time") from error
@@ -74,4 +91,4 @@ def _refusal(status: int, headers: Mapping[str, str], body: bytes) -> Refusal:
         problem = _Problem.model_validate_json(body)
     except ValidationError:
         return Refusal(code=Code.INTERNAL, detail=f"HTTP status {status}", retry_after_s=retry_after_s)
-    return Refusal(code=problem.code, detail=str(problem.detail), retry_after_s=retry_after_s)
+    return Refusal(code=problem.code, detail=str(problem.detail), retry_after_s=retry_after_s, fields=problem.fields)

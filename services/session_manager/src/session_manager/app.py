@@ -10,14 +10,17 @@ from chassis.database import open_database
 from chassis.events import Consumers
 from chassis.health import serve_health
 from chassis.loops import running
+from chassis.objects import Objects
 from chassis.outbox import OutboxRelay
 from chassis.process import release_of
 from chassis.responder import Responder
 from chassis.streams import declare_streams
+from contracts.streams import CHECKPOINTS
 
 from session_manager import handlers, loops
 from session_manager.absence import Absence
 from session_manager.arrivals import Arrivals
+from session_manager.checkpoints import Checkpoints
 from session_manager.fallback import Fallback, Patience
 from session_manager.jobs import Jobs
 from session_manager.lifecycle import Lifecycle
@@ -26,6 +29,7 @@ from session_manager.returning import Returning
 from session_manager.seating import Seating
 from session_manager.settings import Settings
 from session_manager.shared_clock import SharedClock
+from session_manager.store.checkpoints import CheckpointStore
 from session_manager.store.claims import ClaimStore
 from session_manager.store.fallback import FallbackStore
 from session_manager.store.health import HealthStore
@@ -111,10 +115,12 @@ async def service(settings: Settings) -> AsyncIterator[None]:
             idle_after=timedelta(seconds=settings.idle_after_s),
             empty_after=timedelta(seconds=settings.empty_after_s),
         )
+        checkpoints = Checkpoints(CheckpointStore(database), Objects(bus, CHECKPOINTS), clock)
 
         responder = Responder(bus, NAME, release_of(NAME), instance=settings.instance, limit=settings.parallel_requests)
         handlers.answer_commands(responder, handlers.Commands(lifecycle, seating, arrivals, migration))
         handlers.answer_questions(responder, handlers.Questions(QuestionStore(database)))
+        handlers.answer_checkpoints(responder, checkpoints)
         handlers.answer_retelling(responder, RetellingStore(database))
         consumers = Consumers(bus, NAME, instance=settings.instance)
         handlers.hear_hosts(consumers, fallback, presence)
@@ -123,7 +129,7 @@ async def service(settings: Settings) -> AsyncIterator[None]:
         handlers.hear_ticks(consumers, jobs)
 
         seat_loop, migration_loop = loops.give_up_seats(absence), loops.finish_migrations(fallback)
-        other_loops = loops.forget_answers(database), loops.keep_time(clock)
+        other_loops = loops.forget_answers(database), loops.keep_time(clock), *loops.remove_checkpoints(checkpoints)
         health.watch("nats", lambda: bus.connected)
         health.watch("postgres", database.ping)
         health.watch_loop(seat_loop)

@@ -2,7 +2,7 @@
 
 from chassis.refusals import ServiceError
 from contracts.refusals import Code
-from contracts.sessions import SessionStatus
+from contracts.sessions import Checkpoint, SessionStatus
 
 
 class SessionNotFoundError(ServiceError):
@@ -58,4 +58,40 @@ class HostFullError(ServiceError):
         super().__init__(
             f"All {max_players} seats of host {host_id!r} are taken.",
             fields={"host_id": host_id, "max_players": max_players},
+        )
+
+
+class CheckpointNotFoundError(ServiceError):
+    code = Code.CHECKPOINT_NOT_FOUND
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(f"Session {session_id} has no checkpoint.", fields={"session_id": session_id})
+
+
+class StaleEpochError(ServiceError):
+    code = Code.STALE_EPOCH
+
+    def __init__(self, session_id: str, host_id: str, epoch: int) -> None:
+        super().__init__(
+            f"Host {host_id!r} has taken over session {session_id}, in epoch {epoch}.",
+            fields={"session_id": session_id, "host_id": host_id, "epoch": epoch},
+        )
+
+
+class EpochToComeError(ServiceError):
+    code = Code.CONFLICT
+
+    def __init__(self, session_id: str, epoch: int) -> None:
+        super().__init__(
+            f"Session {session_id} is in epoch {epoch} yet.", fields={"session_id": session_id, "epoch": epoch}
+        )
+
+
+class CheckpointNotNewerError(ServiceError):
+    code = Code.CONFLICT
+
+    def __init__(self, kept: Checkpoint) -> None:
+        super().__init__(
+            f"Checkpoint {kept.sequence} of session {kept.session_id} is kept already; count on from it.",
+            fields={"session_id": kept.session_id, "epoch": kept.epoch, "sequence": kept.sequence},
         )

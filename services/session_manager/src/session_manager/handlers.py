@@ -26,8 +26,10 @@ from contracts.sessions import (
     CREATE_SESSION,
     END_SESSION,
     ENTER_ZONE,
+    GET_CHECKPOINT,
     GET_SESSION,
     JOIN_SESSION,
+    KEEP_CHECKPOINT,
     LEAVE_SESSION,
     LIST_SESSION_EVENTS,
     LIST_SESSIONS,
@@ -54,6 +56,7 @@ from contracts.zones import ZoneFact
 
 from session_manager.absence import Absence
 from session_manager.arrivals import Arrivals
+from session_manager.checkpoints import Checkpoints
 from session_manager.fallback import Fallback
 from session_manager.jobs import Jobs
 from session_manager.lifecycle import Lifecycle
@@ -156,6 +159,11 @@ def answer_questions(responder: Responder, questions: Questions) -> None:
     responder.answer(LIST_SESSIONS, questions.list_sessions)
     responder.answer(LIST_SESSION_EVENTS, questions.list_events)
     responder.answer(COUNT_SESSIONS, questions.count)
+
+
+def answer_checkpoints(responder: Responder, checkpoints: Checkpoints) -> None:
+    responder.answer(KEEP_CHECKPOINT, checkpoints.keep)
+    responder.answer(GET_CHECKPOINT, checkpoints.get)
 
 
 def answer_retelling(responder: Responder, retelling: RetellingStore) -> None:

@@ -7,6 +7,7 @@ from chassis.idempotency import forget_old_answers
 from chassis.loops import Loop
 
 from session_manager.absence import Absence
+from session_manager.checkpoints import Checkpoints
 from session_manager.fallback import Fallback
 from session_manager.shared_clock import SharedClock
 
@@ -21,6 +22,12 @@ FORGET_EVERY = timedelta(hours=1)
 
 KEEP_TIME_EVERY = timedelta(seconds=10)
 """Quartz strays by a millisecond meanwhile."""
+
+REMOVE_DISCARDED_EVERY = timedelta(seconds=2)
+"""Hosts store every few seconds, up to 10 MiB: what is replaced shall not pile up."""
+
+REMOVE_STRAYS_EVERY = timedelta(minutes=10)
+"""Uploads that were cut, which are few; a look names all objects that there are."""
 
 
 def give_up_seats(absence: Absence) -> Loop:
@@ -37,3 +44,10 @@ def forget_answers(database: Database) -> Loop:
 
 def keep_time(clock: SharedClock) -> Loop:
     return Loop("keep-time", KEEP_TIME_EVERY, clock.look)
+
+
+def remove_checkpoints(checkpoints: Checkpoints) -> tuple[Loop, Loop]:
+    return (
+        Loop("remove-discarded-checkpoints", REMOVE_DISCARDED_EVERY, checkpoints.remove_discarded),
+        Loop("remove-stray-checkpoints", REMOVE_STRAYS_EVERY, checkpoints.remove_strays),
+    )

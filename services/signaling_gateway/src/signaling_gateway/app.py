@@ -34,6 +34,7 @@ from signaling_gateway.cluster.presence import Presence
 from signaling_gateway.console.source import About, Console
 from signaling_gateway.handlers import Inbox, hear_facts
 from signaling_gateway.http.auth import auth_routes
+from signaling_gateway.http.checkpoints import checkpoint_routes
 from signaling_gateway.http.console import console_routes
 from signaling_gateway.http.framework.application import application
 from signaling_gateway.http.framework.edge import edge, opens_sockets
@@ -129,6 +130,7 @@ async def service(settings: Settings) -> AsyncIterator[None]:
             *host_routes(bus),
             *zone_routes(bus),
             *session_routes(bus, ice_servers, access.issuing.ticket),
+            *checkpoint_routes(bus),
             *signaling_routes(signaling.polling, signaling.totals, ice_servers),
             *monitoring_routes(monitoring),
             *console_routes(bus, console),

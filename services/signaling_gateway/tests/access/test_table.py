@@ -55,6 +55,7 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/auth/keys": {"role": "server"},
 }
 QUERIES = {
+    "PUT /api/v1/sessions/{session}/checkpoint": "?epoch=1&sequence=1",
     "GET /api/v1/signaling/offer/{session_id}": "?peer_id={name}",
     "GET /api/v1/signaling/answer/{session_id}": "?peer_id={name}",
     "GET /api/v1/signaling/ice-candidates/{session_id}": "?peer_id={name}",
@@ -168,6 +169,24 @@ async def test_each_row_lets_in_whom_it_names_and_nobody_else(case: Case, world:
         assert asked == (["p2p.sessions.get"] if case.condition in OF_SESSIONS else [])
 
 
+@pytest.mark.parametrize(
+    "query, status, code",
+    [("epoch=1&sequence=9", 409, "stale_epoch"), ("epoch=2&sequence=9", 403, "forbidden"), ("", 403, "forbidden")],
+)
+async def test_a_host_of_an_earlier_epoch_is_told_who_has_taken_over(world: World, query: str, status: int, code: str):
+    now = Session.model_validate_json(example(Session)).model_copy(update={"host_id": OTHERS, "epoch": 2})
+    world.owners.replies["p2p.sessions.get"] = now.model_dump_json().encode()
+
+    response = await world.here.put(
+        f"/api/v1/sessions/{SESSION}/checkpoint?{query}", content=b"of mine", headers=await world.host(OWN)
+    )
+
+    assert (response.status_code, response.json()["code"]) == (status, code)
+    if code == "stale_epoch":
+        assert response.json()["fields"] == {"session_id": now.session_id, "host_id": OTHERS, "epoch": 2}
+    assert [question.subject for question in world.owners.questions] == ["p2p.sessions.get"]
+
+
 async def test_a_route_without_a_row_cannot_be_made():
     with pytest.raises(WithoutPermissionError, match="GET /api/v1/new has no row"):
         permission_of("GET /api/v1/new")
@@ -219,4 +238,4 @@ async def test_figures_are_for_this_machine_and_for_who_shows_a_key(kind: str, w
 
 
 def _scope(address: str, *headers: tuple[bytes, bytes]) -> Any:
-    return {"type": "http", "client": (address, 1), "headers": headers}
+    return {"type": "http", "client": (address, 1), "headers": headers, "query_string": b""}

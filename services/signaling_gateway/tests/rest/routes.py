@@ -199,6 +199,8 @@ ASKED_ELSEWHERE = {
     "p2p.zones.place": "session_manager, for a new session",
     "p2p.zones.count": "the gateway itself, for the dashboard",
     "p2p.sessions.count": "the gateway itself, for the dashboard",
+    "p2p.sessions.keep_checkpoint": "the gateway itself, when a body is stored: test_checkpoints.py",
+    "p2p.sessions.checkpoint": "the gateway itself, which answers with the bytes: test_checkpoints.py",
     "p2p.hosts.retell": "p2p refill",
     "p2p.zones.retell": "p2p refill",
     "p2p.sessions.retell": "p2p refill",

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from chassis.refusals import ServiceError
 from contracts.refusals import Code
+from contracts.sessions import Session
 
 BAD_TOKEN = "Invalid or expired authentication token"  # noqa: S105 -- the words that existing clients match
 
@@ -32,3 +33,15 @@ class KeyNotFoundError(ServiceError):
     """No key has this id."""
 
     code: ClassVar[Code] = Code.KEY_NOT_FOUND
+
+
+class StaleEpochError(ServiceError):
+    """A host speaks for a session that another host has taken over since."""
+
+    code: ClassVar[Code] = Code.STALE_EPOCH
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(
+            f"Host {session.host_id!r} has taken over session {session.session_id}, in epoch {session.epoch}.",
+            fields={"session_id": session.session_id, "host_id": session.host_id, "epoch": session.epoch},
+        )

@@ -51,7 +51,7 @@ def edge(
         allow_origins=origins,
         allow_methods=["*"],
         allow_headers=["*"],
-        expose_headers=["Link", "Retry-After"],
+        expose_headers=["Link", "Retry-After", "ETag", "P2p-Epoch", "P2p-Sequence"],
         max_age=3600,
     )
     origins_known = _Origins(spelled, cors)

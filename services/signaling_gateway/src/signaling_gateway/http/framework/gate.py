@@ -1,5 +1,6 @@
 """Who sends a request, and whether they may: asked before its body is read, and of what it names once it is."""
 
+import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,10 +18,11 @@ from starlette.types import Scope
 from signaling_gateway.access.auditing import Audit
 from signaling_gateway.access.doorman import Doorman, Headers
 from signaling_gateway.access.entrance import SOCKET
-from signaling_gateway.access.errors import BadTokenError, ForbiddenError, UnauthenticatedError
+from signaling_gateway.access.errors import BadTokenError, ForbiddenError, StaleEpochError, UnauthenticatedError
 from signaling_gateway.access.identity import ANYBODY, Identity
 from signaling_gateway.access.permissions import (
     ALWAYS,
+    HOSTS_IT,
     LOOPBACK,
     OF_SESSIONS,
     Condition,
@@ -37,6 +39,8 @@ ADMISSION = "signaling_gateway.admission"
 """Where the ASGI scope has who sent the request."""
 
 SHOW_WHO = "Send an API key as X-API-Key, or a token as `Authorization: Bearer`; POST /api/v1/auth/token makes one."
+
+_EPOCH = re.compile(rb"(?:^|&)epoch=([0-9]{1,9})(?:&|$)")
 
 _NAMES = ("host_id", "peer_id", "player_id")
 
@@ -121,7 +125,7 @@ class Gate:
             self._turn_away(identity, address, kind)
         admission = Admission(identity, address, kind, condition, scope["headers"], self, permission.audited)
         if condition is not ALWAYS:
-            await self._check_path(admission, params)
+            await self._check_path(admission, params, scope["query_string"])
         return admission
 
     async def count(self, scope: Scope) -> None:
@@ -155,11 +159,15 @@ class Gate:
             self.audit.refused(AuditAction.PERMISSION_REFUSED, identity, address, kind, error.refusal.detail)
             raise
 
-    async def _check_path(self, admission: Admission, params: Mapping[str, str]) -> None:
+    async def _check_path(self, admission: Admission, params: Mapping[str, str], query: bytes) -> None:
         condition, identity = admission.condition, admission.identity
         if condition in OF_SESSIONS:
             session = await self._session_of(params["session"])
             if not stands_in(condition, identity, session.host_id, session.connected_players):
+                if condition is HOSTS_IT and identity.role is Role.HOST and _says_earlier(query, session.epoch):
+                    why = "its epoch is over"
+                    self.audit.refused(AuditAction.PERMISSION_REFUSED, identity, admission.address, admission.kind, why)
+                    raise StaleEpochError(session)
                 self.forbid(identity, admission.address, admission.kind, condition.value)
         elif condition is LOOPBACK:
             if not _is_loopback(admission.address):
@@ -186,6 +194,12 @@ def sessions_of(bus: Bus) -> SessionOf:
 def headers_of(error: ServiceError) -> tuple[tuple[bytes, bytes], ...]:
     """What HTTP wants beside a 401."""
     return ((b"www-authenticate", b"Bearer"),) if isinstance(error, UnauthenticatedError) else ()
+
+
+def _says_earlier(query: bytes, epoch: int) -> bool:
+    """Whether whoever asks believes in an epoch that is over."""
+    said = _EPOCH.search(query)
+    return said is not None and int(said[1]) < epoch
 
 
 def _is_loopback(address: str) -> bool:

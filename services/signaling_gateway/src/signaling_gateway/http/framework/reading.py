@@ -30,8 +30,12 @@ class Reading(Generic[Question]):
         aliases: Mapping[str, str] | None = None,
         fixed: Mapping[str, Any] | None = None,
         hidden: Iterable[str] = (),
+        opaque: bool = False,
     ) -> None:
-        """`query`: fields that may stand there beside a body; `aliases`: further names; `hidden`: not for REST."""
+        """`query`: fields that may stand there beside a body; `aliases`: further names; `hidden`: not for REST.
+
+        `opaque`: the body is bytes, and no part of the question.
+        """
         self.method = method
         self.path = path
         self.question = question
@@ -40,8 +44,9 @@ class Reading(Generic[Question]):
         own = [name for name in question.model_fields if name not in {*self._fixed, *hidden}]
         self.in_path = [name for name in _IN_PATH.findall(path) if name in own]
         rest = [name for name in own if name not in self.in_path]
-        self.in_query = rest if method in WITHOUT_BODY else [name for name in rest if name in set(query)]
-        self.in_body = [] if method in WITHOUT_BODY else rest
+        bodiless = opaque or method in WITHOUT_BODY
+        self.in_query = rest if bodiless else [name for name in rest if name in set(query)]
+        self.in_body = [] if bodiless else rest
         self._query_names = self._names(self.in_query)
         self._body_names = self._names(self.in_body)
         self._many = {name for name in self.in_query if get_origin(question.model_fields[name].annotation) is tuple}

@@ -20,7 +20,7 @@ from signaling_gateway.http.framework.exchange import Answering
 from signaling_gateway.http.framework.openapi import answers, signed
 from signaling_gateway.http.framework.permitting import in_words, who_may
 from signaling_gateway.http.framework.reading import WITHOUT_BODY, Reading
-from signaling_gateway.http.framework.serving import serve
+from signaling_gateway.http.framework.serving import Large, serve
 from signaling_gateway.limits.rates import UNCOUNTED
 
 API = "/api/v1"
@@ -32,6 +32,11 @@ _WHO = (Code.UNAUTHENTICATED, Code.FORBIDDEN, Code.UNAVAILABLE, Code.DEADLINE_EX
 def refusals_at_the_door(kind: str) -> tuple[Code, ...]:
     """The refusals of a route whatever it is about; where requests are counted, of who came too often too."""
     return _WHO if kind in UNCOUNTED else (*_WHO, Code.TOO_MANY_REQUESTS)
+
+
+BYTES = "application/octet-stream"
+BINARY = {BYTES: {"schema": {"type": "string", "format": "binary"}}}
+_OF_BYTES: dict[str, Any] = {"requestBody": {"required": True, "content": BINARY}}
 
 
 class Route:
@@ -53,12 +58,13 @@ class Route:
         tag: str,
         examples: Mapping[str, Any] | None = None,
         beside: Mapping[int | str, dict[str, Any]] | None = None,
+        large: Large | None = None,
         **about: Any,
     ) -> None:
         """`reading`: where its fields stand, without which it has none; `keyed`: it takes an `Idempotency-Key`.
 
         `codes`: the refusals to expect; `examples`: bodies to send, by what they show; `beside`: other answers;
-        `about`: what else FastAPI may be told of a route.
+        `large`: its body is bytes, as many as that says; `about`: what else FastAPI may be told of a route.
         """
         self.method = method
         self.path = path
@@ -75,6 +81,7 @@ class Route:
         self._codes = tuple(codes)
         self._examples = examples
         self._beside = beside or {}
+        self._large = large
         self._about = {"summary": summary, "tags": [tag], **about}
         self._description = description
 
@@ -96,12 +103,14 @@ class Route:
             description=f"{self._description}\n\n{in_words(self.permission)}".strip(),
             response_description=self._status.phrase,
             operation_id=_operation(self.method, self.path),
-            openapi_extra=who_may(self.permission) | (_with_examples(self._examples) if self._examples else {}),
+            openapi_extra=who_may(self.permission)
+            | (_with_examples(self._examples) if self._examples else {})
+            | (_OF_BYTES if self._large else {}),
             **self._about,
         )
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await serve(self.answering, self.kind, self.permission, scope, receive, send)
+        await serve(self.answering, self.kind, self.permission, scope, receive, send, self._large)
 
 
 def _operation(method: str, path: str) -> str:

@@ -2,10 +2,13 @@
 
 import asyncio
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from http import HTTPStatus
 
 import structlog
-from chassis.refusals import DeadlineExceededError, InvalidError, ServiceError
+from chassis.refusals import DeadlineExceededError, InvalidError, ServiceError, UnavailableError
 from chassis.requests import ANSWERED_UNTIL
 from starlette.types import Receive, Scope, Send
 
@@ -39,23 +42,93 @@ class ClientGoneError(Exception):
     """Nobody is left to answer to."""
 
 
+class InHand:
+    """How many bytes of large bodies the process has in its memory; those that are slow to come count by what came."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._bytes = 0
+
+    @contextmanager
+    def holding(self) -> Iterator["Held"]:
+        """Count what one body brings until it is done with."""
+        held = Held(self)
+        try:
+            yield held
+        finally:
+            self._bytes -= held.bytes
+
+    def take(self, size: int) -> None:
+        if self._bytes + size > self._most:
+            raise UnavailableError("Too much is being sent here at the moment; try again.", retry_after_s=1)
+        self._bytes += size
+
+
+class Held:
+    """What one body has brought."""
+
+    def __init__(self, in_hand: InHand) -> None:
+        self._in_hand = in_hand
+        self.bytes = 0
+
+    def add(self, size: int) -> None:
+        """Have so many bytes more; UnavailableError where the process has no room for them."""
+        self._in_hand.take(size)
+        self.bytes += size
+
+
+@dataclass(frozen=True, slots=True)
+class Large:
+    """What a route takes whose body is larger than JSON ever is."""
+
+    most_bytes: int
+    within_s: float
+    """How long it may be on its way; the answer's time begins when it is there."""
+    in_hand: InHand
+
+
 async def serve(
-    answering: Answering, kind: str, permission: Permission, scope: Scope, receive: Receive, send: Send
+    answering: Answering,
+    kind: str,
+    permission: Permission,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    large: Large | None = None,
 ) -> None:
     """Answer one request whose path is known, if they who ask may; `path_params` in the scope holds its identifiers."""
     try:
-        answer = await _answered(answering, kind, permission, scope, receive)
+        if large is None:
+            answer = await _answered(answering, kind, permission, scope, receive, None, None)
+        else:
+            with large.in_hand.holding() as held:
+                answer = await _answered(answering, kind, permission, scope, receive, large, held)
     except ClientGoneError:
         return
     await send_answer(send, answer, with_body=scope["method"] != "HEAD")
 
 
-async def _answered(answering: Answering, kind: str, permission: Permission, scope: Scope, receive: Receive) -> Answer:
+async def _answered(
+    answering: Answering,
+    kind: str,
+    permission: Permission,
+    scope: Scope,
+    receive: Receive,
+    large: Large | None,
+    held: Held | None,
+) -> Answer:
     ANSWERED_UNTIL.set(time.time() + ASK_WITHIN.total_seconds())
     try:
-        async with asyncio.timeout(ANSWERED_WITHIN_S):
+        async with asyncio.timeout(ANSWERED_WITHIN_S) as limit:
             scope[ADMISSION] = await scope[GATE].admit(scope, kind, permission, scope["path_params"])
-            answer = await answering(await _read(scope, receive))
+            if large is None or held is None:
+                request = _read(scope, await _body(scope, receive))
+            else:
+                _allow(limit, large.within_s)
+                request = _read(scope, await _body(scope, receive, large.most_bytes, held))
+                _allow(limit, ANSWERED_WITHIN_S)
+                ANSWERED_UNTIL.set(time.time() + ASK_WITHIN.total_seconds())
+            answer = await answering(request)
     except TimeoutError:
         late = DeadlineExceededError("The answer took too long; whether the work was done is not known.")
         return refused(late.refusal, headers=_CLOSE)
@@ -75,35 +148,44 @@ async def _answered(answering: Answering, kind: str, permission: Permission, sco
     return answer
 
 
-async def _read(scope: Scope, receive: Receive) -> Request:
-    headers = dict(scope["headers"])
+def _allow(limit: asyncio.Timeout, seconds: float) -> None:
+    limit.reschedule(asyncio.get_running_loop().time() + seconds)
+
+
+def _read(scope: Scope, body: bytes) -> Request:
     return Request(
         path=scope["raw_path"].decode("ascii"),
         params=scope["path_params"],
         query=scope["query_string"],
-        headers=headers,
-        body=await _body(headers, receive),
+        headers=dict(scope["headers"]),
+        body=body,
         admission=scope[ADMISSION],
     )
 
 
-async def _body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
+async def _body(scope: Scope, receive: Receive, most: int = BODY_BYTES, held: Held | None = None) -> bytes:
+    headers = dict(scope["headers"])
     declared = headers.get(b"content-length", b"0")
-    if declared.isdigit() and int(declared) > BODY_BYTES:
+    if declared.isdigit() and int(declared) > most:
         if b"expect" not in headers:  # one who asks first has not sent it yet
             await _discard(receive, more=True)
-        raise _too_large()
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    while message.get("more_body", False):
+        raise _too_large(most)
+    pieces: list[bytes] = []
+    size, more = 0, True
+    while more:
         message = await receive()
-        body += message.get("body", b"")
-        if len(body) > BODY_BYTES:
-            await _discard(receive, more=message.get("more_body", False))
-            raise _too_large()
+        piece: bytes = message.get("body", b"")
+        more = message.get("more_body", False)
+        size += len(piece)
+        if size > most:
+            await _discard(receive, more=more)
+            raise _too_large(most)
+        if held is not None:
+            held.add(len(piece))
+        pieces.append(piece)
     if message["type"] == "http.disconnect":
         raise ClientGoneError
-    return body
+    return b"".join(pieces)
 
 
 async def _discard(receive: Receive, *, more: bool) -> None:
@@ -119,8 +201,8 @@ async def _discard(receive: Receive, *, more: bool) -> None:
         return
 
 
-def _too_large() -> BodyTooLargeError:
-    return BodyTooLargeError(f"The body must not exceed {BODY_BYTES} bytes.")
+def _too_large(most: int) -> BodyTooLargeError:
+    return BodyTooLargeError(f"The body must not exceed {most} bytes.")
 
 
 async def send_answer(send: Send, answer: Answer, *, with_body: bool = True) -> None:
