@@ -25,7 +25,7 @@ GROWN_BY: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "Host": ("measured_at", "jitter_ms", "upload_mbps", "accepts_probes"),
         "HostPage": ("count",),
     },
-    "sessions": {"ReportMetrics": ("player_id",), "SessionFact": ("by_socket",)},
+    "sessions": {"ReportMetrics": ("player_id", "epoch"), "SessionFact": ("by_socket",)},
     "zones": {"Judgement": ("connected",)},
 }
 """Module of contracts -> message -> fields."""

@@ -305,7 +305,9 @@ LIST_SESSIONS = Rpc("p2p.sessions.list", ListSessions, SessionPage, frozenset())
 ACTIVATE_SESSION = Rpc("p2p.sessions.activate", NameSession, SessionOutcome, _CHANGES)
 END_SESSION = Rpc("p2p.sessions.end", EndSession, SessionOutcome, _CHANGES)
 MIGRATE_SESSION = Rpc("p2p.sessions.migrate", MigrateSession, SessionOutcome, _CHANGES | _PLACES | {Code.HOST_FULL})
-REPORT_METRICS = Rpc("p2p.sessions.metrics", ReportMetrics, SessionOutcome, _CHANGES | {Code.STALE_EPOCH})
+REPORT_METRICS = Rpc(
+    "p2p.sessions.metrics", ReportMetrics, SessionOutcome, _CHANGES | {Code.STALE_EPOCH, Code.CONFLICT}
+)
 CLEAN_SESSIONS = Rpc("p2p.sessions.clean", CleanSessions, SessionsCleaned, frozenset())
 LIST_SESSION_EVENTS = Rpc("p2p.sessions.events", ListSessionEvents, SessionHistory, _FOUND)
 KEEP_CHECKPOINT = Rpc(

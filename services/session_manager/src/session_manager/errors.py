@@ -29,18 +29,6 @@ class WrongStateError(ServiceError):
         )
 
 
-class StaleEpochError(ServiceError):
-    """What an earlier host says, or is said of it."""
-
-    code = Code.STALE_EPOCH
-
-    def __init__(self, session_id: str, said: int, epoch: int, host_id: str) -> None:
-        super().__init__(
-            f"Epoch {said} of session {session_id} is over: in epoch {epoch} its host is {host_id!r}.",
-            fields={"session_id": session_id, "epoch": epoch, "host_id": host_id},
-        )
-
-
 class SessionFullError(ServiceError):
     code = Code.SESSION_FULL
 

@@ -11,6 +11,7 @@ from contracts.identifiers import HostId, PeerId, SessionId, ZoneId
 from contracts.sessions import SessionStatus
 
 from session_manager.errors import (
+    EpochToComeError,
     HostFullError,
     PlayerNotFoundError,
     SessionFullError,
@@ -139,8 +140,10 @@ def moves(standing: Standing, target: SessionStatus) -> bool:
 
 def check_epoch(standing: Standing, epoch: int | None) -> None:
     """Refuse what is of another host's time than the present one's."""
-    if epoch is not None and epoch != standing.epoch:
-        raise StaleEpochError(standing.session_id, epoch, standing.epoch, standing.host_id)
+    if epoch is not None and epoch < standing.epoch:
+        raise StaleEpochError(standing.session_id, standing.host_id, standing.epoch)
+    if epoch is not None and epoch > standing.epoch:
+        raise EpochToComeError(standing.session_id, standing.epoch)
 
 
 def activates(standing: Standing) -> bool:

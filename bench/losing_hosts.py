@@ -1,0 +1,170 @@
+"""How long players hear nothing when their host is killed: from kill -9 to the first word over the next host's channel.
+
+    .venv/bin/p2p up --replicas signaling_gateway=2 --detach
+    .venv/bin/python bench/losing_hosts.py
+
+In each round two hosts of a zone of their own run as processes, and eight players at two gateways say something every
+tenth of a second. A player who hears no echo for half a second says so to the coordinator, as pages do. All channels
+are on this machine, and end at once what no other machine would.
+"""
+
+import asyncio
+import os
+import sys
+import time
+from contextlib import AsyncExitStack, suppress
+
+import aiohttp
+import httpx
+from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
+from contracts.hosts import RegisterHost
+from running import read_options, status
+from sdk import HostAgent, PlayerChannel
+
+PLAYERS = 8
+SAYS_EVERY_S = 0.1
+SILENT_AFTER_S = 0.5
+ZONE = {"zone_name": "Z", "zone_display_name": "Z", "map_name": "z", "min_bandwidth_mbps": 0}
+
+
+async def host(url: str, host_id: str, region: str) -> None:
+    """Say everything back, until the end."""
+    about = RegisterHost(
+        host_id=host_id,
+        player_id=host_id,
+        player_name=host_id,
+        cpu_cores=8,
+        memory_mb=16384,
+        network_speed_mbps=1000,
+        region=region,
+    )
+
+    async def echo(channel: PlayerChannel, message: str | bytes) -> None:
+        await channel.send(message)
+
+    async with HostAgent(url, about, on_message=echo) as agent:
+        print("ready", flush=True)
+        await agent.until_stopped()
+
+
+class Player:
+    """Stays in its session, whoever hosts it."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+        self._peer: RTCPeerConnection | None = None
+        self._answer: asyncio.Future[dict[str, str]] | None = None
+        self.session: dict[str, object] = {}
+        self.joined = asyncio.Event()
+        self._heard_at = 0.0
+        self._first: dict[str, asyncio.Future[float]] = {}
+
+    def first_word_of(self, host: str) -> asyncio.Future[float]:
+        """When it was heard, by the monotonic clock."""
+        return self._first.setdefault(host, asyncio.get_running_loop().create_future())
+
+    async def run(self, zone_id: str) -> None:
+        await self._socket.send_json({"type": "enter", "zone_id": zone_id})
+        async with asyncio.TaskGroup() as group:
+            async for message in self._socket:
+                frame = message.json()
+                if frame["type"] in {"session-joined", "host-migrated"}:
+                    self.session |= frame
+                    self.joined.set()
+                    group.create_task(self._connect(str(frame["host_peer_id"])))
+                elif frame["type"] == "answer" and self._answer and not self._answer.done():
+                    self._answer.set_result(frame["sdp"])
+
+    async def _connect(self, host: str) -> None:
+        peer = self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        channel = peer.createDataChannel("game")
+        opened = asyncio.Event()
+        channel.on("open", opened.set)
+        channel.on("message", lambda _: self._hears(host))
+        await peer.setLocalDescription(await peer.createOffer())
+        self._answer = asyncio.get_running_loop().create_future()
+        sdp = {"type": "offer", "sdp": peer.localDescription.sdp}
+        await self._say(host, {"type": "offer", "sdp": sdp})
+        await peer.setRemoteDescription(RTCSessionDescription(**await self._answer))
+        await opened.wait()
+        self._heard_at = 0.0
+        await self._say(host, {"type": "ice-result", "state": "connected", "elapsed_ms": 100})
+        await self._speak(channel, host)
+
+    async def _speak(self, channel: RTCDataChannel, host: str) -> None:
+        missed = False
+        while self.session["host_peer_id"] == host and channel.readyState == "open":
+            channel.send("x")
+            await asyncio.sleep(SAYS_EVERY_S)
+            if not missed and self._heard_at and time.monotonic() - self._heard_at > SILENT_AFTER_S:
+                missed = True
+                await self._say(host, {"type": "ice-result", "state": "disconnected", "elapsed_ms": 0})
+
+    def _hears(self, host: str) -> None:
+        self._heard_at = time.monotonic()
+        if not self.first_word_of(host).done():
+            self.first_word_of(host).set_result(self._heard_at)
+
+    async def _say(self, host: str, frame: dict[str, object]) -> None:
+        await self._socket.send_json({**frame, "to": host, "session_id": self.session["session_id"]})
+
+    async def close(self) -> None:
+        if self._peer is not None:
+            await self._peer.close()
+
+
+async def started(gateway: str, host_id: str, region: str) -> asyncio.subprocess.Process:
+    program = (sys.executable, __file__, "--host", gateway, host_id, region)
+    process = await asyncio.create_subprocess_exec(*program, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None
+    await process.stdout.readline()
+    return process
+
+
+async def one(gateways: list[str], number: int) -> list[float]:
+    """The seconds that each player heard nothing of the next host."""
+    region = f"losing-{os.getpid()}-{number}"
+    async with httpx.AsyncClient(base_url=f"{gateways[0]}/api/v1", timeout=30) as api:
+        (await api.post("/zones", json={**ZONE, "zone_id": region, "regions": [region]})).raise_for_status()
+    hosts = {f"{region}-{which}": await started(gateways[which % 2], f"{region}-{which}", region) for which in (0, 1)}
+    async with AsyncExitStack() as stack:
+        players, runs = [], []
+        for seat in range(PLAYERS):
+            http = await stack.enter_async_context(aiohttp.ClientSession())
+            url = f"{gateways[seat % 2]}/api/v1/signaling/ws?peer_id={region}-player-{seat}"
+            players.append(Player(await stack.enter_async_context(http.ws_connect(url))))
+            runs.append(asyncio.create_task(players[-1].run(region)))
+        await asyncio.gather(*(player.joined.wait() for player in players))
+        doomed = str(players[0].session["host_id"])
+        await asyncio.gather(*(player.first_word_of(doomed) for player in players))
+        await asyncio.sleep(2)  # all go on for a while
+        killed_at = time.monotonic()
+        hosts.pop(doomed).kill()
+        (left,) = hosts
+        first_words = await asyncio.gather(*(player.first_word_of(left) for player in players))
+        for run in runs:
+            run.cancel()
+        await asyncio.gather(*runs, return_exceptions=True)
+        await asyncio.gather(*(player.close() for player in players))
+    for process in hosts.values():
+        process.terminate()
+        await process.wait()
+    return [at - killed_at for at in first_words]
+
+
+async def main() -> None:
+    chosen = read_options(__doc__, count=10)
+    gateways = status(chosen.data_dir)["gateways"]
+    took = sorted(time for number in range(chosen.count) for time in await one(gateways, number))
+    median, p95 = took[len(took) // 2], took[int(len(took) * 0.95)]
+    print(
+        f"kill to data on the next channel, {len(took)} players: median {median:.2f} s, p95 {p95:.2f} s, "
+        f"slowest {took[-1]:.2f} s"
+    )
+
+
+if sys.argv[1:2] == ["--host"]:
+    with suppress(KeyboardInterrupt):
+        asyncio.run(host(*sys.argv[2:]))
+else:
+    asyncio.run(main())
