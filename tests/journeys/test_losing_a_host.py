@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import httpx
-import pytest
 from testkit.admission import bearer_for, key_for
 from testkit.patience import within
 from testkit.suites import RunningSuite
@@ -42,9 +41,9 @@ async def heard_by(player: AiortcPlayer) -> str:
         return str(await player.heard.get())
 
 
-@pytest.fixture
-async def players(suite: RunningSuite) -> AsyncIterator[list[AiortcPlayer]]:
-    """At both gateways."""
+@asynccontextmanager
+async def connected(suite: RunningSuite) -> AsyncIterator[list[AiortcPlayer]]:
+    """The players, at both gateways; their sockets answer no ping but while they read."""
     async with AsyncExitStack() as stack:
         yield [
             await stack.enter_async_context(
@@ -54,15 +53,14 @@ async def players(suite: RunningSuite) -> AsyncIterator[list[AiortcPlayer]]:
         ]
 
 
-async def test_the_players_of_a_killed_host_play_on_with_another(
-    suite: RunningSuite, api: httpx.AsyncClient, players: list[AiortcPlayer]
-) -> None:
+async def test_the_players_of_a_killed_host_play_on_with_another(suite: RunningSuite, api: httpx.AsyncClient) -> None:
     zone = {**ZONE, "zone_id": "wandering", "regions": ["wandering"]}
     assert (await api.post("/api/v1/zones/", json=zone)).status_code == 201
     here, there = suite.gateways
     async with (
         echoing_host(suite, here, "wandering-1", "wandering") as first,
         echoing_host(suite, there, "wandering-2", "wandering") as second,
+        connected(suite) as players,
     ):
         hosts = {"wandering-1": first, "wandering-2": second}
         for player in players:
