@@ -29,6 +29,9 @@ AT_ONCE = 32
 TRIES = 3
 """Each that fails means that the seats of the host that was chosen went to somebody else."""
 
+AGAIN_AFTER = timedelta(seconds=0.5)
+"""Where nobody could say whether there is a host."""
+
 NOBODY = frozenset({Code.NO_HOST_FREE, Code.ZONE_DISABLED, Code.ZONE_NOT_FOUND, Code.HOST_NOT_ELIGIBLE})
 """Answers that another look would only repeat."""
 
@@ -124,7 +127,7 @@ class Migration:
                     session.zone_id, session.session_id, session.players, None, sorted(exclude)
                 )
                 now = self._clock.now()
-                if await self._sessions.serve(session, place, now, _figures(session, now), after="migrate to host"):
+                if await self._sessions.serve(session, place, now, _figures(session, now), step="migrate to host"):
                     return SessionStatus.ACTIVE
                 exclude.add(place.host_id)
         except ServiceError as error:
@@ -139,10 +142,6 @@ class Migration:
         log.warning("session.not_placed", session_id=session.session_id, code=code)
         await self._sessions.unclaim(session, now + AGAIN_AFTER)
         return None
-
-
-AGAIN_AFTER = timedelta(seconds=0.5)
-"""Where nobody could say whether there is a host."""
 
 
 def _figures(session: HostlessSession, now: datetime) -> Figures:

@@ -80,4 +80,4 @@ class Returning:
             "host_able_s": (now - good[place.host_id]).total_seconds(),
             "fallback_s": (now - session.hostless_since).total_seconds(),
         }
-        return await self._sessions.serve(session, place, now, figures, after="return to host")
+        return await self._sessions.serve(session, place, now, figures, step="return to host")

@@ -176,15 +176,15 @@ class HostlessStore:
         await self._database.execute("sessions.unclaim", _UNCLAIM, session.number, session.epoch, at)
 
     async def serve(
-        self, session: HostlessSession, place: Place, now: datetime, figures: Figures, *, after: str
+        self, session: HostlessSession, place: Place, now: datetime, figures: Figures, *, step: str
     ) -> bool:
         """Give the session to this host; False where it has changed or the host has no room for its players.
 
-        `after`: what the trace calls it.
+        `step`: the name of its span.
         """
         row = await _serve(self._database, session.number, session.epoch, place, now, figures)
         if row is not None:
-            trace_decision(after, session.session_id, place.host_id, "able", figures)
+            trace_decision(step, session.session_id, place.host_id, "able", figures)
         return row is not None
 
     async def served_by(self, host_id: HostId) -> list[ServedSession]:
