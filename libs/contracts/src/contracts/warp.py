@@ -1,6 +1,6 @@
 """The dialect of the shipped game client on the signaling WebSocket: its two messages, and the five it understands.
 
-The gateway translates between these and the frames of `frames.py`, socket by socket. A connection whose first message
+The gateway translates between these and those of the other dialect, socket by socket. A connection whose first message
 is a `create_session` speaks it. What is not known is left out, never null.
 """
 
