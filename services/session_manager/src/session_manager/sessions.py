@@ -110,6 +110,8 @@ class Place:
     host_max_players: int
     host_number: int
     """Host.id: which of those that bore the name one after the other it is."""
+    grounds: str
+    """A `contracts.sessions.Grounds` as JSON."""
 
 
 class Joining(Enum):

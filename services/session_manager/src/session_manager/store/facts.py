@@ -15,9 +15,10 @@ _TELL = """
     SELECT uuidv7() AS event_id, fact.* FROM fact
 ), recorded AS (
     INSERT INTO session_events
-        (session, revision, event, occurred_at, epoch, status, players_joined, players_left, reason, figures, trace_id)
+        (session, revision, event, occurred_at, epoch, status, players_joined, players_left, reason, figures, trace_id,
+        grounds)
     SELECT session, revision, event, $1::timestamptz, epoch, status, joined, left_, reason, <figures>,
-        substr($2::text, 4, 32)
+        substr($2::text, 4, 32), <grounds>
     FROM numbered
 ), told AS (
     INSERT INTO outbox (event_id, subject, payload, traceparent)
@@ -45,14 +46,18 @@ def written(figures: Figures) -> str:
     return json.dumps({name: round(value, 3) for name, value in figures.items()})
 
 
-def telling(change: str, answer: str, figures: str = "'{}'::jsonb", by_socket: str = "false") -> str:
+def telling(
+    change: str, answer: str, figures: str = "'{}'::jsonb", by_socket: str = "false", grounds: str = "NULL::jsonb"
+) -> str:
     """Make `change` also write the history and the outbox; `answer` is what the statement gives.
 
     `$1` of the statement is the time, `$2` the traceparent. `change` ends with a CTE `fact`, one row per fact: session,
     session_id, revision, event, epoch, status, joined, left_, reason, json, host_players, host_revision; and whatever
-    `figures` says of where the change came from. `by_socket` is whether signaling sockets took the seats of `joined`.
+    `figures` says of where the change came from. `by_socket` is whether signaling sockets took the seats of `joined`,
+    `grounds` why the session was given its host.
     """
-    return f"{change}{_TELL.replace('<figures>', figures).replace('<by_socket>', by_socket)}{answer}"
+    tell = _TELL.replace("<figures>", figures).replace("<by_socket>", by_socket).replace("<grounds>", grounds)
+    return f"{change}{tell}{answer}"
 
 
 def trace_decision(what: str, session_id: str, host_id: str, reason: str, figures: Figures) -> None:

@@ -122,6 +122,7 @@ WITH standing AS MATERIALIZED (
 )""",
     "SELECT session_id FROM session",
     "figures",
+    grounds="$10::jsonb",
 )
 
 
@@ -267,6 +268,7 @@ async def _serve(
         place.host_max_players,
         written(figures),
         place.host_number,
+        place.grounds,
     )
 
 

@@ -46,6 +46,7 @@ WITH host AS (
 )""",
     "SELECT json FROM session",
     by_socket="$10",
+    grounds="$12::jsonb",
 )
 
 KNOW_HOST = """
@@ -317,6 +318,7 @@ async def _create(statements: Database | Transaction, new: NewSession, now: date
         list(new.player_ids),
         new.socket,
         new.place.host_number,
+        new.place.grounds,
     )
     return row
 

@@ -119,6 +119,7 @@ ROUTES: Mapping[str, Permission] = {
     "POST /api/v1/sessions/{session}/players": _OF_PEER,
     "DELETE /api/v1/sessions/{session}/players/{player_id}": _OF_PEER,
     "GET /api/v1/sessions/{session}/events": _SERVING,
+    "GET /api/v1/sessions/{session}/explain": _SERVING,
     "PUT /api/v1/sessions/{session}/checkpoint": _OF_ITS_HOST,
     "GET /api/v1/sessions/{session}/checkpoint": _OF_ITS_HOST,
     "GET /api/v1/peers/{zone_id}": _READING,

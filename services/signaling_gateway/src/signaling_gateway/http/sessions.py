@@ -13,6 +13,7 @@ from contracts.sessions import (
     CREATE_SESSION,
     END_SESSION,
     ENTER_ZONE,
+    EXPLAIN_SESSION,
     GET_SESSION,
     JOIN_SESSION,
     LEAVE_SESSION,
@@ -154,6 +155,13 @@ def session_routes(bus: Bus, ice_servers: IceServers, ticket_for: TicketFor) -> 
         sessions.route("DELETE", f"{one}/players/{{player_id}}", LEAVE_SESSION, summary="Free a player's seat"),
         sessions.pages(
             f"{one}/events", LIST_SESSION_EVENTS, answer=list[SessionEvent], summary="Tell a session's history"
+        ),
+        sessions.route(
+            "GET",
+            f"{one}/explain",
+            EXPLAIN_SESSION,
+            summary="Say why a session is where it is",
+            description="Each host it was given, with how that one and the runners-up were judged; and why it left.",
         ),
         _peers(bus),
     ]
