@@ -16,6 +16,7 @@ from host_registry.store.rows import HOST_JSON, STANDING_COLUMNS, contender
 _GET = f"SELECT {HOST_JSON} AS host FROM hosts AS h JOIN standings AS s USING (host_id) WHERE h.host_id = $1"  # noqa: S608 -- made of constants
 _OF_PEER = f"SELECT {HOST_JSON} AS host FROM hosts AS h JOIN standings AS s USING (host_id) WHERE h.peer_id = $1"  # noqa: S608 -- made of constants
 
+# $1 standings, $2 score, $3 no, $4 min_score, $5 region, $6 heard_after, $7 limit, $8 bytes
 _LIST = f"""
 SELECT host, score, no, found FROM (
     SELECT *, count(*) OVER () AS found, sum(octet_length(host)) OVER (ORDER BY -score, no) AS bytes FROM (
@@ -44,6 +45,8 @@ ORDER BY -score, no
 """  # noqa: S608 -- made of constants
 """Each standing's best come straight off the index, so a page costs the same however many hosts there are."""
 
+# $1 min_score, $2 seats_wanted, $3 min_bandwidth_mbps, $4 max_latency_ms, $5 regions, $6 exclude, $7 heard_after,
+# $8 limit
 _ABLE = f"""
 SELECT {HOST_JSON}::text AS host, {STANDING_COLUMNS}
 FROM (
@@ -63,6 +66,7 @@ JOIN hosts AS h USING (host_id)
 """  # noqa: S608 -- made of constants
 """Hosts against which nothing speaks, straight off the index by merit; eligibility.py has the last word."""
 
+# $1 standings, $2 host_ids, $3 limit
 _REST = f"""
 SELECT {HOST_JSON}::text AS host, {STANDING_COLUMNS}
 FROM (
@@ -84,6 +88,8 @@ SELECT {HOST_JSON}::text AS host, {STANDING_COLUMNS} FROM hosts AS h JOIN standi
 WHERE h.host_id = $1
 """  # noqa: S608 -- made of constants
 
+# $1 min_score, $2 seats_wanted, $3 min_bandwidth_mbps, $4 max_latency_ms, $5 regions, $6 exclude, $7 heard_after,
+# $8 but
 _COUNT_REJECTED = """
 SELECT
     count(*) FILTER (WHERE duty = 'draining') AS draining,

@@ -12,6 +12,7 @@ from host_registry.store.rows import subject_of, tell
 
 REASON = "players_lost_it"
 
+# $1 host_peer_id, $2 player_id, $3 lost, $4 at, $5 session_id
 _HEAR = """
 INSERT INTO words AS kept (host_id, player_id, lost, told_at)
 SELECT host_id, $2, $3, $4 FROM hosts JOIN standings USING (host_id) JOIN slots USING (host_id)
@@ -34,6 +35,7 @@ WHERE host_id = $1
 
 _VERDICT = f"CASE s.liveness WHEN 'suspect' THEN {subject_of(HOST_SUSPECT)} ELSE {subject_of(HOST_OFFLINE)} END"
 
+# $1 host_id, $2 verdict, $3 now, $4 gone_at, $5 alive_at, $6 traceparent
 _FIND = f"""
 WITH s AS (
     UPDATE standings AS kept

@@ -33,6 +33,7 @@ GROUP BY s.id ORDER BY s.id
 """  # noqa: S608 -- made of constants
 
 # Whoever claimed it before has had its time: it is gone, or could not find out.
+# $1 now, $2 until, $3 limit
 _CLAIM = f"""
 WITH due AS MATERIALIZED (
     SELECT id FROM sessions
@@ -46,8 +47,10 @@ SELECT s.*, {_LEFT} FROM claimed s LEFT JOIN left_hosts l ON l.session = s.id
 GROUP BY s.id, s.session_id, s.zone_id, s.epoch, s.connected_players, s.fell_back_at ORDER BY s.id
 """  # noqa: S608 -- made of constants
 
+# $1 number, $2 epoch, $3 at
 _UNCLAIM = "UPDATE sessions SET claimed_until = $3 WHERE id = $1 AND epoch = $2 AND status = 'migrating'"
 
+# $1 number, $2 epoch, $3 fallback_enabled, $4 fallback_endpoint
 _POLICY = """
 SELECT s.id, s.session_id, s.host_id, s.fell_back_for,
     coalesce(p.fallback_enabled, $3::boolean) AS fallback_enabled,
@@ -61,12 +64,15 @@ _SERVED_FIELDS = "id, session_id, zone_id, host_id, epoch, connected_players"
 _SERVED = f"""
 SELECT {_SERVED_FIELDS} FROM sessions WHERE host_id = $1 AND live AND status = 'active' ORDER BY id
 """  # noqa: S608 -- made of constants
+# $1 number, $2 session_id
 _SERVED_ONE = f"""
 SELECT {_SERVED_FIELDS} FROM sessions
 WHERE id = coalesce($1::bigint, (SELECT id FROM sessions WHERE session_id = $2::text)) AND status = 'active'
 """  # noqa: S608 -- made of constants
+# $1 number, $2 epoch
 _STILL_SERVED = "SELECT id FROM sessions WHERE id = $1 AND epoch = $2 AND status = 'active'"
 
+# $1 now, $2 traceparent, $3 number, $4 fallback_endpoint, $5 figures
 _FALL_BACK = telling(
     """
 WITH session AS (
@@ -86,6 +92,8 @@ WITH session AS (
 )
 
 # What was measured and told of the host before says nothing of this one.
+# $1 now, $2 traceparent, $3 number, $4 epoch, $5 host_id, $6 host_peer_id, $7 host_max_players, $8 figures,
+# $9 host_number
 _SERVE = telling(
     """
 WITH standing AS MATERIALIZED (

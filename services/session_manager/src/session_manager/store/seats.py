@@ -12,6 +12,7 @@ from session_manager.errors import SessionNotFoundError
 from session_manager.sessions import JOINABLE, LIVE, Opening, Ref, Seat, Standing
 from session_manager.store.facts import SessionJson, telling
 
+# $1 number, $2 session_id, $3 player_id
 _STANDING = """
 SELECT s.id, s.session_id, s.status, s.epoch, s.current_players, s.max_players, s.host_id,
     h.taken AS host_players, h.max_players AS host_max_players,
@@ -26,6 +27,7 @@ WHERE s.id = coalesce($1::bigint, (SELECT id FROM sessions WHERE session_id = $2
 
 _SEATED_IN = "SELECT session FROM seats WHERE player_id = $1"
 
+# $1 now, $2 traceparent, $3 number, $4 session_id, $5 joinable, $6 player_id, $7 socket
 _TAKE = telling(
     """
 WITH standing AS MATERIALIZED (
@@ -62,6 +64,7 @@ WITH standing AS MATERIALIZED (
     by_socket="$7",
 )
 
+# $1 now, $2 number, $3 player_id, $4 socket
 _TAKE_AGAIN = """
 WITH seat AS (
     UPDATE seats SET socket = socket AND $4, absent_since = CASE
@@ -74,6 +77,7 @@ WITH seat AS (
 SELECT session_json(s) FROM sessions s JOIN seat ON seat.session = s.id
 """
 
+# $1 now, $2 traceparent, $3 number, $4 session_id, $5 player_id, $6 live, $7 reason, $8 absent_by, $9 unheard_by
 _GIVE_UP = telling(
     """
 WITH standing AS MATERIALIZED (
@@ -114,6 +118,7 @@ WITH standing AS MATERIALIZED (
 )
 
 _LOCK_SESSIONS = "SELECT id FROM sessions WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE"
+# $1 sessions, $2 host_id
 _LOCK_HOSTS = """
 SELECT host_id FROM host_seats
 WHERE host_id IN (SELECT host_id FROM sessions WHERE id = ANY($1::bigint[])) OR host_id = $2
@@ -121,6 +126,7 @@ ORDER BY host_id FOR UPDATE
 """
 
 # The host is looked up for each session: openings are few, hosts are many.
+# $1 zone_id, $2 player_id, $3 unreached_since
 _OPENINGS = """
 SELECT s.id, s.current_players, s.own,
     EXISTS (
@@ -137,8 +143,10 @@ FROM (
 ) AS s
 """
 
+# $1 player_id, $2 since
 _UNREACHED = "SELECT host_id FROM unreached_hosts WHERE player_id = $1 AND told_at > $2"
 
+# $1 absent_by, $2 unheard_by, $3 limit
 _EXPIRED = """
 SELECT player_id, session FROM seats WHERE absent_since <= $1
 UNION

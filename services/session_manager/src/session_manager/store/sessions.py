@@ -16,6 +16,8 @@ from session_manager.sessions import NEXT, Place, Ref, Standing
 from session_manager.store.facts import SessionJson, telling, written
 from session_manager.store.seats import MOVED, MovedOnError, give_up, lock, standing_of
 
+# $1 now, $2 traceparent, $3 session_id, $4 host_id, $5 host_peer_id, $6 host_max_players, $7 zone_id, $8 max_players,
+# $9 player_ids, $10 socket, $11 host_number
 _CREATE = telling(
     """
 WITH host AS (
@@ -48,12 +50,14 @@ WITH host AS (
     by_socket="$10",
 )
 
+# $1 host_id, $2 host_max_players
 KNOW_HOST = """
 INSERT INTO host_seats (host_id, max_players, taken, revision) VALUES ($1, $2, 0, 1) ON CONFLICT DO NOTHING
 """
 
 _SEATED = "SELECT player_id, session FROM seats WHERE player_id = ANY($1::text[])"
 
+# $1 now, $2 traceparent, $3 number, $4 session_id
 _ACTIVATE = telling(
     """
 WITH session AS (
@@ -72,6 +76,7 @@ WITH session AS (
     "SELECT json FROM session",
 )
 
+# $1 number, $2 session_id
 _STANDING = """
 SELECT s.id, s.session_id, s.status, s.epoch, s.current_players, s.max_players, s.host_id,
     h.taken AS host_players, h.max_players AS host_max_players, session_json(s) AS json
@@ -79,20 +84,24 @@ FROM sessions s JOIN host_seats h ON h.host_id = s.host_id
 WHERE s.id = coalesce($1::bigint, (SELECT id FROM sessions WHERE session_id = $2::text))
 """
 
+# $1 number, $2 session_id, $3 statuses
 _LOCK_ONE = """
 SELECT id FROM sessions
 WHERE id = coalesce($1::bigint, (SELECT id FROM sessions WHERE session_id = $2::text)) AND status = ANY($3::text[])
 FOR UPDATE
 """
 # A session that somebody has locked is busy: it is neither idle nor empty.
+# $1 idle_since, $2 limit
 _LOCK_IDLE = """
 SELECT id, last_activity_at AS since FROM sessions
 WHERE live AND last_activity_at <= $1 ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
 """
+# $1 empty_since, $2 limit
 _LOCK_EMPTY = """
 SELECT id, empty_since AS since FROM sessions
 WHERE live AND empty_since <= $1 ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
 """
+# $1 now, $2 traceparent, $3 numbers, $4 target, $5 reason, $6 figures
 _FINISH = telling(
     """
 WITH host AS MATERIALIZED (
@@ -131,6 +140,8 @@ WITH host AS MATERIALIZED (
 )
 
 # What a player says is that player's word: of all players' words the session's measure is the one in the middle.
+# $1 now, $2 number, $3 session_id, $4 average_latency_ms, $5 packet_loss_percent, $6 bandwidth_usage_mbps,
+# $7 quality_score, $8 player_id, $9 words_since, $10 epoch
 _REPORT = """
 WITH target AS MATERIALIZED (
     SELECT id FROM sessions
@@ -175,6 +186,7 @@ RETURNING session_json(s)
 """
 
 # Whoever holds a row is active in it at this moment anyway, so locked ones are passed by.
+# $1 active_at, $2 session_ids
 _TOUCH = """
 WITH touched AS MATERIALIZED (
     SELECT id FROM sessions WHERE session_id = ANY($2::text[]) AND live AND last_activity_at < $1
