@@ -8,7 +8,7 @@ from chassis.database import Database
 from chassis.tracing import current_traceparent
 from contracts.hosts import HOST_CHANGED, HOST_ONLINE
 
-from host_registry.store.rows import HOST_JSON, subject_of, tell
+from host_registry.store.rows import HOST_JSON, ONLINE, listed, subject_of, tell
 
 
 def _newer(claim: str) -> str:
@@ -17,7 +17,7 @@ def _newer(claim: str) -> str:
     return f"CASE WHEN beat.at >= s.last_beat THEN coalesce({beat}, {known}) ELSE coalesce({known}, {beat}) END"
 
 
-_BACK = f"CASE WHEN s.standing IN ('open', 'online') THEN {subject_of(HOST_ONLINE)} ELSE {subject_of(HOST_CHANGED)} END"
+_BACK = f"CASE WHEN s.standing IN {listed(ONLINE)} THEN {subject_of(HOST_ONLINE)} ELSE {subject_of(HOST_CHANGED)} END"
 
 _WHO_IS_BACK = "shown AS s JOIN hosts AS h ON h.host_id = s.host_id AND s.back"
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from chassis.database import Database
 from contracts.hosts import HOST_OFFLINE, HOST_SUSPECT
 
-from host_registry.store.rows import subject_of, tell
+from host_registry.store.rows import DISMISSED, listed, subject_of, tell
 
 # $2 hearing_since, $5 cut_off_before
 _CUT_OFF = "NOT connected AND greatest(socket_gone_at, $2) <= $5 AND last_beat <= socket_gone_at"
@@ -24,7 +24,7 @@ WITH due AS (
         CASE WHEN ({_CUT_OFF}) OR {_LOST} THEN 'offline' ELSE 'suspect' END AS verdict,
         CASE WHEN {_CUT_OFF} THEN 'socket_gone' ELSE 'silent' END AS reason
     FROM standings
-    WHERE standing NOT IN ('offline', 'draining') AND (({_CUT_OFF}) OR {_LOST} OR ({_LATE}))
+    WHERE standing NOT IN {listed(DISMISSED)} AND (({_CUT_OFF}) OR {_LOST} OR ({_LATE}))
     ORDER BY host_id
     LIMIT $6
     FOR UPDATE SKIP LOCKED

@@ -11,7 +11,7 @@ from contracts.hosts import HostCounts, HostStatus, QualityDistribution, Rejecti
 from host_registry.eligibility import Bounds, Contender
 from host_registry.errors import HostNotFoundError
 from host_registry.pages import Position
-from host_registry.store.rows import HOST_JSON, STANDING_COLUMNS, contender
+from host_registry.store.rows import HOST_JSON, ONLINE, OPEN, STANDING_COLUMNS, contender, listed
 
 _GET = f"SELECT {HOST_JSON} AS host FROM hosts AS h JOIN standings AS s USING (host_id) WHERE h.host_id = $1"  # noqa: S608 -- made of constants
 _OF_PEER = f"SELECT {HOST_JSON} AS host FROM hosts AS h JOIN standings AS s USING (host_id) WHERE h.peer_id = $1"  # noqa: S608 -- made of constants
@@ -90,10 +90,10 @@ WHERE h.host_id = $1
 
 # $1 min_score, $2 seats_wanted, $3 min_bandwidth_mbps, $4 max_latency_ms, $5 regions, $6 exclude, $7 heard_after,
 # $8 but
-_COUNT_REJECTED = """
+_COUNT_REJECTED = f"""
 SELECT
     count(*) FILTER (WHERE duty = 'draining') AS draining,
-    count(*) FILTER (WHERE standing NOT IN ('open', 'online', 'draining')) AS not_online,
+    count(*) FILTER (WHERE standing NOT IN {listed([*ONLINE, HostStatus.DRAINING])}) AS not_online,
     count(*) FILTER (WHERE last_beat <= $7) AS beat_stale,
     count(*) FILTER (WHERE seats_taken + $2 > max_players) AS host_full,
     count(*) FILTER (WHERE slots_taken >= max_zones) AS no_zone_slot,
@@ -101,18 +101,14 @@ SELECT
     count(*) FILTER (WHERE $3::double precision > 0 AND speed_mbps IS NULL) AS bandwidth_unknown,
     count(*) FILTER (WHERE speed_mbps < $3) AS bandwidth_too_low,
     count(*) FILTER (WHERE coalesce(measured_latency_ms, latency_ms) > $4::double precision) AS latency_too_high,
-    count(*) FILTER (WHERE $5::text[] <> '{}' AND (region = ANY ($5)) IS NOT TRUE) AS region_not_allowed,
+    count(*) FILTER (WHERE $5::text[] <> '{{}}' AND (region = ANY ($5)) IS NOT TRUE) AS region_not_allowed,
     count(*) FILTER (WHERE host_id = ANY ($6::text[])) AS excluded
 FROM standings
 WHERE host_id <> ALL ($8::text[])
-"""
+"""  # noqa: S608 -- made of constants
 
 _COUNT = "SELECT status, quality, sum(hosts)::bigint AS hosts, sum(score)::bigint AS score FROM tallies GROUP BY 1, 2"
 
-OPEN = "open"
-"""Online, with a seat and a zone slot free."""
-
-ONLINE = (OPEN, HostStatus.ONLINE.value)
 ALL = (OPEN, *(status.value for status in HostStatus))
 """Every value of standings.standing."""
 

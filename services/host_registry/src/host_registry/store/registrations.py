@@ -17,7 +17,7 @@ from contracts.hosts import (
 
 from host_registry.errors import PeerTakenError
 from host_registry.score import Quality, points, score
-from host_registry.store.rows import HOST_JSON, subject_of, tell
+from host_registry.store.rows import HOST_JSON, ONLINE, listed, subject_of, tell
 
 PROBED_WITHIN = timedelta(minutes=1)
 """Of renewing: the host may be on another line now. No sooner, or whoever registers in a loop is probed in a loop."""
@@ -26,7 +26,7 @@ _REGISTERED = f"""
     h CROSS JOIN s JOIN LATERAL (
         VALUES
             ({subject_of(HOST_REGISTERED)}, NULL, true),
-            ({subject_of(HOST_ONLINE)}, 'registered', s.stood NOT IN ('open', 'online'))
+            ({subject_of(HOST_ONLINE)}, 'registered', s.stood NOT IN {listed(ONLINE)})
     ) AS news (subject, reason, so) ON news.so
 """
 _CHANGED = f"""
@@ -35,7 +35,7 @@ _CHANGED = f"""
             ({subject_of(HOST_CHANGED)}, NULL, true),
             (
                 {subject_of(HOST_ONLINE)}, 'set',
-                s.stood NOT IN ('open', 'online') AND s.standing IN ('open', 'online')
+                s.stood NOT IN {listed(ONLINE)} AND s.standing IN {listed(ONLINE)}
             )
     ) AS news (subject, reason, so) ON news.so
 """

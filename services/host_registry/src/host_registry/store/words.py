@@ -8,7 +8,7 @@ from chassis.tracing import current_traceparent
 from contracts.hosts import HOST_OFFLINE, HOST_SUSPECT
 
 from host_registry.agreement import Case, Verdict, Word
-from host_registry.store.rows import subject_of, tell
+from host_registry.store.rows import DISMISSED, listed, subject_of, tell
 
 REASON = "players_lost_it"
 
@@ -42,7 +42,7 @@ WITH s AS (
     SET liveness = $2, revision = nextval('revisions'), updated_at = $3,
         socket_gone_at = CASE $2 WHEN 'suspect' THEN kept.socket_gone_at END
     WHERE host_id = $1
-      AND standing NOT IN ('offline', 'draining')
+      AND standing NOT IN {listed(DISMISSED)}
       AND liveness <> $2
       AND ($2 = 'suspect' OR (NOT connected AND socket_gone_at = $4 AND last_beat <= socket_gone_at))
       AND NOT EXISTS (SELECT FROM words AS w WHERE w.host_id = kept.host_id AND NOT w.lost AND w.told_at > $5)

@@ -13,9 +13,11 @@ from contracts.sessions import SessionStatus
 
 from session_manager.health import Figures, Left, times_left
 from session_manager.policies import UNLESS_SAID, Closed, ZonePolicy, without_host
+from session_manager.sessions import HOSTED
 from session_manager.store.facts import telling, trace_decision, written
 from session_manager.store.seats import lock
 from session_manager.store.sessions import finish
+from session_manager.store.statuses import listed
 
 # $1 fallback_enabled, $2 fallback_endpoint
 _DEPARTING = """
@@ -36,7 +38,7 @@ SELECT {_DEPARTING}, h.lost_at
 FROM lost_hosts h
 JOIN sessions s ON s.host_id = h.host_id AND (s.host_number = h.number OR s.host_number IS NULL) AND s.live {_KNOWN}
 WHERE h.lost_at IS NOT NULL AND coalesce(s.host_since, s.created_at) <= h.lost_at + $3::interval
-    AND s.status IN ('pending', 'active')
+    AND s.status IN {listed(HOSTED)}
 ORDER BY s.id LIMIT $4 FOR UPDATE OF s
 """  # noqa: S608 -- made of constants
 
@@ -54,7 +56,7 @@ ORDER BY s.id FOR UPDATE OF s
 _LOCK_CLOSED = f"""
 SELECT {_DEPARTING}
 FROM zone_policies closed JOIN sessions s ON s.zone_id = closed.zone_id AND s.live {_KNOWN}
-WHERE closed.closed_for = $3 AND s.status IN ('pending', 'active')
+WHERE closed.closed_for = $3 AND s.status IN {listed(HOSTED)}
 ORDER BY s.id LIMIT $4 FOR UPDATE OF s
 """  # noqa: S608 -- made of constants
 
@@ -62,7 +64,7 @@ ORDER BY s.id LIMIT $4 FOR UPDATE OF s
 _LOCK_HOSTED = f"""
 SELECT {_DEPARTING}
 FROM sessions s {_KNOWN}
-WHERE $3::text IS NULL AND s.live AND s.status IN ('pending', 'active')
+WHERE $3::text IS NULL AND s.live AND s.status IN {listed(HOSTED)}
 ORDER BY s.id LIMIT $4 FOR UPDATE OF s
 """  # noqa: S608 -- made of constants
 

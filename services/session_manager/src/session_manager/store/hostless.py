@@ -12,11 +12,12 @@ from contracts.sessions import SessionStatus
 
 from session_manager.health import Figures, Left
 from session_manager.policies import UNLESS_SAID, ZonePolicy, when_nobody_fits
-from session_manager.sessions import Place, Ref
+from session_manager.sessions import HOSTLESS, Place, Ref
 from session_manager.store.facts import telling, trace_decision, written
 from session_manager.store.fallback import Departing, leave_hosts
 from session_manager.store.seats import MovedOnError, lock
 from session_manager.store.sessions import KNOW_HOST, finish
+from session_manager.store.statuses import listed
 
 _ZONES = """
 SELECT DISTINCT s.zone_id FROM sessions s LEFT JOIN zone_policies p ON p.zone_id = s.zone_id
@@ -95,10 +96,10 @@ WITH session AS (
 # $1 now, $2 traceparent, $3 number, $4 epoch, $5 host_id, $6 host_peer_id, $7 host_max_players, $8 figures,
 # $9 host_number
 _SERVE = telling(
-    """
+    f"""
 WITH standing AS MATERIALIZED (
     SELECT id, current_players AS players FROM sessions
-    WHERE id = $3 AND epoch = $4 AND status IN ('migrating', 'fallback')
+    WHERE id = $3 AND epoch = $4 AND status IN {listed(HOSTLESS)}
     FOR UPDATE
 ), host AS (
     INSERT INTO host_seats AS h (host_id, max_players, taken, revision)
@@ -124,10 +125,10 @@ WITH standing AS MATERIALIZED (
         AND coalesce(connection_told_at, latency_said_at, loss_said_at) IS NOT NULL
 ), fact AS (
     SELECT s.id AS session, s.session_id, s.revision, 'migrated' AS event, s.epoch, s.status,
-        '{}'::text[] AS joined, '{}'::text[] AS left_, s.fell_back_for AS reason, $8::jsonb AS figures, s.json,
+        '{{}}'::text[] AS joined, '{{}}'::text[] AS left_, s.fell_back_for AS reason, $8::jsonb AS figures, s.json,
         h.taken AS host_players, h.revision AS host_revision
     FROM session s, host h
-)""",
+)""",  # noqa: S608 -- made of constants
     "SELECT session_id FROM session",
     "figures",
 )

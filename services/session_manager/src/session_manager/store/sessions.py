@@ -12,9 +12,10 @@ from contracts.sessions import ReportMetrics, SessionStatus
 
 from session_manager.errors import HostFullError, SessionNotFoundError
 from session_manager.health import Figures
-from session_manager.sessions import NEXT, Place, Ref, Standing
+from session_manager.sessions import HOSTLESS, NEXT, Place, Ref, Standing
 from session_manager.store.facts import SessionJson, telling, written
 from session_manager.store.seats import MOVED, MovedOnError, give_up, lock, standing_of
+from session_manager.store.statuses import listed
 
 # $1 now, $2 traceparent, $3 session_id, $4 host_id, $5 host_peer_id, $6 host_max_players, $7 zone_id, $8 max_players,
 # $9 player_ids, $10 socket, $11 host_number
@@ -103,25 +104,25 @@ WHERE live AND empty_since <= $1 ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
 """
 # $1 now, $2 traceparent, $3 numbers, $4 target, $5 reason, $6 figures
 _FINISH = telling(
-    """
+    f"""
 WITH host AS MATERIALIZED (
     SELECT host_id FROM host_seats
     WHERE host_id IN (SELECT host_id FROM sessions WHERE id = ANY($3::bigint[]))
     ORDER BY host_id FOR UPDATE
 ), session AS (
     UPDATE sessions s SET
-        status = $4::text, end_reason = $5::text, connected_players = '{}', empty_since = NULL,
+        status = $4::text, end_reason = $5::text, connected_players = '{{}}', empty_since = NULL,
         fallback_endpoint = NULL, fell_back_at = NULL, fell_back_for = NULL, claimed_until = NULL,
         ended_at = $1::timestamptz, updated_at = $1, revision = s.revision + 1
     FROM host, unnest($3, $6::text[]) AS ending (id, figures) WHERE s.id = ending.id AND s.host_id = host.host_id
     RETURNING s.id, s.session_id, s.host_id, s.revision, s.epoch, s.status,
         old.connected_players AS players, old.status AS was, session_json(s) AS json,
-        coalesce(ending.figures::jsonb, '{}') AS figures
+        coalesce(ending.figures::jsonb, '{{}}') AS figures
 ), freed AS (
     UPDATE host_seats h SET taken = h.taken - gone.players, revision = h.revision + 1
     FROM (
         SELECT host_id, coalesce(sum(cardinality(players)) FILTER (WHERE on_host), 0) AS players
-        FROM (SELECT host_id, players, was NOT IN ('migrating', 'fallback') AS on_host FROM session) AS finished
+        FROM (SELECT host_id, players, was NOT IN {listed(HOSTLESS)} AS on_host FROM session) AS finished
         GROUP BY host_id
     ) gone
     WHERE h.host_id = gone.host_id
@@ -131,10 +132,10 @@ WITH host AS MATERIALIZED (
     WHERE seats.player_id = gone.player_id AND seats.session = gone.id
 ), fact AS (
     SELECT s.id AS session, s.session_id, s.revision, $4 AS event, s.epoch, s.status,
-        '{}'::text[] AS joined, s.players AS left_, $5 AS reason, s.figures, s.json,
+        '{{}}'::text[] AS joined, s.players AS left_, $5 AS reason, s.figures, s.json,
         freed.taken AS host_players, freed.revision AS host_revision
     FROM session s JOIN freed USING (host_id)
-)""",
+)""",  # noqa: S608 -- made of constants
     "SELECT session_id, json FROM session ORDER BY id",
     "figures",
 )

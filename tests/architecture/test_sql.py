@@ -1,10 +1,11 @@
-"""The parameters of an SQL statement are named above it, so that nobody counts a call's arguments to know what `$7` is.
+"""SQL is read without counting and changed in one place: parameters have names, and a set of states is said once.
 
 What has more than `$1` is a constant of its module, right under a line like `# $1 now, $2 traceparent, $3 number`.
 """
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -17,6 +18,8 @@ ROOT = Path(__file__).parents[2]
 PARAMETER = re.compile(r"\$([1-9]\d*)")
 NAMED = r"\$[1-9]\d* [a-z]\w*"
 LINE = re.compile(rf"# {NAMED}(, {NAMED})*,?")
+
+SET = re.compile(r"\bIN \(('\w+'(?:, '\w+')+)\)")
 
 
 @dataclass(frozen=True)
@@ -140,3 +143,10 @@ def test_every_statement_names_its_parameters(part: str) -> None:
 )
 def test_a_name_too_few_or_too_many_is_told(text: str, told: list[str]) -> None:
     assert [what for _, what in faults(read(text))] == told
+
+
+@pytest.mark.parametrize("service", sorted(ROOT.glob("services/*/src/*")), ids=lambda path: path.name)
+def test_no_statement_repeats_a_set_of_states(service: Path) -> None:
+    sources = [file.read_text() for file in service.glob("**/*.py")]
+    spelled = Counter(tuple(sorted(found.split(", "))) for source in sources for found in SET.findall(source))
+    assert [states for states, times in spelled.items() if times > 1] == [], "derive it, as `listed` does"
