@@ -115,8 +115,10 @@ def difference(there: list[int], named: list[int]) -> str:
 @pytest.mark.parametrize("part", ["libs", "services"])
 def test_every_statement_names_its_parameters(part: str) -> None:
     files = sorted(ROOT.glob(f"{part}/*/src/**/*.py"))
-    found = [(file, fault) for file in files for fault in faults(read(file.read_text()))]
-    assert [f"{file.relative_to(ROOT)}:{line} {what}" for file, (line, what) in found] == []
+    found = [
+        f"{file.relative_to(ROOT)}:{line} {what}" for file in files for line, what in faults(read(file.read_text()))
+    ]
+    assert not found, "\n".join(found)
 
 
 @pytest.mark.parametrize(
