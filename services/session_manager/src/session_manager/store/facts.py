@@ -10,6 +10,7 @@ from session_manager.health import Figures
 SessionJson = NewType("SessionJson", str)
 """A `contracts.sessions.Session` as JSON text, as `session_json` of the migrations makes it."""
 
+# $1 now, $2 traceparent
 _TELL = """
 , numbered AS MATERIALIZED (
     SELECT uuidv7() AS event_id, fact.* FROM fact

@@ -11,13 +11,16 @@ from session_manager.errors import SessionNotFoundError
 from session_manager.sessions import Ref
 from session_manager.store.facts import SessionJson
 
+# $1 number, $2 session_id
 _GET = """
 SELECT session_json(s) FROM sessions s
 WHERE s.id = coalesce($1::bigint, (SELECT id FROM sessions WHERE session_id = $2::text))
 """
 
+# $1 number, $2 session_id
 _NUMBER = "SELECT id FROM sessions s WHERE s.id = $1 OR s.session_id = $2"
 
+# $1 number, $2 after, $3 limit
 _EVENTS = """
 SELECT revision AS position, jsonb_build_object(
     'event', event, 'occurred_at', occurred_at, 'revision', revision, 'epoch', epoch, 'status', status,

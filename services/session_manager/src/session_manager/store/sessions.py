@@ -12,10 +12,13 @@ from contracts.sessions import ReportMetrics, SessionStatus
 
 from session_manager.errors import HostFullError, SessionNotFoundError
 from session_manager.health import Figures
-from session_manager.sessions import NEXT, Place, Ref, Standing
+from session_manager.sessions import HOSTLESS, NEXT, Place, Ref, Standing
 from session_manager.store.facts import SessionJson, telling, written
 from session_manager.store.seats import MOVED, MovedOnError, give_up, lock, standing_of
+from session_manager.store.statuses import listed
 
+# $1 now, $2 traceparent, $3 session_id, $4 host_id, $5 host_peer_id, $6 host_max_players, $7 zone_id, $8 max_players,
+# $9 player_ids, $10 socket, $11 host_number
 _CREATE = telling(
     """
 WITH host AS (
@@ -49,12 +52,14 @@ WITH host AS (
     grounds="$12::jsonb",
 )
 
+# $1 host_id, $2 host_max_players
 KNOW_HOST = """
 INSERT INTO host_seats (host_id, max_players, taken, revision) VALUES ($1, $2, 0, 1) ON CONFLICT DO NOTHING
 """
 
 _SEATED = "SELECT player_id, session FROM seats WHERE player_id = ANY($1::text[])"
 
+# $1 now, $2 traceparent, $3 number, $4 session_id
 _ACTIVATE = telling(
     """
 WITH session AS (
@@ -73,6 +78,7 @@ WITH session AS (
     "SELECT json FROM session",
 )
 
+# $1 number, $2 session_id
 _STANDING = """
 SELECT s.id, s.session_id, s.status, s.epoch, s.current_players, s.max_players, s.host_id,
     h.taken AS host_players, h.max_players AS host_max_players, session_json(s) AS json
@@ -80,40 +86,44 @@ FROM sessions s JOIN host_seats h ON h.host_id = s.host_id
 WHERE s.id = coalesce($1::bigint, (SELECT id FROM sessions WHERE session_id = $2::text))
 """
 
+# $1 number, $2 session_id, $3 statuses
 _LOCK_ONE = """
 SELECT id FROM sessions
 WHERE id = coalesce($1::bigint, (SELECT id FROM sessions WHERE session_id = $2::text)) AND status = ANY($3::text[])
 FOR UPDATE
 """
 # A session that somebody has locked is busy: it is neither idle nor empty.
+# $1 idle_since, $2 limit
 _LOCK_IDLE = """
 SELECT id, last_activity_at AS since FROM sessions
 WHERE live AND last_activity_at <= $1 ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
 """
+# $1 empty_since, $2 limit
 _LOCK_EMPTY = """
 SELECT id, empty_since AS since FROM sessions
 WHERE live AND empty_since <= $1 ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
 """
+# $1 now, $2 traceparent, $3 numbers, $4 target, $5 reason, $6 figures
 _FINISH = telling(
-    """
+    f"""
 WITH host AS MATERIALIZED (
     SELECT host_id FROM host_seats
     WHERE host_id IN (SELECT host_id FROM sessions WHERE id = ANY($3::bigint[]))
     ORDER BY host_id FOR UPDATE
 ), session AS (
     UPDATE sessions s SET
-        status = $4::text, end_reason = $5::text, connected_players = '{}', empty_since = NULL,
+        status = $4::text, end_reason = $5::text, connected_players = '{{}}', empty_since = NULL,
         fallback_endpoint = NULL, fell_back_at = NULL, fell_back_for = NULL, claimed_until = NULL,
         ended_at = $1::timestamptz, updated_at = $1, revision = s.revision + 1
     FROM host, unnest($3, $6::text[]) AS ending (id, figures) WHERE s.id = ending.id AND s.host_id = host.host_id
     RETURNING s.id, s.session_id, s.host_id, s.revision, s.epoch, s.status,
         old.connected_players AS players, old.status AS was, session_json(s) AS json,
-        coalesce(ending.figures::jsonb, '{}') AS figures
+        coalesce(ending.figures::jsonb, '{{}}') AS figures
 ), freed AS (
     UPDATE host_seats h SET taken = h.taken - gone.players, revision = h.revision + 1
     FROM (
         SELECT host_id, coalesce(sum(cardinality(players)) FILTER (WHERE on_host), 0) AS players
-        FROM (SELECT host_id, players, was NOT IN ('migrating', 'fallback') AS on_host FROM session) AS finished
+        FROM (SELECT host_id, players, was NOT IN {listed(HOSTLESS)} AS on_host FROM session) AS finished
         GROUP BY host_id
     ) gone
     WHERE h.host_id = gone.host_id
@@ -123,15 +133,17 @@ WITH host AS MATERIALIZED (
     WHERE seats.player_id = gone.player_id AND seats.session = gone.id
 ), fact AS (
     SELECT s.id AS session, s.session_id, s.revision, $4 AS event, s.epoch, s.status,
-        '{}'::text[] AS joined, s.players AS left_, $5 AS reason, s.figures, s.json,
+        '{{}}'::text[] AS joined, s.players AS left_, $5 AS reason, s.figures, s.json,
         freed.taken AS host_players, freed.revision AS host_revision
     FROM session s JOIN freed USING (host_id)
-)""",
+)""",  # noqa: S608 -- made of constants
     "SELECT session_id, json FROM session ORDER BY id",
     "figures",
 )
 
 # What a player says is that player's word: of all players' words the session's measure is the one in the middle.
+# $1 now, $2 number, $3 session_id, $4 average_latency_ms, $5 packet_loss_percent, $6 bandwidth_usage_mbps,
+# $7 quality_score, $8 player_id, $9 words_since, $10 epoch
 _REPORT = """
 WITH target AS MATERIALIZED (
     SELECT id FROM sessions
@@ -176,6 +188,7 @@ RETURNING session_json(s)
 """
 
 # Whoever holds a row is active in it at this moment anyway, so locked ones are passed by.
+# $1 active_at, $2 session_ids
 _TOUCH = """
 WITH touched AS MATERIALIZED (
     SELECT id FROM sessions WHERE session_id = ANY($2::text[]) AND live AND last_activity_at < $1
