@@ -135,7 +135,7 @@ async def service(settings: Settings) -> AsyncIterator[None]:
             *monitoring_routes(monitoring),
             *console_routes(bus, console),
             trace_route(settings.traces_url, settings.traces_key),
-            *auth_routes(access.issuing, access.doorman, access.administration),
+            *auth_routes(access.issuing, access.doorman, access.administration, access.public_keys),
             root_route(bus, web / "console" / "index.html", version, p2p_enabled=settings.enable_p2p),
         ]
         app = edge(

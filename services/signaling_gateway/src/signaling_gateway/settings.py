@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, HttpUrl, TypeAdapter, model_validato
 from pydantic_settings import SettingsConfigDict
 
 from signaling_gateway.access.opening import Rules
+from signaling_gateway.access.signing import Algorithm
 from signaling_gateway.limits.rates import UNLIMITED, Rates, rates
 
 
@@ -49,11 +50,16 @@ class Settings(RedisSettings, ServiceSettings):
     else keeps strangers away from the address, such as a container's port published on loopback."""
 
     jwt_secret_key: str = shared("JWT_SECRET_KEY", "SECRET_KEY", default="", repr=False)
-    """Signs tokens, and the same for every gateway. In open mode one is made if there is none."""
+    """Makes the pair of keys that signs tokens, and the same for every gateway. In open mode one is made if there is
+    none. Whoever is to verify tokens needs the public half alone: `/.well-known/jwks.json`."""
 
     jwt_previous_keys: Words = shared("JWT_PREVIOUS_KEYS", default=(), repr=False)
     """Others whose tokens hold. To rotate, put a new one here and restart the gateways; then exchange it with the
     present one and restart them again, so that each knows it before any signs with it."""
+
+    token_algorithm: Algorithm = Algorithm.EDDSA
+    """What signs tokens. HS256 is for an upgrade of several gateways, one after the other: until the last is new, since
+    those of before know nothing else. Tokens of either hold at a new one."""
 
     jwt_expiration_seconds: int = shared("JWT_EXPIRATION_SECONDS", default=3840, ge=60, le=86_400)
     """The WARP client looks once an hour whether its token ends within five minutes; a shorter life loses it."""
@@ -154,6 +160,7 @@ class Settings(RedisSettings, ServiceSettings):
             previous_secrets=self.jwt_previous_keys,
             token_life=timedelta(seconds=self.jwt_expiration_seconds),
             key_in_settings=self.coordinator_api_key,
+            algorithm=self.token_algorithm,
             checks_keys=self.api_key_validation_enabled is True,
             checks_tokens=self.jwt_validation_enabled is not False,
             warp_anonymous=self.warp_anonymous,
