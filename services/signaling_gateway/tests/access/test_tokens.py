@@ -1,11 +1,14 @@
 """Tokens, with the clock in hand: what is read back, and what is refused whatever else it says, of either algorithm."""
 
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import timedelta
 from typing import Any
 
 import jwt
 import pytest
 from contracts.access import Role
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from signaling_gateway.access.errors import BAD_TOKEN, BadTokenError
 from signaling_gateway.access.identity import Identity
 from signaling_gateway.access.signing import Algorithm, KeyPair, SharedSecret, signing_key
@@ -17,6 +20,8 @@ from services.signaling_gateway.tests.access.forging import kid_of, signed, unsi
 SECRET = "k3Zq9vXw2LmPpR7tYb4NcD8sFh1JgA6uE0iOQ5Wx"
 OLDER = "Zt8rM1nB5vC3xL7kJ9hG2fD4sA6pO0iU8yT1rE3w"
 LIFE = timedelta(seconds=3840)
+ORDER = 2**252 + 27742317777372353535851937790883648493
+"""Of Ed25519's group: a verifier that does not look takes a signature's scalar with this added for the same."""
 ANN = Identity(Role.PLAYER, "ann", peer_id="ann", key_id="k-1", family_id="f", generation=3)
 
 
@@ -154,6 +159,62 @@ def test_a_key_is_for_one_algorithm_though_the_secret_is_the_same(tokens: Tokens
         token = signed(claims, SECRET, algorithm, kid=signing_key(SECRET, other).kid)
         with pytest.raises(BadTokenError):
             tokens.read(token, clock.now())
+
+
+def test_a_key_that_a_token_brings_along_is_none_of_ours(tokens: Tokens, clock: ManualClock):
+    theirs, ours, claims = KeyPair(OLDER), KeyPair(SECRET), claimed(clock)
+    key = Ed25519PrivateKey.from_private_bytes(bytes(theirs.signing))
+    jwk = {"kty": "OKP", "crv": "Ed25519", "x": theirs.public.x}
+    extras: tuple[dict[str, Any], ...] = (
+        {"jwk": jwk},
+        {"jku": "https://evil.example/jwks.json"},
+        {"x5u": "https://evil.example/key.pem"},
+    )
+
+    for extra in extras:
+        for kid in (ours.kid, theirs.kid, "", "../jwt"):
+            with pytest.raises(BadTokenError):
+                tokens.read(jwt.encode(claims, key, "EdDSA", headers={"kid": kid} | extra), clock.now())
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"alg": "EdDSA"},
+        {"alg": "EdDSA", "kid": None},
+        {"alg": "EdDSA", "kid": ["Ns1ynpDg4F0K5xpxdP0symjx2ZAShCqtkyURtEjXhpA"]},
+        {"alg": ["EdDSA"], "kid": "Ns1ynpDg4F0K5xpxdP0symjx2ZAShCqtkyURtEjXhpA"},
+        {"kid": "Ns1ynpDg4F0K5xpxdP0symjx2ZAShCqtkyURtEjXhpA"},
+        {"alg": "eddsa", "kid": "Ns1ynpDg4F0K5xpxdP0symjx2ZAShCqtkyURtEjXhpA"},
+        {"alg": "EdDSA", "kid": "Ns1ynpDg4F0K5xpxdP0symjx2ZAShCqtkyURtEjXhpA", "crit": ["exp"]},
+        {"alg": "EdDSA", "kid": "Ns1ynpDg4F0K5xpxdP0symjx2ZAShCqtkyURtEjXhpA", "b64": False, "crit": ["b64"]},
+    ],
+    ids=str,
+)
+def test_a_header_of_another_shape_is_refused_though_the_signature_is_ours(header: dict[str, Any], clock: ManualClock):
+    tokens, usual = Tokens([SECRET], LIFE), {"alg": "EdDSA", "kid": KeyPair(SECRET).kid}
+
+    assert tokens.read(sealed(usual, claimed(clock)), clock.now()).peer_id == "ann"
+    with pytest.raises(BadTokenError):
+        tokens.read(sealed(header, claimed(clock)), clock.now())
+
+
+def sealed(header: dict[str, Any], claims: dict[str, Any]) -> str:
+    """Sign exactly this with our own pair."""
+    parts = [urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in (header, claims)]
+    signature = KeyPair(SECRET).signing.sign(b".".join(parts)).signature
+    return b".".join([*parts, urlsafe_b64encode(signature).rstrip(b"=")]).decode()
+
+
+def test_of_one_signature_nobody_makes_another(clock: ManualClock):
+    good = signed(claimed(clock), SECRET, Algorithm.EDDSA)
+    message, _, signature = good.rpartition(".")
+    raw = urlsafe_b64decode(signature + "==")
+    scalar = int.from_bytes(raw[32:], "little") + ORDER
+    another = urlsafe_b64encode(raw[:32] + scalar.to_bytes(32, "little")).decode().rstrip("=")
+
+    with pytest.raises(BadTokenError):
+        Tokens([SECRET], LIFE).read(f"{message}.{another}", clock.now())
 
 
 def test_a_token_is_for_one_thing(tokens: Tokens, clock: ManualClock):
