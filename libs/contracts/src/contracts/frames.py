@@ -296,6 +296,14 @@ class HostMigrated(FrameOut):
     """In place of those that the session was joined with: the credentials of a relay may have expired since."""
 
 
+class IceServersRenewed(FrameOut):
+    """To players: for connections from now on, in place of those told before, whose credentials end soon."""
+
+    type: Literal["ice-servers"] = "ice-servers"
+    session_id: str
+    ice_servers: tuple[IceServer, ...]
+
+
 class SessionFallback(FrameOut):
     """To players: no host serves the session; play on the central server until `host-migrated`."""
 
@@ -350,6 +358,7 @@ OUT = (
     SessionReleased,
     SessionEnded,
     HostMigrated,
+    IceServersRenewed,
     SessionFallback,
     NpcFeed,
     ProbeOffer,

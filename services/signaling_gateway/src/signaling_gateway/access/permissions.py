@@ -62,6 +62,7 @@ _SCRAPING = Permission({Role.ANONYMOUS: LOOPBACK, **_STAFF})
 ROUTES: Mapping[str, Permission] = {
     # what is open to everybody
     "GET /": _ANYBODY,
+    "GET /.well-known/jwks.json": _ANYBODY,
     "GET /health": _ANYBODY,
     "GET /health/live": _ANYBODY,
     "GET /health/ready": _ANYBODY,

@@ -175,6 +175,7 @@ class Entering:
         host = self._connections.of(session.host_peer_id)
         if host is not None and host is not connection:
             await self._hosting.assign(host, session)
+        await self._ice.learn(place.host_id)
         await self._settle(connection, place, session.connected_players)
         self._funnel.entered()
 
@@ -221,7 +222,7 @@ class Entering:
                 host_peer_id=place.host_peer_id,
                 epoch=place.epoch,
                 zone_id=place.zone_id,
-                ice_servers=self._ice.of(connection.peer_id),
+                ice_servers=self._ice.of(connection.peer_id, place.session_id, place.host_id),
                 id=connection.answers_to,
             )
         )
