@@ -168,7 +168,7 @@ def test_why_a_session_is_where_it_is_is_told_host_by_host(look, populated):
     assert (created.event, created.grounds.judgements[0].host_id) == ("created", "host-00")
     told = look("sessions", "explain", populated)
     assert "chosen" in told
-    assert f"and {created.grounds.considered - 8} more" in told
+    assert all(judged.host_id in told for judged in created.grounds.judgements)
 
 
 def test_a_session_is_ended_with_a_reason(look, gateway, populated):

@@ -94,7 +94,7 @@ WITH session AS (
 
 # What was measured and told of the host before says nothing of this one.
 # $1 now, $2 traceparent, $3 number, $4 epoch, $5 host_id, $6 host_peer_id, $7 host_max_players, $8 figures,
-# $9 host_number
+# $9 host_number, $10 grounds
 _SERVE = telling(
     f"""
 WITH standing AS MATERIALIZED (

@@ -31,6 +31,7 @@ FROM session_events WHERE session = $1 AND revision > $2 ORDER BY revision LIMIT
 """
 
 # The newest first, by the index of the history; told in their order.
+# $1 number, $2 session_id, $3 events, $4 limit
 _DECISIONS = """
 SELECT jsonb_build_object(
     'session_id', s.session_id, 'zone_id', s.zone_id, 'status', s.status, 'host_id', s.host_id, 'epoch', s.epoch,

@@ -18,7 +18,7 @@ from session_manager.store.seats import MOVED, MovedOnError, give_up, lock, stan
 from session_manager.store.statuses import listed
 
 # $1 now, $2 traceparent, $3 session_id, $4 host_id, $5 host_peer_id, $6 host_max_players, $7 zone_id, $8 max_players,
-# $9 player_ids, $10 socket, $11 host_number
+# $9 player_ids, $10 socket, $11 host_number, $12 grounds
 _CREATE = telling(
     """
 WITH host AS (
