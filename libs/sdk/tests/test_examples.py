@@ -2,13 +2,14 @@
 
 import asyncio
 import json
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib import import_module
 from typing import Any
 
 import nats
 import pytest
 from contracts.streams import EVENTS, NPC
+from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js.api import StreamConfig
 from testkit.eventually import eventually
 from testkit.patience import patient, within
@@ -87,6 +88,20 @@ async def test_the_ai_server_walks_and_becomes_alert(client, nats_url):
 
     async with running("ai_server", nats_url):
         assert json.loads((await states.next_msg(timeout=patient(10))).data)["x"] == 156
+        await eventually(alert)
+
+
+async def test_the_guard_on_faststream_becomes_alert(client, nats_url):
+    states = await client.subscribe("p2p.npc.prontera.guard")
+    await client.flush()
+    event = {"zone_id": "prontera", "npc_id": "guard", "event": "insulted", "session_id": "s", "host_id": "h"}
+
+    async def alert():
+        await client.publish("p2p.npcevents.prontera.guard", json.dumps(event).encode())
+        with suppress(NatsTimeoutError):  # he was not there yet
+            return json.loads((await states.next_msg(timeout=patient(0.5))).data)["status"] == "alert"
+
+    async with running("faststream_guard", nats_url):
         await eventually(alert)
 
 
