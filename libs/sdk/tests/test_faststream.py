@@ -15,6 +15,7 @@ from contracts.sessions import SESSION_JOINED, SESSION_LEFT, SessionFact
 from contracts.streams import EVENTS, NPC
 from contracts.subjects import Subject
 from faststream import Path
+from faststream.exceptions import StopConsume
 from faststream.nats import NatsResponse, TestNatsBroker
 from nats.js.api import StreamConfig
 from sdk import RefusedError
@@ -194,6 +195,32 @@ async def test_handlers_on_faststream_miss_no_fact_and_hear_none_twice_when_nats
         await announce(client, SESSION_JOINED, revision)
     await eventually(lambda: len(revisions) == 3, within=20)
     assert revisions == [2, 3, 4]
+
+
+async def test_a_handler_that_has_heard_enough_is_told_no_more(nats_url, client, revisions):
+    broker, all_of_them = P2pBroker(nats_url), []
+
+    @broker.hears(SESSION_JOINED)
+    async def once(fact: SessionFact) -> None:
+        revisions.append(fact.revision)
+        raise StopConsume
+
+    @broker.hears(SESSION_JOINED)
+    async def always(fact: SessionFact) -> None:
+        all_of_them.append(fact.revision)
+
+    async with broker:
+        await broker.start()
+        for revision in (1, 2):
+            await announce(client, SESSION_JOINED, revision)
+        await eventually(lambda: len(all_of_them) == 2)
+
+        async def only_one_is_read() -> bool:
+            consumers = await client.jsm(timeout=patient(5)).consumers_info(EVENTS.name)
+            return sum(bool(consumer.push_bound) for consumer in consumers) == 1
+
+        await eventually(only_one_is_read)
+    assert revisions == [1]
 
 
 async def test_facts_of_before_are_heard_where_they_are_asked_for(nats_url, client, revisions):

@@ -14,7 +14,7 @@ while connected. The subjects are those of `contracts`, and FastStream's test br
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -225,11 +225,15 @@ class _Subscription:
         messages = await self._reading.enter_async_context(fact_messages(self._link, subjects, since))
         self._task = asyncio.create_task(self._pass_on(messages))
 
-    async def _pass_on(self, messages: Any) -> None:
-        async for message in messages:
-            await self._handle(message)
+    async def _pass_on(self, messages: AsyncIterator[Msg]) -> None:
+        try:
+            async for message in messages:
+                await self._handle(message)
+        except Exception:
+            log.exception("a handler of facts hears no more")
 
     async def unsubscribe(self) -> None:
-        self._task.cancel()
-        await asyncio.wait({self._task})
+        if self._task is not asyncio.current_task():  # else a handler has raised StopConsume
+            self._task.cancel()
+            await asyncio.wait({self._task})
         await self._reading.aclose()
