@@ -36,6 +36,7 @@ NOT_IMPORTED = {
     "googleapis-common-protos": "the OTLP exporter demands it, and uses nothing of it",
     "nkeys": "signs in to NATS, where NATS_CREDS is set",
     "PyNaCl": "for nkeys",
+    "cffi": "for PyNaCl",
     "httpcore": "httpx imports it with its first client: AI_SERVICE_ENABLED",
 }
 """What a service ships and didn't import in this game, and why it is there."""

@@ -3,17 +3,17 @@
 import asyncio
 import resource
 import time
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
 import pytest
 from chassis.bus import Bus, connect_bus
+from chassis.consumer import Consumer
 from chassis.events import Consumers, Delivery, UnusableError
 from chassis.jetstream import publish
 from chassis.refusals import UnavailableError
 from chassis.streams import declare_streams
 from contracts.streams import DEAD_LETTERS, EVENTS
-from faststream.specification import AsyncAPI
 from testkit.eventually import eventually
 from testkit.patience import patient
 
@@ -277,10 +277,65 @@ async def test_a_fact_at_work_when_the_drain_begins_is_finished_and_the_rest_goe
     assert not set(done) & set(heard.revisions["a"])
 
 
-async def test_consumers_are_documented_as_asyncapi(bus):
+async def test_who_does_not_finish_is_left_and_another_has_the_fact_at_once(bus, nats_url, monkeypatch):
+    monkeypatch.setattr("chassis.consuming.FINISH_S", 0.01)
+    started = asyncio.Event()
+
+    async def never(fact: Moved) -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    heard = Heard()
+    await announce(bus, "a", 1)
+    async with connect_bus(nats_url, "two") as other:
+        async with consuming(bus, never):
+            await started.wait()
+        async with consuming(other, heard, instance="two"):
+            await eventually(lambda: heard.revisions == {"a": [1]})
+
+
+async def test_of_several_consumers_none_takes_up_more_while_another_finishes(bus):
+    started, release = asyncio.Event(), asyncio.Event()
+    heard = Heard()
+
+    async def slow(fact: Moved) -> None:
+        started.set()
+        await release.wait()
+
     consumers = Consumers(bus, "listener", instance="one")
-    consumers.consume(EVENTS, MOVED.wildcard, Moved, Heard(), name="moves")
-    document = AsyncAPI(consumers.broker).to_specification().to_jsonable()
-    assert document["channels"]["listener-moves"]["address"] == MOVED.wildcard
-    payload = document["components"]["schemas"]["Moved"]
-    assert set(payload["required"]) == {"event_id", "occurred_at", "revision", "name"}
+    consumers.consume(EVENTS, MOVED.of(host_id="b"), Moved, heard, name="others")
+    consumers.consume(EVENTS, MOVED.of(host_id="a"), Moved, slow, name="slow")
+    async with AsyncExitStack() as running:
+        await running.enter_async_context(consumers)
+        await announce(bus, "a", 1)
+        await started.wait()
+        leaving = asyncio.create_task(running.aclose())
+
+        async def nobody_pulls() -> bool:
+            about = await bus.client.jsm(timeout=patient(5)).consumer_info(EVENTS.name, "listener-others")
+            return not about.num_waiting
+
+        await eventually(nobody_pulls)
+        await announce(bus, "b", 1)
+        release.set()
+        await leaving
+    assert heard.number == 0
+
+
+async def test_a_defect_of_ours_ends_no_consumer(bus, monkeypatch):
+    monkeypatch.setattr("chassis.consuming.AFTER_A_DEFECT_S", 0.01)
+    heard, take = Heard(), Consumer.take
+    failed = asyncio.Event()
+
+    async def defect(self, messages) -> None:
+        if not failed.is_set():
+            failed.set()
+            raise KeyError("no such thing")
+        await take(self, messages)
+
+    monkeypatch.setattr(Consumer, "take", defect)
+    async with consuming(bus, heard):
+        await announce(bus, "a", 1)
+        await failed.wait()
+        await announce(bus, "b", 1)
+        await eventually(lambda: "b" in heard.revisions)

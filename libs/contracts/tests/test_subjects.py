@@ -68,6 +68,17 @@ def test_an_empty_identifier_makes_no_subject() -> None:
         hosts.HEARTBEAT.of(host_id="")
 
 
+def test_a_subject_is_narrowed_by_some_of_its_identifiers() -> None:
+    assert npcs.NPC_EVENT.where(zone_id="1@tower") == "p2p.npcevents.1%40tower.*"
+    assert npcs.NPC_EVENT.where() == npcs.NPC_EVENT.wildcard == "p2p.npcevents.*.*"
+
+
+@pytest.mark.parametrize(("identifiers", "why"), [({"host_id": "h"}, "has no host_id"), ({"zone_id": ""}, "empty")])
+def test_a_subject_is_narrowed_by_nothing_else(identifiers: dict[str, str], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        npcs.NPC_EVENT.where(**identifiers)
+
+
 def test_every_code_has_a_meaning() -> None:
     assert MEANINGS.keys() == set(Code)
 

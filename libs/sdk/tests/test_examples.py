@@ -2,15 +2,18 @@
 
 import asyncio
 import json
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib import import_module
 from typing import Any
 
 import nats
 import pytest
+from contracts.hosts import Host
 from contracts.streams import EVENTS, NPC
+from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js.api import StreamConfig
 from testkit.eventually import eventually
+from testkit.examples import example
 from testkit.patience import patient, within
 from testkit.tasks import end
 
@@ -66,7 +69,7 @@ async def test_the_zone_host_tells_everybody_where_everybody_is(stand_in):
 
 async def test_the_game_server_registers_and_beats(client, nats_url, capsys):
     async def registered(msg):
-        await msg.respond(json.dumps(host(json.loads(msg.data))).encode())
+        await msg.respond(example(Host, **json.loads(msg.data) | {"quality_score": 99}).model_dump_json().encode())
 
     await client.subscribe("p2p.hosts.register", cb=registered)
     beats = await client.subscribe("p2p.heartbeat.central-1")
@@ -90,21 +93,15 @@ async def test_the_ai_server_walks_and_becomes_alert(client, nats_url):
         await eventually(alert)
 
 
-def host(asked):
-    now = "2026-01-01T00:00:00Z"
-    unknown = "ip_address port public_ip cpu_frequency_mhz latency_ms packet_loss_percent bandwidth_usage_mbps region"
-    return dict.fromkeys(unknown.split()) | {
-        **asked,
-        "id": 1,
-        "peer_id": asked["host_id"],
-        "status": "online",
-        "current_players": 0,
-        "current_zones": 0,
-        "quality_score": 99,
-        "confidence": 0,
-        "measured": False,
-        "connected": False,
-        "last_heartbeat": now,
-        "created_at": now,
-        "updated_at": now,
-    }
+async def test_the_guard_on_faststream_becomes_alert(client, nats_url):
+    states = await client.subscribe("p2p.npc.prontera.guard")
+    await client.flush()
+    event = {"zone_id": "prontera", "npc_id": "guard", "event": "insulted", "session_id": "s", "host_id": "h"}
+
+    async def alert():
+        await client.publish("p2p.npcevents.prontera.guard", json.dumps(event).encode())
+        with suppress(NatsTimeoutError):  # he was not there yet
+            return json.loads((await states.next_msg(timeout=patient(0.5))).data)["status"] == "alert"
+
+    async with running("faststream_guard", nats_url):
+        await eventually(alert)

@@ -10,7 +10,7 @@ from contracts.hosts import FIND_HOSTS, FindHosts, Heartbeat
 from contracts.npcs import Environment, NpcState
 from contracts.refusals import Code
 from contracts.streams import EVENTS, NPC
-from contracts.zones import ZONE_CHANGED
+from contracts.zones import ZONE_CHANGED, Zone
 from nats.js.api import StreamConfig
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
@@ -19,37 +19,13 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from sdk import AiServer, GameServer, RefusedError, UnreachableError, ai_server
 from sdk.nats_link import _ReturningClient
 from testkit.eventually import eventually
+from testkit.examples import example
 from testkit.patience import patient, within
 from testkit.tasks import end
 
 NOW = "2026-01-01T00:00:00Z"
 
-ZONE = {
-    "id": 1,
-    "zone_id": "1@tower",
-    "zone_name": "tower",
-    "zone_display_name": "Tower",
-    "map_name": "1@tower",
-    "max_players": 100,
-    "recommended_players": 50,
-    "p2p_enabled": True,
-    "p2p_priority": 1,
-    "fallback_enabled": True,
-    "min_host_quality_score": 50,
-    "min_bandwidth_mbps": 100,
-    "max_latency_ms": 100,
-    "description": None,
-    "fallback_endpoint": None,
-    "relay_only": False,
-    "regions": [],
-    "checkpoint_interval_s": None,
-    "status": "enabled",
-    "total_sessions": 0,
-    "active_sessions": 0,
-    "total_players_served": 0,
-    "created_at": NOW,
-    "updated_at": NOW,
-}
+ZONE = example(Zone, zone_id="1@tower", max_players=100).model_dump(mode="json")
 
 
 @pytest.fixture

@@ -6,13 +6,13 @@ from importlib.resources import files
 import pytest
 from chassis.bus import Bus, connect_bus
 from chassis.database import Database, open_database
+from chassis.own_absence import OwnAbsence
 from host_registry.app import service
 from host_registry.beat_keeping import BeatKeeping
 from host_registry.deadlines import Silence
 from host_registry.host_sockets import HostSockets
 from host_registry.measuring import Measuring
 from host_registry.occupancy import Occupancy
-from host_registry.own_absence import OwnAbsence
 from host_registry.registration import Registration
 from host_registry.selection import Selection
 from host_registry.settings import Settings

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import pytest
+from chassis.own_absence import OwnAbsence
 from chassis.refusals import UnavailableError
 from contracts.hosts import HEARTBEAT
 from contracts.identifiers import identifier
 from host_registry.beat_intake import MOST_BYTES, BeatIntake, UnusableBeatError, decode
-from host_registry.own_absence import OwnAbsence
 from host_registry.store.beats import Beat, Kept
 from hypothesis import given
 from hypothesis import strategies as st

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 from typing import Any, cast
 
 import pytest
+from chassis.own_absence import OwnAbsence
 from contracts.sessions import SessionStatus
 from host_registry.occupancy import Occupancy
-from host_registry.own_absence import OwnAbsence
 from host_registry.store.slots import SeatNews
 from testkit.clock import ManualClock
 

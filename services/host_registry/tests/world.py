@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 from chassis.database import Database
+from chassis.own_absence import OwnAbsence
 from chassis.requests import Asked
 from contracts.gateway import IceOutcome, IceState, PeerPresence, SessionsActive
 from contracts.hosts import FindHosts, Host, HostPage, HostsFound, ListHosts, NameHost, RegisterHost, ReserveSlot
@@ -18,7 +19,6 @@ from host_registry.deadlines import Patience, Silence
 from host_registry.host_sockets import HostSockets
 from host_registry.measuring import Measuring
 from host_registry.occupancy import Occupancy
-from host_registry.own_absence import OwnAbsence
 from host_registry.registration import Registration
 from host_registry.selection import Selection
 from host_registry.store.beats import Beat

@@ -6,42 +6,14 @@ from chassis.ids import new_event_id
 from contracts.gateway import IceOutcome, IceState, PeerPresence, SessionsActive
 from contracts.hosts import Host, HostFact, HostStatus
 from contracts.sessions import Session
+from testkit.examples import registered_host
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 def a_host(host_id: str, **changes: object) -> Host:
-    fields: dict[str, object] = {
-        "id": 1,
-        "host_id": host_id,
-        "player_id": "player",
-        "player_name": "Player",
-        "peer_id": f"peer-of-{host_id}",
-        "ip_address": None,
-        "port": None,
-        "public_ip": None,
-        "cpu_cores": 8,
-        "cpu_frequency_mhz": None,
-        "memory_mb": None,
-        "network_speed_mbps": 1000,
-        "latency_ms": None,
-        "packet_loss_percent": None,
-        "bandwidth_usage_mbps": None,
-        "status": HostStatus.OFFLINE,
-        "max_players": 50,
-        "current_players": 0,
-        "max_zones": 5,
-        "current_zones": 0,
-        "quality_score": 90.0,
-        "region": None,
-        "confidence": 0.3,
-        "measured": False,
-        "connected": False,
-        "last_heartbeat": NOON,
-        "created_at": NOON,
-        "updated_at": NOON,
-    }
-    return Host.model_validate(fields | changes)
+    about = {"peer_id": f"peer-of-{host_id}", "status": HostStatus.OFFLINE, "quality_score": 90.0, "confidence": 0.3}
+    return registered_host(host_id, NOON, **(about | changes))
 
 
 def a_host_fact(host_id: str, *, revision: int = 1, at: datetime = NOON, number: int = 1) -> HostFact:

@@ -9,38 +9,20 @@ from chassis.refusals import ServiceError
 from chassis.responder import Responder
 from contracts.refusals import Code
 from contracts.subjects import Message
-from contracts.zones import GET_ZONE, PLACE, NameZone, Place, Placement, Zone, ZoneStatus
+from contracts.zones import GET_ZONE, PLACE, NameZone, Place, Placement, Zone
 from nats.aio.msg import Msg
+from testkit.examples import quiet_zone
 
 from services.session_manager.tests.facts import NOON, a_host
 
 
 def a_zone(zone_id: str) -> Zone:
-    return Zone(
-        id=1,
-        zone_id=zone_id,
-        zone_name="Zone",
-        zone_display_name="Zone",
-        map_name="map",
+    return quiet_zone(
+        zone_id,
+        NOON,
         max_players=20,
-        recommended_players=20,
-        p2p_enabled=True,
-        p2p_priority=1,
         fallback_enabled=zone_id != "stern",
-        min_host_quality_score=50,
-        min_bandwidth_mbps=1,
-        max_latency_ms=100,
-        description=None,
         fallback_endpoint="central.example:6900",
-        relay_only=False,
-        regions=(),
-        checkpoint_interval_s=None,
-        status=ZoneStatus.ENABLED,
-        total_sessions=0,
-        active_sessions=0,
-        total_players_served=0,
-        created_at=NOON,
-        updated_at=NOON,
     )
 
 

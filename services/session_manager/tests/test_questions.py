@@ -1,9 +1,9 @@
 import pytest
+from chassis import pages
 from chassis.refusals import InvalidError
 from contracts.sessions import ListSessions, SessionHistory, SessionPage, SessionStatus
 from session_manager.errors import SessionNotFoundError
 from session_manager.sessions import read_ref
-from session_manager.store import questions
 
 
 async def listed(world, **filters):
@@ -51,7 +51,7 @@ async def test_pages_follow_one_another_to_the_end(world):
 
 
 async def test_a_page_ends_where_one_more_session_would_not_fit_the_reply(world, monkeypatch):
-    monkeypatch.setattr(questions, "PAGE_BYTES", 2000)
+    monkeypatch.setattr(pages, "PAGE_BYTES", 2000)
     made = [(await world.create()).session_id for _ in range(5)]
 
     page = SessionPage.model_validate_json(await world.questions.list_sessions(ListSessions()))

@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
-from contracts.hosts import Candidate, Host, HostStatus, Rejection
+from contracts.hosts import Candidate, Host, Rejection
 from contracts.sessions import SessionFact
 from contracts.zones import PutZone, Zone, ZoneStatus
-from testkit.examples import empty_session
+from testkit.examples import empty_session, registered_host
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -34,37 +34,7 @@ def zone(zone_id: str = "prontera", **fields: Any) -> Zone:
 
 
 def host(host_id: str = "host-12345", **fields: Any) -> Host:
-    documented: dict[str, Any] = {
-        "id": 1,
-        "host_id": host_id,
-        "player_id": "player-67890",
-        "player_name": "PlayerOne",
-        "peer_id": host_id,
-        "ip_address": None,
-        "port": None,
-        "public_ip": None,
-        "cpu_cores": 8,
-        "cpu_frequency_mhz": None,
-        "memory_mb": 16384,
-        "network_speed_mbps": 1000,
-        "latency_ms": None,
-        "packet_loss_percent": None,
-        "bandwidth_usage_mbps": None,
-        "status": HostStatus.ONLINE,
-        "max_players": 50,
-        "current_players": 0,
-        "max_zones": 5,
-        "current_zones": 0,
-        "quality_score": 75.0,
-        "region": None,
-        "confidence": 0.0,
-        "measured": False,
-        "connected": False,
-        "last_heartbeat": NOON,
-        "created_at": NOON,
-        "updated_at": NOON,
-    }
-    return Host.model_validate(documented | fields)
+    return registered_host(host_id, NOON, **fields)
 
 
 def candidate(

@@ -1,8 +1,9 @@
 """Where a page of zones ends."""
 
 import pytest
+from chassis.pages import PAGE_BYTES
 from chassis.refusals import InvalidError
-from zone_manager.pages import MOST_BYTES, Position, page, read_cursor
+from zone_manager.pages import Position, page, read_cursor
 
 from services.zone_manager.tests.examples import zone
 
@@ -23,7 +24,7 @@ def test_a_page_ends_early_where_more_would_not_fit_a_reply():
     zones = [zone(f"zone-{number}", id=number, description="界" * 4096) for number in range(1, 100)]
     cut = page(zones, limit=98)
     assert 0 < len(cut.items) < 98
-    assert len(cut.model_dump_json().encode()) < MOST_BYTES + 4096
+    assert len(cut.model_dump_json().encode()) < PAGE_BYTES + 4096
     last = cut.items[-1]
     assert read_cursor(cut.next_cursor) == Position(last.p2p_priority, last.zone_name, last.id)
 

@@ -18,7 +18,6 @@ _NOISY = {
     "uvicorn": logging.ERROR,  # it warns of each bad request, of which a stranger may send any number
     "nats": logging.ERROR,
     "opentelemetry": logging.ERROR,
-    "chassis.faststream": logging.WARNING,
 }
 """Libraries that announce every ordinary step; what matters of it is logged by us as a fact."""
 

@@ -13,7 +13,6 @@ import structlog
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
-from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js import JetStreamManager
 from nats.js.api import ConsumerConfig, DeliverPolicy, Header, StreamInfo
 from nats.js.errors import APIError, NotFoundError
@@ -33,7 +32,7 @@ HEAL_LONGEST_S = 2.0
 
 
 class Pull:
-    """Stands in for nats-py's PullSubscription, as far as FastStream uses one."""
+    """The messages of one consumer, from `start` to `unsubscribe`, by one who fetches."""
 
     def __init__(self, bus: Bus, stream: str, config: ConsumerConfig, batch: int, gather_s: float = 0.0) -> None:
         self._bus = bus
@@ -63,10 +62,8 @@ class Pull:
         self._bus.on_reconnect(self._reconnected)
         await self._heal()
 
-    async def fetch(self, batch: int, timeout: float | None = None) -> list[Msg]:  # noqa: ARG002 -- FastStream gives one
-        """Wait for messages and give all that are there; FastStream's second call for one batch ends that batch."""
-        if batch < self._batch:
-            raise NatsTimeoutError
+    async def fetch(self) -> list[Msg]:
+        """Wait for messages and give all that are there, at most a batch."""
         while not self._arrived:
             self._news.clear()  # before looking at anything, so that news from now on is not missed
             if self._gone:
@@ -74,9 +71,9 @@ class Pull:
             if self._asked_for <= 0:
                 await self._ask()
             await self._wait()
-        if self._gather_s and len(self._arrived) < batch:
+        if self._gather_s and len(self._arrived) < self._batch:
             await asyncio.sleep(self._gather_s)  # the server sends one by one; whoever works in batches wants company
-        self._handed_out = [self._arrived.popleft() for _ in range(min(batch, len(self._arrived)))]
+        self._handed_out = [self._arrived.popleft() for _ in range(min(self._batch, len(self._arrived)))]
         self._heard_to = self._handed_out[-1].metadata.sequence.stream
         return self._handed_out.copy()
 

@@ -80,7 +80,20 @@ class Subject(Generic[Body]):
     @property
     def wildcard(self) -> str:
         """The subject to subscribe to for all of them."""
-        return _PLACEHOLDER.sub("*", self.pattern)
+        return self.where()
+
+    def where(self, **identifiers: str) -> str:
+        """The subject to subscribe to for all that have these identifiers; ValueError for one that none of them has."""
+        if unknown := identifiers.keys() - set(_PLACEHOLDER.findall(self.pattern)):
+            raise ValueError(f"{self.pattern} has no {', '.join(sorted(unknown))}")
+        if "" in identifiers.values():
+            raise ValueError(f"an identifier of {self.pattern} is empty")
+        tokens = {name: to_token(value) for name, value in identifiers.items()}
+        return _PLACEHOLDER.sub(lambda found: tokens.get(found[1], "*"), self.pattern)
+
+    def matches(self, subject: str) -> bool:
+        """Whether an actual subject is one of these."""
+        return self._expression.fullmatch(subject) is not None
 
     def parse(self, subject: str) -> dict[str, str]:
         """Read the identifiers back from an actual subject; ValueError when it is not one of these."""

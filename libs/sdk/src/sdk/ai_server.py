@@ -65,9 +65,7 @@ class AiServer:
     @asynccontextmanager
     async def npc_events(self, zone_id: str | None = None) -> AsyncIterator[AsyncIterator[NpcEvent]]:
         """Hear what hosts tell of NPCs, of one zone or of all; what happens while NATS is away is not heard."""
-        subject = NPC_EVENT.wildcard
-        if zone_id is not None:
-            subject = NPC_EVENT.of(zone_id=zone_id, npc_id="npc").removesuffix("npc") + "*"
+        subject = NPC_EVENT.wildcard if zone_id is None else NPC_EVENT.where(zone_id=zone_id)
         async with self._link.hearing(subject) as messages:
             yield _readable(messages)
 

@@ -8,8 +8,8 @@ import asyncio
 import json
 import logging
 import random
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Generic, TypeVar
@@ -61,8 +61,31 @@ async def facts(
     link: NatsLink, kinds: tuple[Subject[Body], ...], since: datetime | None
 ) -> AsyncIterator[AsyncIterator[Event[Body]]]:
     """Hear facts of these kinds from now on, or from `since` on as far as the stream reaches back (7 days)."""
-    reader = _Reader(link, kinds, await _start(link.client, since))
-    reading = reader.read()
+    bodies = {kind.pattern.rpartition(".")[2]: kind.body for kind in kinds}
+    async with (
+        fact_messages(link, [kind.wildcard for kind in kinds], since) as messages,
+        aclosing(_events(messages, bodies)) as events,
+    ):
+        yield events
+
+
+async def _events(messages: AsyncIterator[Msg], bodies: Mapping[str, type[Body]]) -> AsyncGenerator[Event[Body], None]:
+    async for message in messages:
+        what = message.subject.rpartition(".")[2]
+        try:
+            fact = bodies[what].model_validate_json(message.data)
+        except ValidationError as error:
+            log.warning("a fact on %s cannot be read: %s", message.subject, error)
+        else:
+            yield Event(what, fact, (message.headers or {}).get("traceparent"))
+
+
+@asynccontextmanager
+async def fact_messages(
+    link: NatsLink, subjects: Sequence[str], since: datetime | None
+) -> AsyncIterator[AsyncIterator[Msg]]:
+    """The same as they came, of these subjects (wildcards allowed)."""
+    reading = _Reader(link, subjects, await _start(link.client, since)).read()
     try:
         yield reading
     finally:
@@ -89,15 +112,14 @@ def _after(sequence: int) -> ConsumerConfig:
     return ConsumerConfig(deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=sequence + 1)
 
 
-class _Reader(Generic[Body]):
-    def __init__(self, link: NatsLink, kinds: tuple[Subject[Body], ...], position: ConsumerConfig) -> None:
+class _Reader:
+    def __init__(self, link: NatsLink, subjects: Sequence[str], position: ConsumerConfig) -> None:
         self._client = link.client
         self._user = link.user
-        self._bodies = {kind.pattern.rpartition(".")[2]: kind.body for kind in kinds}
-        self._subjects = [kind.wildcard for kind in kinds]
+        self._subjects = [*subjects]
         self._position = position
 
-    async def read(self) -> AsyncGenerator[Event[Body], None]:
+    async def read(self) -> AsyncGenerator[Msg, None]:
         attempt = 0
         while True:
             try:
@@ -105,8 +127,7 @@ class _Reader(Generic[Body]):
                     async for message in self._uninterrupted(messages):
                         attempt = 0
                         self._position = _after(message.metadata.sequence.stream)
-                        if event := self._event(message):
-                            yield event
+                        yield message
             except NatsError as error:
                 log.info("facts pause: %s", error)
             await asyncio.sleep(AGAIN.delay(attempt, random.random()).total_seconds())  # noqa: S311 -- spreads load
@@ -162,12 +183,3 @@ class _Reader(Generic[Body]):
                 return
             expected += 1
             yield message
-
-    def _event(self, message: Msg) -> Event[Body] | None:
-        what = message.subject.rpartition(".")[2]
-        try:
-            fact = self._bodies[what].model_validate_json(message.data)
-        except ValidationError as error:
-            log.warning("a fact on %s cannot be read: %s", message.subject, error)
-            return None
-        return Event(what, fact, (message.headers or {}).get("traceparent"))

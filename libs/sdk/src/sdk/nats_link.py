@@ -6,11 +6,11 @@ import os
 import random
 import time
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from contracts.credentials import inbox_prefix, user_of
 from contracts.refusals import Code, Refusal
@@ -88,51 +88,26 @@ class NatsLink:
 
     async def publish(self, subject: str, body: Message) -> None:
         """Publish at most once: during an outage it waits in a buffer, past that it is lost."""
-        try:
-            await self.client.publish(subject, _json(body), headers=_headers())
-        except NatsError as error:
-            raise UnreachableError("NATS", str(error)) from error
+        with unreachable("NATS"):
+            await self.client.publish(subject, as_json(body), headers=tracing_headers() or None)
 
     async def publish_stored(self, subject: str, body: Message) -> None:
         """Publish to a stream exactly once; returns when it is stored, UnreachableError after 30 s of trying."""
-        headers = {**(_headers() or {}), Header.MSG_ID.value: str(uuid.uuid4())}
-        payload = _json(body)
-        failure = "no answer"
-        try:
-            async with asyncio.timeout(KEEP_TRYING.total_seconds()):
-                attempt = 0
-                while (failed := await self._failure_to_store(subject, payload, headers)) is not None:
-                    failure = failed
-                    wait = REPUBLISH.delay(attempt, random.random())  # noqa: S311 -- spreads load, guards nothing
-                    await asyncio.sleep(wait.total_seconds())
-                    attempt += 1
-        except TimeoutError:
-            raise UnreachableError("NATS", f"{subject} was not stored: {failure}") from None
+        payload = as_json(body)
 
-    async def _failure_to_store(self, subject: str, payload: bytes, headers: dict[str, str]) -> str | None:
-        """Try once; the same headers each time, for an attempt that timed out may be stored all the same."""
-        try:
-            await self._jetstream.publish(subject, payload, headers=dict(headers))
-        except NatsError as error:
-            return str(error) or type(error).__name__
-        return None
+        async def publish(headers: dict[str, str]) -> None:
+            await self._jetstream.publish(subject, payload, headers=headers)
+
+        await until_stored(subject, publish)
 
     async def ask(self, rpc: Rpc[Question, Answer], question: Question, within: timedelta) -> Answer:
         """Ask the service that owns the subject; RefusedError when it says no, UnreachableError when nobody answers."""
-        seconds = within.total_seconds()
-        headers = {**(_headers() or {}), DEADLINE: str(int((time.time() + seconds) * 1000))}
-        payload = question.model_dump_json(exclude_unset=True).encode()
-        try:
+
+        async def send(payload: bytes, headers: dict[str, str], seconds: float) -> Reply:
             reply = await self.client.request(rpc.subject, payload, timeout=seconds, headers=headers)
-        except NoRespondersError as error:
-            raise UnreachableError(rpc.subject, "nobody answers there at the moment") from error
-        except NatsTimeoutError as error:
-            raise UnreachableError(rpc.subject, f"no answer within {seconds:g} s") from error
-        except NatsError as error:
-            raise UnreachableError(rpc.subject, str(error)) from error
-        if reply.headers and ERROR in reply.headers:
-            raise RefusedError(_refusal(reply))
-        return rpc.answer.model_validate_json(reply.data)
+            return Reply(reply.data, reply.headers or {})
+
+        return await asked(rpc, question, within, send)
 
     @asynccontextmanager
     async def hearing(self, subject: str) -> AsyncIterator[AsyncIterator[Msg]]:
@@ -146,6 +121,72 @@ class NatsLink:
             # Closing the connection has ended it already.
             if not self.client.is_closed:
                 await subscription.unsubscribe()
+
+
+class Reply(NamedTuple):
+    """What came back for a question."""
+
+    data: bytes
+    headers: Mapping[str, str]
+
+
+async def asked(
+    rpc: Rpc[Question, Answer],
+    question: Question,
+    within: timedelta,
+    send: Callable[[bytes, dict[str, str], float], Awaitable[Reply]],
+) -> Answer:
+    """Ask by `send`, which takes payload, headers and seconds; raises as `NatsLink.ask` says."""
+    seconds = within.total_seconds()
+    headers = tracing_headers() | {DEADLINE: str(int((time.time() + seconds) * 1000))}
+    payload = question.model_dump_json(exclude_unset=True).encode()
+    try:
+        reply = await send(payload, headers, seconds)
+    except NoRespondersError as error:
+        raise UnreachableError(rpc.subject, "nobody answers there at the moment") from error
+    except NatsTimeoutError as error:
+        raise UnreachableError(rpc.subject, f"no answer within {seconds:g} s") from error
+    except NatsError as error:
+        raise UnreachableError(rpc.subject, str(error)) from error
+    if ERROR in reply.headers:
+        raise RefusedError(_refusal(reply))
+    return rpc.answer.model_validate_json(reply.data)
+
+
+async def until_stored(subject: str, publish: Callable[[dict[str, str]], Awaitable[None]]) -> None:
+    """Publish by `publish`, which takes headers, until a stream has it, once; UnreachableError after 30 s of trying."""
+    headers = tracing_headers() | {Header.MSG_ID.value: str(uuid.uuid4())}
+    failure = "no answer"
+    try:
+        async with asyncio.timeout(KEEP_TRYING.total_seconds()):
+            attempt = 0
+            while (failed := await _failure_to_store(publish, headers)) is not None:
+                failure = failed
+                wait = REPUBLISH.delay(attempt, random.random())  # noqa: S311 -- spreads load, guards nothing
+                await asyncio.sleep(wait.total_seconds())
+                attempt += 1
+    except TimeoutError:
+        raise UnreachableError("NATS", f"{subject} was not stored: {failure}") from None
+
+
+async def _failure_to_store(
+    publish: Callable[[dict[str, str]], Awaitable[None]], headers: dict[str, str]
+) -> str | None:
+    """Try once; the same headers each time, for an attempt that timed out may be stored all the same."""
+    try:
+        await publish(dict(headers))
+    except NatsError as error:
+        return str(error) or type(error).__name__
+    return None
+
+
+@contextmanager
+def unreachable(whom: str) -> Iterator[None]:
+    """Say an error of nats-py as ours."""
+    try:
+        yield
+    except NatsError as error:
+        raise UnreachableError(whom, str(error)) from error
 
 
 @asynccontextmanager
@@ -230,18 +271,20 @@ def _soon(servers: list[Server], _info: dict[str, Any]) -> tuple[Server, float]:
     return server, wait.total_seconds()
 
 
-def _json(body: Message) -> bytes:
+def as_json(body: Message) -> bytes:
+    """What travels of a message: what it leaves open is left out."""
     return body.model_dump_json(exclude_none=True).encode()
 
 
-def _headers() -> dict[str, str] | None:
+def tracing_headers() -> dict[str, str]:
+    """The trace that the caller is in, if it is in one."""
     traceparent = traceparent_of(get_current(), None)
-    return {"traceparent": traceparent} if traceparent else None
+    return {"traceparent": traceparent} if traceparent else {}
 
 
-def _refusal(reply: Msg) -> Refusal:
+def _refusal(reply: Reply) -> Refusal:
     try:
         return Refusal.model_validate_json(reply.data)
     except ValidationError:
         # One of a newer suite, or of another program on the subject.
-        return Refusal(code=Code.INTERNAL, detail=f"refused with {(reply.headers or {}).get(ERROR)}")
+        return Refusal(code=Code.INTERNAL, detail=f"refused with {reply.headers.get(ERROR)}")

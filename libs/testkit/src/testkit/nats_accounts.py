@@ -1,6 +1,6 @@
 """A NATS that lets in only whom it knows, for tests of those who enter it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -29,10 +29,10 @@ class GuardedNats:
     accounts: Accounts
     _pid: int
 
-    def issue(self, name: str, role: str, lifetime: timedelta | None = None) -> Path:
+    def issue(self, name: str, role: str, zones: Iterable[str] = (), lifetime: timedelta | None = None) -> Path:
         """Make a user and give its credentials file."""
         path = self.accounts.directory / f"{name}.creds"
-        path.write_text(self.accounts.issue(name, role, lifetime=lifetime))
+        path.write_text(self.accounts.issue(name, role, zones, lifetime))
         return path
 
     def revoke(self, name: str) -> None:

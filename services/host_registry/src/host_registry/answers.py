@@ -1,12 +1,13 @@
 """Answers around hosts that are JSON already, so that none is decoded only to be encoded again."""
 
 import json
-from collections.abc import Iterable
+
+from chassis.pages import fitting
 
 from host_registry.pages import cursor_at
 from host_registry.score import points, score_parts
 from host_registry.selection import Judged, Selected
-from host_registry.store.reading import LIST_BYTES, Listing
+from host_registry.store.reading import Listing
 
 
 def host_page(listing: Listing) -> bytes:
@@ -18,7 +19,7 @@ def host_page(listing: Listing) -> bytes:
 
 def hosts_found(selected: Selected) -> bytes:
     """contracts.hosts.HostsFound; candidates beyond what one reply may hold are left out."""
-    candidates = b",".join(_that_fit(_candidate(judged) for judged in selected.judged))
+    candidates = b",".join(fitting(_candidate(judged) for judged in selected.judged))
     counts = json.dumps(dict(selected.rejected_counts)).encode()
     return b'{"candidates":[%b],"rejected_counts":%b}' % (candidates, counts)
 
@@ -37,12 +38,3 @@ def _candidate(judged: Judged) -> bytes:
         "score_parts": score_parts(points(contender.quality)),
     }
     return b'{"host":%b,%b' % (judged.candidate.host, json.dumps(about)[1:].encode())
-
-
-def _that_fit(candidates: Iterable[bytes]) -> Iterable[bytes]:
-    room = LIST_BYTES
-    for candidate in candidates:
-        room -= len(candidate)
-        if room < 0:
-            return
-        yield candidate

@@ -12,6 +12,7 @@ from chassis.events import Consumers
 from chassis.health import serve_health
 from chassis.loops import running
 from chassis.outbox import OutboxRelay
+from chassis.own_absence import OwnAbsence
 from chassis.process import release_of
 from chassis.responder import Responder
 from chassis.streams import declare_streams
@@ -37,7 +38,6 @@ from host_registry.host_sockets import HostSockets
 from host_registry.loops import forgetting, ticking, weighing
 from host_registry.measuring import Measuring
 from host_registry.occupancy import Occupancy
-from host_registry.own_absence import OwnAbsence
 from host_registry.registration import Registration
 from host_registry.selection import Selection
 from host_registry.settings import Settings

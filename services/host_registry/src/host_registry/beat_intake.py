@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 import structlog
 from chassis import tracing
 from chassis.clock import Clock
+from chassis.own_absence import OwnAbsence
 from chassis.refusals import UnavailableError
 from contracts.hosts import HEARTBEAT, Heartbeat
 from nats.aio.msg import Msg
@@ -19,7 +20,6 @@ from prometheus_client import Counter
 from pydantic import ValidationError
 
 from host_registry.dead_beats import LETTERS_A_WHILE, UNUSABLE, DeadBeat
-from host_registry.own_absence import OwnAbsence
 from host_registry.store.beats import Beat, Kept
 
 log = structlog.stdlib.get_logger()

@@ -6,10 +6,10 @@ from typing import Protocol
 
 import structlog
 from chassis.clock import Clock
+from chassis.own_absence import OwnAbsence
 from chassis.refusals import UnavailableError
 from prometheus_client import Counter
 
-from host_registry.own_absence import OwnAbsence
 from host_registry.store.liveness import Deadlines, Verdict
 
 log = structlog.stdlib.get_logger()

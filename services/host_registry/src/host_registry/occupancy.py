@@ -6,13 +6,13 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from chassis.clock import Clock
+from chassis.own_absence import OwnAbsence
 from contracts.hosts import ReleaseSlot, ReserveSlot
 from contracts.sessions import SessionFact, SessionStatus
 
 from host_registry.batching import Batch
 from host_registry.eligibility import Bounds, reasons_against
 from host_registry.errors import HostNotEligibleError
-from host_registry.own_absence import OwnAbsence
 from host_registry.store.reading import Candidate
 from host_registry.store.slots import SeatNews, SlotNews
 

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from chassis.own_absence import OwnAbsence
 from contracts.hosts import FindHosts, ListHosts, Rejection
 
 from host_registry.eligibility import NEVER, Bounds, by_merit, reasons_against
-from host_registry.own_absence import OwnAbsence
 from host_registry.pages import position_of
 from host_registry.store.reading import Candidate, HostReader, Listing, standings_of
 

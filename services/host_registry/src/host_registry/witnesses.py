@@ -5,11 +5,11 @@ from typing import Protocol
 
 import structlog
 from chassis.clock import Clock
+from chassis.own_absence import OwnAbsence
 from contracts.gateway import IceOutcome, IceState
 
 from host_registry.agreement import LATELY, Case, Verdict, heard_alive, judge
 from host_registry.deadlines import SILENT
-from host_registry.own_absence import OwnAbsence
 from host_registry.store.words import REASON, Told
 
 log = structlog.stdlib.get_logger()

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from chassis.clock import Clock
+from chassis.own_absence import OwnAbsence
 from contracts.gateway import PeerPresence, SessionsActive
 
 from session_manager.store.presence import PresenceStore
@@ -15,9 +16,6 @@ ABSENT = "absent"
 
 BATCH = 100
 """Seats given up in one round of looking, some 0.1 s; rounds follow one another while there are more."""
-
-PAUSE_MEANS_ABSENCE = timedelta(seconds=5)
-"""The loop comes every second: after a longer gap this process was itself not there to hear anything."""
 
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -42,9 +40,8 @@ class Absence:
         self._clock = clock
         self._grace = grace
         self._gateway_silence = gateway_silence
-        self._hears = hears
-        self._hearing_since: datetime | None = None
-        self._last_round = NEVER
+        self._own_absence = OwnAbsence(clock, hears)
+        self._own_absence.doubt()  # until a round has gone well
 
     async def entered(self, fact: PeerPresence) -> None:
         """The socket of a seat is there."""
@@ -68,25 +65,20 @@ class Absence:
     async def give_up_seats(self) -> int:
         """Free the seats of players who were absent for too long; give how many."""
         now = self._clock.now()
-        hearing_for = self._hearing_for(now)
-        self._hearing_since = None  # until this round has gone well
-        latest_word = await self._presence.latest_word()
-        if latest_word is not None and latest_word < now - self._gateway_silence:
-            return 0  # when all gateways fall silent, it is rather we who hear nothing
-        given_up = await self._round(now, hearing_for)
-        self._hearing_since = now - hearing_for
-        return given_up
+        self._own_absence.check()
+        absent_by = max(NEVER, self._own_absence.stale_before(self._grace))
+        unheard_by = max(NEVER, self._own_absence.stale_before(self._gateway_silence + self._grace))
+        try:
+            latest_word = await self._presence.latest_word()
+            if latest_word is not None and latest_word < now - self._gateway_silence:
+                self._own_absence.doubt()  # when all gateways fall silent, it is rather we who hear nothing
+                return 0
+            return await self._round(now, absent_by, unheard_by)
+        except Exception:
+            self._own_absence.doubt()
+            raise
 
-    def _hearing_for(self, now: datetime) -> timedelta:
-        """For how long nothing can have escaped us: NATS, the database and this process were there all the time."""
-        unbroken = self._hears() and now - self._last_round <= PAUSE_MEANS_ABSENCE
-        self._last_round = now
-        return now - self._hearing_since if unbroken and self._hearing_since is not None else timedelta(0)
-
-    async def _round(self, now: datetime, hearing_for: timedelta) -> int:
-        silence = self._gateway_silence + self._grace
-        absent_by = now - self._grace if hearing_for >= self._grace else NEVER
-        unheard_by = now - silence if hearing_for >= silence else NEVER
+    async def _round(self, now: datetime, absent_by: datetime, unheard_by: datetime) -> int:
         given_up = 0
         while expired := await self._seats.expired(absent_by=absent_by, unheard_by=unheard_by, limit=BATCH):
             for number, player_id in expired:

@@ -5,13 +5,11 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from typing import Annotated, NamedTuple
 
+from chassis.pages import fitting
 from chassis.refusals import InvalidError
 from contracts.values import Count, LongText
 from contracts.zones import Zone, ZonePage
 from pydantic import Field, TypeAdapter, ValidationError
-
-MOST_BYTES = 480 * 1024
-"""No reply exceeds 512 KiB; a thousand zones with long descriptions would."""
 
 
 class Position(NamedTuple):
@@ -37,13 +35,7 @@ def read_cursor(cursor: str | None) -> Position | None:
 
 def page(zones: Sequence[Zone], limit: int) -> ZonePage:
     """Cut a page off zones that are one more than the limit where there is a next page."""
-    items: list[Zone] = []
-    room = MOST_BYTES
-    for zone in zones[:limit]:
-        room -= len(zone.model_dump_json().encode())
-        if room < 0 and items:
-            break
-        items.append(zone)
+    items = zones[: len(fitting(zone.model_dump_json().encode() for zone in zones[:limit]))]
     return ZonePage(items=tuple(items), next_cursor=_cursor(items[-1]) if len(items) < len(zones) else None)
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import asyncpg
 from chassis.database import Database
+from chassis.pages import PAGE_BYTES
 from contracts.hosts import HostCounts, HostStatus, QualityDistribution, Rejection
 
 from host_registry.eligibility import Bounds, Contender
@@ -115,9 +116,6 @@ ALL = (OPEN, *(status.value for status in HostStatus))
 LIST_HOSTS = 640
 """With 730 bytes each, as most have, they fill a reply; more would be written as JSON only to be left out of it."""
 
-LIST_BYTES = 500_000
-"""A reply may have 512 KiB; the rest is for what surrounds the hosts."""
-
 
 def standings_of(status: HostStatus | None, *, available: bool) -> Sequence[str]:
     """Which standings a question about hosts of some status means."""
@@ -180,7 +178,7 @@ class HostReader:
             region,
             heard_after,
             limit + 1,
-            LIST_BYTES,
+            PAGE_BYTES,
         )
         page = rows[:limit]
         more = bool(page) and page[0]["found"] > len(page)

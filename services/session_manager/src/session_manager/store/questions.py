@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import asyncpg
 from chassis.database import Database
+from chassis.pages import fitting
 from chassis.refusals import InvalidError
 from contracts.sessions import ListSessions, SessionCounts
 
@@ -57,9 +58,6 @@ SELECT sum(total) AS total, sum(live) AS live, sum(players) AS players,
     sum(latency_us) AS latency_us, sum(latencies) AS latencies
 FROM session_counts
 """
-
-PAGE_BYTES = 400 * 1024
-"""No reply exceeds 512 KiB; a single session may be larger than what is left, so a page ends well before."""
 
 
 class QuestionStore:
@@ -137,13 +135,6 @@ def _position(cursor: str | None) -> int | None:
 
 def _page(rows: Sequence[asyncpg.Record], limit: int) -> bytes:
     """Join as many rows as fit one reply; there is another page exactly where not all of them are in this one."""
-    items: list[bytes] = []
-    size = 0
-    for row in rows[:limit]:
-        item = row["json"].encode()
-        size += len(item) + 1
-        if items and size > PAGE_BYTES:
-            break
-        items.append(item)
+    items = fitting(row["json"].encode() for row in rows[:limit])
     cursor = b'"%d"' % rows[len(items) - 1]["position"] if len(items) < len(rows) else b"null"
     return b'{"items":[%s],"next_cursor":%s}' % (b",".join(items), cursor)

@@ -2,12 +2,17 @@
 
 from datetime import timedelta
 
-from host_registry.eligibility import NEVER
-from host_registry.own_absence import STALLED_AFTER, OwnAbsence
+import pytest
+from chassis.own_absence import NEVER, STALLED_AFTER, OwnAbsence
 from testkit.clock import ManualClock
 
 SECOND = timedelta(seconds=1)
 SILENCE = timedelta(seconds=20)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 class Line:
@@ -46,6 +51,16 @@ def test_a_process_that_stood_still_has_heard_nothing(clock: ManualClock) -> Non
     woken = clock.advance(STALLED_AFTER + SECOND)
     assert own_absence.check()
     assert own_absence.since == woken
+
+
+def test_what_is_in_doubt_counts_from_the_next_look(clock: ManualClock) -> None:
+    own_absence, _ = listening(clock)
+    own_absence.doubt()
+    looked = clock.advance(SECOND)
+    assert own_absence.check()
+    clock.advance(SECOND)
+    assert own_absence.check()
+    assert own_absence.since == looked
 
 
 def test_no_beat_is_stale_right_after_an_absence(clock: ManualClock) -> None:
