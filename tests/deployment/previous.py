@@ -18,7 +18,7 @@ from tests.deployment.environments import ROOT, install
 SERVICES = ("host_registry", "signaling_gateway")
 
 GROWN_BY: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "frames": {"SessionJoined": ("zone_id",), "HostMigrated": ("ice_servers",)},
+    "frames": {"SessionJoined": ("zone_id",), "HostMigrated": ("ice_servers", "reason")},
     "gateway": {"PeerPresence": ("keeps_seat",)},
     "hosts": {
         "Machine": ("accepts_probes",),

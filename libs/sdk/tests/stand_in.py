@@ -22,6 +22,7 @@ class SessionState:
     session_id: str
     zone_id: str
     host_id: str
+    epoch: int = 1
     players: list[str] = field(default_factory=list)
 
     def as_json(self) -> Json:
@@ -41,7 +42,7 @@ class SessionState:
             "bandwidth_usage_mbps": None,
             "quality_score": None,
             "connection_type": "webrtc",
-            "epoch": 1,
+            "epoch": self.epoch,
             "end_reason": None,
             "last_activity_at": now,
             "started_at": now,
@@ -108,6 +109,17 @@ class StandIn:
         if host_id in self.sockets:
             await self.send(host_id, _assigned(session))
         return session
+
+    async def move(self, session_id: str, host_id: str, reason: str) -> None:
+        """Give the session to another host, and tell everybody as the gateway does."""
+        session = self.sessions[session_id]
+        former, session.host_id = session.host_id, host_id
+        session.epoch += 1
+        moved = {"session_id": session_id, "host_id": host_id, "host_peer_id": host_id, "epoch": session.epoch}
+        for player in session.players:
+            await self.send(player, {"type": "host-migrated", **moved, "reason": reason})
+        await self.send(host_id, _assigned(session))
+        await self.send(former, {"type": "session-released", "session_id": session_id, "reason": reason})
 
     async def send(self, peer_id: str, frame: Mapping[str, Any]) -> None:
         await self.sockets[peer_id].send_json(frame)
@@ -234,7 +246,7 @@ class StandIn:
                 "peers": others,
                 "host_id": session.host_id,
                 "host_peer_id": session.host_id,
-                "epoch": 1,
+                "epoch": session.epoch,
                 "ice_servers": self.ice_servers,
                 **more,
             }
@@ -275,7 +287,7 @@ def _assigned(session: SessionState) -> Json:
         "type": "session-assigned",
         "session_id": session.session_id,
         "zone_id": session.zone_id,
-        "epoch": 1,
+        "epoch": session.epoch,
         "players": session.players,
     }
 

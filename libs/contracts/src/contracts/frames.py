@@ -285,13 +285,19 @@ class SessionEnded(FrameOut):
 
 
 class HostMigrated(FrameOut):
-    """To players: another host serves the session; offer to it."""
+    """To players: another host serves the session; offer to it.
+
+    Where the move was planned (`ordered`, `host_draining`) the host before serves its players for a few seconds more:
+    a client that keeps that channel until the new one is open misses nothing.
+    """
 
     type: Literal["host-migrated"] = "host-migrated"
     session_id: str
     host_id: str
     host_peer_id: str
     epoch: int
+    reason: str | None = None
+    """Why it left the host before: of those, `ordered` and `host_draining` say that it is there yet."""
     ice_servers: tuple[IceServer, ...] = ()
     """In place of those that the session was joined with: the credentials of a relay may have expired since."""
 

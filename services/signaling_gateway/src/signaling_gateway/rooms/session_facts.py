@@ -80,11 +80,11 @@ class SessionFacts:
         for player in [socket for socket in room.sockets.values() if _is_in(socket, fact.session_id)]:
             if player.standing.place != now:
                 player.standing = replace(player.standing, place=now)
-                self._tell_of_host(player, now)
+                self._tell_of_host(player, now, reason)
         if room.host is not None and room.host.peer_id != now.host_peer_id:
             await self._hosting.release(room.host, fact.session_id, reason)
 
-    def _tell_of_host(self, player: Connection, place: Place) -> None:
+    def _tell_of_host(self, player: Connection, place: Place, reason: str) -> None:
         """Of one that is looked for nothing is said: who it is, or that there is none, comes within a second."""
         if place.fallback is not None:
             player.say(place.fallback)
@@ -95,6 +95,7 @@ class SessionFacts:
                     host_id=place.host_id,
                     host_peer_id=place.host_peer_id,
                     epoch=place.epoch,
+                    reason=reason,
                     ice_servers=self._ice.of(player.peer_id),
                 )
             )

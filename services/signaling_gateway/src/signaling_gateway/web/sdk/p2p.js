@@ -67,8 +67,10 @@
  * @property {{to: string, attempt: number}} offer
  * @property {{elapsedMs: number}} answer
  * @property {{state: RTCIceConnectionState}} ice
- * @property {{elapsedMs: number, candidateType: string | null}} open the data channel is open; since the offer
- * @property {string | ArrayBuffer} message
+ * @property {{elapsedMs: number, candidateType: string | null}} open the data channel is open; since the offer. From now
+ *   on `send` goes to this host alone
+ * @property {string | ArrayBuffer} message after `open` of another host, for a second more also the last answers of the
+ *   one before
  * @property {{ms: number, smoothedMs: number, lossPercent: number}} roundtrip to the host and back, on the data channel
  * @property {{peerId: string}} peer-joined
  * @property {{peerId: string, reason: string}} peer-left
@@ -78,7 +80,8 @@
  * @property {Npcs} npcs
  * @property {{reason: string, endpoint: string | null}} fallback the host is given up: play on the central server, until
  *   `migrated`; the seat is kept
- * @property {{hostId: string, epoch: number}} migrated another host serves the session; it is being connected to
+ * @property {{hostId: string, epoch: number}} migrated another host serves the session; it is being connected to. Where
+ *   the move was planned (a draining host, an operator's order) the one before carries messages until `open`
  * @property {{reason: string}} ended the session is over
  */
 
@@ -125,6 +128,8 @@ const HOST_NAMED_WITHIN_MS = 2_000; // that there is none is said right after th
 // A host without a signaling socket is found lost after 45 s, and its session moved a few seconds later.
 const HOST_MOVES_WITHIN_MS = 60_000;
 const MOST_BACKOFFS = 4; // 4 s: the host may have restarted, and its players wait
+const PLANNED_MOVES = ["ordered", "host_draining"]; // whose former host goes on serving for a few seconds
+const LAST_ANSWERS_MS = 1_000; // to what it was sent last, over a long line too
 
 const GAME_LABEL = "game";
 const PING_LABEL = "p2p-ping";
@@ -639,6 +644,19 @@ class HostLink {
     else this.#early.push(init);
   }
 
+  /** Whether messages reach the host, as far as is known. */
+  get carries() {
+    return this.open && this.game.readyState === "open" && !this.#silent;
+  }
+
+  /** Hear the host's last answers, and close. */
+  part() {
+    clearInterval(this.#pinging);
+    clearTimeout(this.#asking);
+    clearTimeout(this.#deadline);
+    this.#deadline = setTimeout(() => this.close(), LAST_ANSWERS_MS);
+  }
+
   /** Have the host tell of all NPCs again. */
   wantNpcs() {
     if (this.feed.readyState === "open") this.feed.send(JSON.stringify({ wanted: true }));
@@ -798,11 +816,13 @@ class HostLink {
   }
 }
 
-/** A player: one signaling connection, at most one session, at most one host link. */
+/** A player: one signaling connection, at most one session, one host link, or two while it goes from host to host. */
 export class P2PClient {
   /** @type {Signaling | null} */ #signaling = null;
   /** @type {Pass | null} */ #pass = null;
-  /** @type {HostLink | null} */ #link = null;
+  /** To the session's host. @type {HostLink | null} */ #link = null;
+  /** To the host before, which carries messages until the other is open. @type {HostLink | null} */ #former = null;
+  /** To a host that nothing is sent to any more, for its last answers. @type {HostLink | null} */ #parting = null;
   /** @type {Map<string, Set<(detail: any) => void>>} */ #listeners = new Map();
   /** @type {{frame: {type: string}, id: string, traceparent: string, resolve: (session: Session) => void, reject: (error: P2PError) => void} | null} */
   #wish = null;
@@ -825,7 +845,12 @@ export class P2PClient {
 
   /** Whether messages can be sent. */
   get open() {
-    return this.#link?.game.readyState === "open";
+    return this.#carrier?.game.readyState === "open";
+  }
+
+  /** The link that messages are sent on. */
+  get #carrier() {
+    return this.#former ?? this.#link;
   }
 
   /**
@@ -910,11 +935,12 @@ export class P2PClient {
    * @param {string | ArrayBuffer | ArrayBufferView<ArrayBuffer>} data
    */
   send(data) {
-    if (!this.#link || !this.open) {
+    const carrier = this.#carrier;
+    if (carrier?.game.readyState !== "open") {
       throw new P2PError("channel", "channel_closed", "There is no open data channel to a host.");
     }
     // @ts-expect-error -- one of its overloads takes it, whichever it is
-    this.#link.game.send(data);
+    carrier.game.send(data);
   }
 
   /** Give the seat up; the signaling connection stays. */
@@ -970,11 +996,13 @@ export class P2PClient {
     wish?.reject(new P2PError("placement", "left", "Left before the connection stood."));
   }
 
-  #letHostGo() {
+  /** @param {HostLink | null} staying the link that carries messages until there is another */
+  #letHostGo(staying = null) {
     clearTimeout(this.#retry);
     clearTimeout(this.#hostDeadline);
-    this.#link?.close();
-    this.#link = null;
+    for (const link of [this.#link, this.#former, this.#parting]) if (link !== staying) link?.close();
+    this.#link = this.#parting = null;
+    this.#former = staying;
     this.#attempt = 0;
     this.#goneSince = null;
   }
@@ -1028,7 +1056,9 @@ export class P2PClient {
     if (!this.#wish || (frame.id !== undefined && frame.id !== this.#wish.id)) return;
     clearTimeout(this.#seatDeadline);
     const before = this.session;
-    const same = before?.sessionId === frame.session_id && before?.epoch === (frame.epoch ?? null);
+    const stayed = before?.sessionId === frame.session_id;
+    const same = stayed && before?.epoch === (frame.epoch ?? null);
+    if (!same) this.#letHostGo(stayed && this.#carrier?.carries ? this.#carrier : null);
     this.session = {
       sessionId: frame.session_id,
       hostId: frame.host_id ?? null,
@@ -1066,12 +1096,13 @@ export class P2PClient {
   }
 
   /**
-   * @param {{session_id: string, host_id: string, host_peer_id: string, epoch: number,
+   * @param {{session_id: string, host_id: string, host_peer_id: string, epoch: number, reason?: string,
    *   ice_servers?: {urls: string[], username?: string, credential?: string}[]}} frame
    */
   #migrated(frame) {
     if (this.session?.sessionId !== frame.session_id || frame.epoch <= (this.session.epoch ?? 0)) return;
-    this.#letHostGo();
+    const planned = frame.reason === undefined || PLANNED_MOVES.includes(frame.reason); // an older gateway says nothing
+    this.#letHostGo(planned && this.#carrier?.carries ? this.#carrier : null);
     const { host_id: hostId, host_peer_id: hostPeerId, epoch } = frame;
     this.session = { ...this.session, hostId, hostPeerId, epoch, fallback: null };
     if (frame.ice_servers) this.#take(frame.ice_servers);
@@ -1084,7 +1115,7 @@ export class P2PClient {
    * @param {HostLink} link
    */
   #npcsTold(told, link) {
-    if (link !== this.#link) return;
+    if (link !== this.#link && link !== this.#former) return;
     const news = this.#npcs.hear(told);
     if (news === "missed") link.wantNpcs();
     else if (news) this.#tell("npcs", news);
@@ -1095,7 +1126,7 @@ export class P2PClient {
     if (!session?.hostPeerId) return;
     const { hostPeerId, sessionId, traceparent } = session;
     this.#link?.close();
-    this.#npcs.expectFull();
+    if (!this.#former) this.#npcs.expectFull(); // else what the next host tells first is full, and the newest
     this.#tell("offer", { to: hostPeerId, attempt: this.#attempt + 1 });
     /** @type {HostLink} */ let link;
     const hears = this.#linkHears(hostPeerId, sessionId, traceparent, session, () => link);
@@ -1116,24 +1147,37 @@ export class P2PClient {
    * @param {() => HostLink} link
    */
   #linkHears(hostPeerId, sessionId, traceparent, session, link) {
+    const isPresent = () => link() === this.#link;
     return {
       signal: (/** @type {object} */ frame) =>
         this.#signaling?.send({ ...frame, to: hostPeerId, session_id: sessionId, traceparent }),
       answered: (/** @type {number} */ elapsedMs) => this.#tell("answer", { elapsedMs }),
-      ice: (/** @type {RTCIceConnectionState} */ state) => this.#tell("ice", { state }),
+      ice: (/** @type {RTCIceConnectionState} */ state) => void (isPresent() && this.#tell("ice", { state })),
       message: (/** @type {string | ArrayBuffer} */ data) => this.#tell("message", data),
       roundtrip: (/** @type {Events["roundtrip"]} */ trip) => this.#tell("roundtrip", trip),
-      measured: (/** @type {Events["roundtrip"]} */ trip) => void this.#pass?.measured(sessionId, this.peerId, trip),
+      measured: (/** @type {Events["roundtrip"]} */ trip) =>
+        void (isPresent() && this.#pass?.measured(sessionId, this.peerId, trip)),
       feed: (/** @type {any} */ told) => this.#npcsTold(told, link()),
       opened: (/** @type {Events["open"]} */ open) => {
         this.#report("connected", open.elapsedMs, open.candidateType);
+        this.#former?.part();
+        this.#parting = this.#former;
+        this.#former = null;
         this.#tell("open", open);
         this.#wish?.resolve(session);
       },
-      silent: (/** @type {boolean} */ silent) =>
-        this.#report(silent ? "disconnected" : "connected", silent ? link().elapsedMs : null, null),
-      ended: (/** @type {P2PError} */ error) => this.#linkEnded(error, link()),
+      silent: (/** @type {boolean} */ silent) => {
+        if (isPresent()) this.#report(silent ? "disconnected" : "connected", silent ? link().elapsedMs : null, null);
+        else if (silent) this.#formerGone(link());
+      },
+      ended: (/** @type {P2PError} */ error) => (isPresent() ? this.#linkEnded(error, link()) : this.#formerGone(link())),
     };
+  }
+
+  /** The host before carries nothing any more, earlier than was planned. @param {HostLink} link */
+  #formerGone(link) {
+    link.close();
+    if (link === this.#former) this.#former = null;
   }
 
   /**
@@ -1147,6 +1191,7 @@ export class P2PClient {
       if (link.openForMs > STEADY_AFTER_MS) this.#attempt = 0;
       if (link.openForMs > STEADY_AFTER_MS || this.#goneSince === null) this.#goneSince = performance.now();
     }
+    if (this.#former) this.#goneSince ??= performance.now();
     if (!this.#mayComeBack(error)) return this.#fail(error);
     const retryInMs = backoffMs(Math.min(this.#attempt, MOST_BACKOFFS));
     this.#attempt += 1;
@@ -1155,8 +1200,9 @@ export class P2PClient {
   }
 
   /**
-   * Whether to connect again. Of a host that we played with we wait to hear who is next, seat kept; one that was never
-   * reached is given up sooner: a path that ICE did not find is not there half a second later.
+   * Whether to connect again. Of a host that we played with we wait to hear who is next, seat kept, and so we do while
+   * the one before serves us; one that was never reached is given up sooner: a path that ICE did not find is not there
+   * half a second later.
    * @param {P2PError} error
    */
   #mayComeBack(error) {
@@ -1185,7 +1231,7 @@ export class P2PClient {
     } else if (about === "join" && this.session && this.#wish?.frame.type === "enter") {
       // The session ended while we could not hear it; the zone may have another.
       this.session = null;
-      this.#link?.close();
+      this.#letHostGo();
       this.#askForSeat();
     } else if (about === "enter" || about === "join") {
       this.#fail(new P2PError("placement", code, message));
