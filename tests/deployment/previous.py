@@ -25,8 +25,12 @@ GROWN_BY: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "Host": ("measured_at", "jitter_ms", "upload_mbps", "accepts_probes"),
         "HostPage": ("count",),
     },
-    "sessions": {"ReportMetrics": ("player_id", "epoch"), "SessionFact": ("by_socket",)},
-    "zones": {"Judgement": ("connected",)},
+    "sessions": {
+        "ReportMetrics": ("player_id", "epoch"),
+        "Session": ("standby",),
+        "SessionFact": ("by_socket", "standby_seats"),
+    },
+    "zones": {"Judgement": ("connected",), "Requirements": ("standby",), "Zone": ("standby",)},
 }
 """Module of contracts -> message -> fields."""
 
@@ -36,6 +40,7 @@ _GATEWAY = Path("services/signaling_gateway/src/signaling_gateway")
 IN_PROGRAMS: Mapping[Path, tuple[str, ...]] = {
     _GATEWAY / "rooms/session_facts.py": ("fact.by_socket",),
     _HOST_REGISTRY / "app.py": ("        answer_retelling(responder, RetellingStore(database))\n",),
+    _HOST_REGISTRY / "occupancy.py": ("fact.session.standby", "fact.standby_seats"),
     _HOST_REGISTRY / "answers.py": (',"count":%d', ".encode(), count)"),
     _HOST_REGISTRY / "store/rows.py": (" s.measured_at, s.jitter_ms, s.upload_mbps, s.accepts_probes,",),
     _HOST_REGISTRY / "store/registrations.py": (
@@ -47,7 +52,13 @@ IN_PROGRAMS: Mapping[Path, tuple[str, ...]] = {
 }
 """File -> what is taken out of it, each as often as it is there."""
 
-_INSTEAD = {"fact.by_socket": "False", " accepts_probes, last_beat,": " last_beat,", ".encode(), count)": ".encode())"}
+_INSTEAD = {
+    "fact.by_socket": "False",
+    "fact.session.standby": "None",
+    "fact.standby_seats": "None",
+    " accepts_probes, last_beat,": " last_beat,",
+    ".encode(), count)": ".encode())",
+}
 
 
 def install_previous(into: Path) -> None:

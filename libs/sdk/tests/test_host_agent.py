@@ -174,11 +174,11 @@ async def test_no_message_of_a_player_who_goes_over_by_plan_is_lost(stand_in):
         carrier, sent = await anna.enter("prontera"), 0
         await stand_in.move(anna.joined["session_id"], "host-2", "host_draining")
         going_over = asyncio.create_task(anna.follow())
-        answers = []
+        answers: list[str] = []
         while len(answers) < 3 or not answers[-3].startswith("host-2"):
             carrier.send(str(sent := sent + 1))
             async with within(10):
-                answers.append(await anna.heard.get())
+                answers.append(str(await anna.heard.get()))
             if going_over.done():
                 carrier = going_over.result()
         assert [int(answer.split()[1]) for answer in answers] == list(range(1, sent + 1))
