@@ -333,6 +333,36 @@ async def test_a_planned_move_loses_and_refuses_no_message(stand_in, connected):
         assert await told(connected, "lost") == []
 
 
+async def test_a_standby_is_connected_to_ahead_and_takes_over_with_no_offer_more(stand_in, connected):
+    async with named(stand_in, "host-1"), named(stand_in, "host-2") as standby:
+        session_id = await connected.evaluate(ENTER, "prontera")
+        await stand_in.stand_by(session_id, "host-2")
+        await eventually(standby.channels)
+        assert session_id in standby.stands_by
+        await standby.broadcast("host-2: not yet")
+        await stand_in.until(lambda: len(outcomes(stand_in)) == 2)
+        await connected.evaluate(TALK)
+        await connected.wait_for_function("answers.length > 5")
+        await stand_in.move(session_id, "host-2", "host_lost")
+        await connected.wait_for_function(HEARD_OF_BOTH)
+        assert await connected.evaluate("refused") == 0
+        answers = await connected.evaluate("answers")
+        assert ["host-2", "not yet"] not in answers
+        assert [frame["to"] for frame in stand_in.frames_from("anna", "offer")] == ["host-1", "host-2"]
+        assert len(await told(connected, "open")) == 2
+        assert standby.stands_by == {}
+
+
+async def test_a_standby_that_cannot_be_reached_costs_the_host_nothing(stand_in, connected, host):
+    session_id = await connected.evaluate(ENTER, "prontera")
+    named_one = {"host_id": "nobody", "host_peer_id": "nobody"}
+    frame = {"type": "session-standby", "session_id": session_id, "epoch": 1, "standby": named_one}
+    await stand_in.send("anna", frame)
+    await stand_in.until(lambda: len(stand_in.frames_from("anna", "offer")) > 2)
+    assert await connected.evaluate("client.open")
+    assert await told(connected, "lost") == []
+
+
 async def test_a_host_that_is_lost_is_sent_nothing_more(stand_in, connected):
     async with named(stand_in, "host-1"), named(stand_in, "host-2"):
         session_id = await connected.evaluate(ENTER, "prontera")

@@ -18,7 +18,7 @@ from tests.deployment.environments import ROOT, install
 SERVICES = ("host_registry", "signaling_gateway")
 
 GROWN_BY: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "frames": {"SessionJoined": ("zone_id",), "HostMigrated": ("ice_servers", "reason")},
+    "frames": {"SessionJoined": ("zone_id", "standby"), "HostMigrated": ("ice_servers", "reason")},
     "gateway": {"PeerPresence": ("keeps_seat",)},
     "hosts": {
         "Machine": ("accepts_probes",),
@@ -26,6 +26,7 @@ GROWN_BY: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "HostPage": ("count",),
     },
     "sessions": {
+        "ListSessions": ("standby_host_id",),
         "ReportMetrics": ("player_id", "epoch"),
         "Session": ("standby",),
         "SessionFact": ("by_socket", "standby_seats"),
@@ -38,7 +39,22 @@ _HOST_REGISTRY = Path("services/host_registry/src/host_registry")
 _GATEWAY = Path("services/signaling_gateway/src/signaling_gateway")
 
 IN_PROGRAMS: Mapping[Path, tuple[str, ...]] = {
-    _GATEWAY / "rooms/session_facts.py": ("fact.by_socket",),
+    _GATEWAY / "http/framework/gate.py": ("session.standby.host_id if session.standby is not None else None",),
+    _GATEWAY / "rooms/entering.py": (
+        "            if session is not None:\n                self._standing_by.note(room, session)\n",
+        "                standby=room.standby if room is not None else None,\n",
+    ),
+    _GATEWAY / "rooms/hosting.py": (
+        (
+            "        async for session in self._live_sessions(standby_host_id=host_id):\n"
+            "            await self._standing_by.follow(session)\n"
+        ),
+        "        elif session.status not in FINAL:\n            await self._standing_by.follow(session)\n",
+    ),
+    _GATEWAY / "rooms/session_facts.py": (
+        "fact.by_socket",
+        "        await self._standing_by.follow(fact.session, fact.reason)\n",
+    ),
     _HOST_REGISTRY / "app.py": ("        answer_retelling(responder, RetellingStore(database))\n",),
     _HOST_REGISTRY / "occupancy.py": ("fact.session.standby", "fact.standby_seats"),
     _HOST_REGISTRY / "answers.py": (',"count":%d', ".encode(), count)"),
@@ -55,6 +71,7 @@ IN_PROGRAMS: Mapping[Path, tuple[str, ...]] = {
 _INSTEAD = {
     "fact.by_socket": "False",
     "fact.session.standby": "None",
+    "session.standby.host_id if session.standby is not None else None": "None",
     "fact.standby_seats": "None",
     " accepts_probes, last_beat,": " last_beat,",
     ".encode(), count)": ".encode())",

@@ -74,6 +74,17 @@ class AiortcPlayer:
             await opened.wait()
         return channel
 
+    async def connect_ahead(self) -> RTCDataChannel:
+        """Wait until a host stands by, and connect to it; the channel to the host stays."""
+        standby = (await self.hear("session-standby"))["standby"]
+        host, self.joined = self.joined, self.joined | {"host_peer_id": standby["host_peer_id"]}
+        self._former.append(self.peer)
+        self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        try:
+            return await self.connect()
+        finally:
+            self.joined = host
+
     async def close(self) -> None:
         await asyncio.gather(*(peer.close() for peer in (self.peer, *self._former)))
 

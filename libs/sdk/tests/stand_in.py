@@ -121,6 +121,15 @@ class StandIn:
         await self.send(host_id, _assigned(session))
         await self.send(former, {"type": "session-released", "session_id": session_id, "reason": reason})
 
+    async def stand_by(self, session_id: str, host_id: str) -> None:
+        """Have this host stand by for the session, and tell everybody as the gateway does."""
+        session = self.sessions[session_id]
+        named = {"host_id": host_id, "host_peer_id": host_id}
+        for player in session.players:
+            told = {"type": "session-standby", "session_id": session_id, "epoch": session.epoch, "standby": named}
+            await self.send(player, told)
+        await self.send(host_id, _assigned(session) | {"type": "standby-assigned"})
+
     async def send(self, peer_id: str, frame: Mapping[str, Any]) -> None:
         await self.sockets[peer_id].send_json(frame)
 
@@ -261,7 +270,8 @@ class StandIn:
     async def _relay(self, peer_id: str, socket: web.WebSocketResponse, kind: str, to: str, frame: Json) -> None:
         target = self.sockets.get(to)
         if target is None:
-            await socket.send_json(_error(f"Failed to deliver {kind} to {to}", "peer_not_found", kind))
+            about = {"id": frame["id"]} if "id" in frame else {}
+            await socket.send_json(_error(f"Failed to deliver {kind} to {to}", "peer_not_found", kind) | about)
             return
         out = {"type": kind, "from": peer_id, SIGNALS[kind]: frame[SIGNALS[kind]], "timestamp": _now()}
         out |= {name: frame[name] for name in ("session_id", "traceparent", "ufrag") if name in frame}

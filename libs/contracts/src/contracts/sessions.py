@@ -154,6 +154,8 @@ class ListSessions(Page):
     """Only sessions that are neither ended nor failed."""
     zone_id: Identifier | None = None
     host_id: Identifier | None = None
+    standby_host_id: Identifier | None = None
+    """Those that this host stands by for."""
     player_id: Identifier | None = None
 
 

@@ -11,7 +11,7 @@ ALTER TABLE sessions
     ADD CHECK (standby_host_id IS NOT NULL OR standby_seats = 0);
 COMMENT ON COLUMN sessions.standby_number IS 'Host.id of the standby: which of those that bore the name one after the other it is.';
 COMMENT ON COLUMN sessions.standby_sought_until IS 'Until when an instance looks for one, or nobody does because none was found; past that any may.';
-CREATE INDEX sessions_with_standby ON sessions (id) WHERE standby_host_id IS NOT NULL;
+CREATE INDEX sessions_with_standby ON sessions (standby_host_id, id) WHERE standby_host_id IS NOT NULL;
 
 ALTER TABLE zone_policies ADD COLUMN standby boolean NOT NULL DEFAULT false;
 

@@ -29,6 +29,8 @@
  * @property {number | null} epoch one more each time the host changes
  * @property {string[]} peers the other players
  * @property {string} traceparent W3C trace context of this join: its second part is the trace to look up
+ * @property {{hostId: string, hostPeerId: string} | null} standby the host that takes over should this one be lost, where
+ *   the zone asks for one: connected to ahead
  * @property {Events["fallback"] | null} fallback set while the central server serves the session instead of a host
  */
 
@@ -81,7 +83,8 @@
  * @property {{reason: string, endpoint: string | null}} fallback the host is given up: play on the central server, until
  *   `migrated`; the seat is kept
  * @property {{hostId: string, epoch: number}} migrated another host serves the session; it is being connected to. Where
- *   the move was planned (a draining host, an operator's order) the one before carries messages until `open`
+ *   the move was planned (a draining host, an operator's order) the one before carries messages until `open`; where the
+ *   standby took over, `open` comes at once
  * @property {{reason: string}} ended the session is over
  */
 
@@ -129,6 +132,7 @@ const HOST_NAMED_WITHIN_MS = 2_000; // that there is none is said right after th
 const HOST_MOVES_WITHIN_MS = 60_000;
 const MOST_BACKOFFS = 4; // 4 s: the host may have restarted, and its players wait
 const PLANNED_MOVES = ["ordered", "host_draining"]; // whose former host goes on serving for a few seconds
+const AHEAD_AFTER_MS = 500; // a standby is connected to when all that is needed now stands
 const LAST_ANSWERS_MS = 1_000; // to what it was sent last, over a long line too
 
 const GAME_LABEL = "game";
@@ -151,6 +155,11 @@ export class P2PError extends Error {
     this.stage = stage;
     this.code = code;
   }
+}
+
+/** @param {{standby?: {host_id: string, host_peer_id: string} | null}} frame */
+function standbyOf({ standby }) {
+  return standby ? { hostId: standby.host_id, hostPeerId: standby.host_peer_id } : null;
 }
 
 /**
@@ -544,6 +553,8 @@ class NpcFold {
 
 /** One RTCPeerConnection to the host, from the offer to its end. Never reused: a new attempt is a new link. */
 class HostLink {
+  static #made = 0;
+  #number = (HostLink.#made += 1);
   #ended = false;
   #openedAt = 0;
   #remoteSet = false;
@@ -573,6 +584,8 @@ class HostLink {
     this.hears = hears;
     this.beganAt = performance.now();
     this.open = false;
+    /** How it opened, once that was told. @type {Events["open"] | null} */
+    this.told = null;
     this.peer = new RTCPeerConnection({ iceServers });
     this.game = this.peer.createDataChannel(GAME_LABEL);
     this.game.binaryType = "arraybuffer";
@@ -600,6 +613,11 @@ class HostLink {
     return Math.round(performance.now() - this.beganAt);
   }
 
+  /** Of its offer, in frames that refuse it. */
+  get id() {
+    return `offer-${this.#number}`;
+  }
+
   get openForMs() {
     return performance.now() - this.#openedAt;
   }
@@ -617,7 +635,7 @@ class HostLink {
       return this.#end(new P2PError("offer", "offer_impossible", `This browser makes no offer: ${error}`));
     }
     if (this.#ended) return;
-    this.hears.signal({ type: "offer", sdp: this.peer.localDescription?.toJSON(), ufrag: this.ufrag });
+    this.hears.signal({ type: "offer", id: this.id, sdp: this.peer.localDescription?.toJSON(), ufrag: this.ufrag });
     this.#within(ANSWER_WITHIN_MS, "answer", "no_answer", "The host did not answer.");
   }
 
@@ -716,7 +734,8 @@ class HostLink {
     const elapsedMs = this.elapsedMs;
     const candidateType = await this.candidateType().catch(() => null);
     if (this.#ended) return;
-    this.hears.opened({ elapsedMs, candidateType });
+    this.told = { elapsedMs, candidateType };
+    this.hears.opened(this.told);
     this.#pinging = setInterval(() => this.#sendPing(), PING_EVERY_MS);
     this.#sendPing();
   }
@@ -823,6 +842,9 @@ export class P2PClient {
   /** To the session's host. @type {HostLink | null} */ #link = null;
   /** To the host before, which carries messages until the other is open. @type {HostLink | null} */ #former = null;
   /** To a host that nothing is sent to any more, for its last answers. @type {HostLink | null} */ #parting = null;
+  /** To the host that stands by. @type {HostLink | null} */ #ahead = null;
+  #aheadAttempt = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #aheadTimer;
   /** @type {Map<string, Set<(detail: any) => void>>} */ #listeners = new Map();
   /** @type {{frame: {type: string}, id: string, traceparent: string, resolve: (session: Session) => void, reject: (error: P2PError) => void} | null} */
   #wish = null;
@@ -989,6 +1011,7 @@ export class P2PClient {
   #forget() {
     clearTimeout(this.#seatDeadline);
     this.#letHostGo();
+    this.#letStandbyGo();
     this.#npcs = new NpcFold();
     this.session = null;
     const wish = this.#wish;
@@ -1013,9 +1036,9 @@ export class P2PClient {
       case "session-joined":
         return this.#seated(frame);
       case "answer":
-        return void (this.#isOfHost(frame) && this.#link?.answer(frame));
+        return void this.#linkTo(frame)?.answer(frame);
       case "ice-candidate":
-        return void (this.#isOfHost(frame) && this.#link?.candidate(frame));
+        return void this.#linkTo(frame)?.candidate(frame);
       case "peer-joined":
         return this.#tell("peer-joined", { peerId: frame.peer_id });
       case "peer-left":
@@ -1024,6 +1047,8 @@ export class P2PClient {
         return this.#fellBack(frame);
       case "host-migrated":
         return this.#migrated(frame);
+      case "session-standby":
+        return this.#standbyNamed(frame);
       case "session-left":
         return this.#putOut(frame);
       case "session-ended":
@@ -1035,10 +1060,12 @@ export class P2PClient {
     }
   }
 
-  /** Whether a signal is of the session's host: other members may send what they like. @param {any} frame */
-  #isOfHost(frame) {
+  /** The link to whoever sent a signal, the host or its standby: other members may send what they like. @param {any} frame */
+  #linkTo(frame) {
     const { session } = this;
-    return session !== null && frame.from === session.hostPeerId && (frame.session_id ?? session.sessionId) === session.sessionId;
+    if (session === null || (frame.session_id ?? session.sessionId) !== session.sessionId) return null;
+    if (frame.from === session.hostPeerId) return this.#link;
+    return frame.from === session.standby?.hostPeerId ? this.#ahead : null;
   }
 
   /** Somebody else has given our seat up, or moved us. @param {{session_id: string, reason?: string}} frame */
@@ -1066,10 +1093,13 @@ export class P2PClient {
       epoch: frame.epoch ?? null,
       peers: frame.peers,
       traceparent: this.#wish.traceparent,
+      standby: standbyOf(frame),
       // A session that returns from the central server does so in a new epoch.
       fallback: (same && before?.fallback) || null,
     };
     this.#take(frame.ice_servers ?? []);
+    if (this.session.standby?.hostPeerId !== before?.standby?.hostPeerId) this.#letStandbyGo();
+    this.#connectAhead();
     if (same && (this.open || this.session.fallback)) return; // signaling came back; all else is as it was
     this.#tell("session", this.session);
     if (this.session.hostPeerId) return this.#connectToHost();
@@ -1088,6 +1118,7 @@ export class P2PClient {
   #fellBack(frame) {
     if (this.session?.sessionId !== frame.session_id) return;
     this.#letHostGo();
+    this.#letStandbyGo();
     const fallback = { reason: frame.reason, endpoint: frame.endpoint ?? null };
     const known = this.session.fallback;
     this.session = { ...this.session, fallback };
@@ -1104,10 +1135,48 @@ export class P2PClient {
     const planned = frame.reason === undefined || PLANNED_MOVES.includes(frame.reason); // an older gateway says nothing
     this.#letHostGo(planned && this.#carrier?.carries ? this.#carrier : null);
     const { host_id: hostId, host_peer_id: hostPeerId, epoch } = frame;
-    this.session = { ...this.session, hostId, hostPeerId, epoch, fallback: null };
+    const tookOver = hostPeerId === this.session.standby?.hostPeerId;
+    const standby = tookOver ? null : this.session.standby;
+    this.session = { ...this.session, hostId, hostPeerId, epoch, standby, fallback: null };
     if (frame.ice_servers) this.#take(frame.ice_servers);
     this.#tell("migrated", { hostId, epoch });
-    this.#connectToHost();
+    if (!tookOver || !this.#ahead) return this.#connectToHost();
+    this.#link = this.#ahead; // where it is not open yet, it will be so sooner than another
+    this.#ahead = null;
+    this.#letStandbyGo();
+    this.#npcs.expectFull();
+    if (this.#link.told) this.#hostReached(this.#link.told, this.session);
+  }
+
+  /** @param {{session_id: string, epoch: number, standby?: {host_id: string, host_peer_id: string}}} frame */
+  #standbyNamed(frame) {
+    if (this.session?.sessionId !== frame.session_id || frame.epoch < (this.session.epoch ?? 0)) return;
+    const standby = standbyOf(frame);
+    if (standby?.hostPeerId === this.session.standby?.hostPeerId) return;
+    this.#letStandbyGo();
+    this.session = { ...this.session, standby };
+    this.#connectAhead();
+  }
+
+  #letStandbyGo() {
+    clearTimeout(this.#aheadTimer);
+    this.#ahead?.close();
+    this.#ahead = null;
+    this.#aheadAttempt = 0;
+  }
+
+  /** Connect to the standby, some time after the host is connected: nothing waits for it. */
+  #connectAhead(inMs = AHEAD_AFTER_MS) {
+    clearTimeout(this.#aheadTimer);
+    if (!this.session?.standby || this.#ahead || this.#aheadAttempt >= OFFER_ATTEMPTS) return;
+    this.#aheadTimer = setTimeout(() => {
+      if (!this.#link?.open || !this.session?.standby || this.session.fallback) return;
+      const { hostPeerId } = this.session.standby;
+      /** @type {HostLink} */ let link;
+      const hears = this.#linkHears(hostPeerId, this.session.sessionId, this.session.traceparent, this.session, () => link);
+      this.#ahead = link = new HostLink(this.#iceServers, hears);
+      link.offer();
+    }, inMs);
   }
 
   /**
@@ -1151,27 +1220,50 @@ export class P2PClient {
     return {
       signal: (/** @type {object} */ frame) =>
         this.#signaling?.send({ ...frame, to: hostPeerId, session_id: sessionId, traceparent }),
-      answered: (/** @type {number} */ elapsedMs) => this.#tell("answer", { elapsedMs }),
+      answered: (/** @type {number} */ elapsedMs) => void (isPresent() && this.#tell("answer", { elapsedMs })),
       ice: (/** @type {RTCIceConnectionState} */ state) => void (isPresent() && this.#tell("ice", { state })),
-      message: (/** @type {string | ArrayBuffer} */ data) => this.#tell("message", data),
-      roundtrip: (/** @type {Events["roundtrip"]} */ trip) => this.#tell("roundtrip", trip),
+      message: (/** @type {string | ArrayBuffer} */ data) => void (link() !== this.#ahead && this.#tell("message", data)),
+      roundtrip: (/** @type {Events["roundtrip"]} */ trip) =>
+        void (link() === this.#carrier && this.#tell("roundtrip", trip)),
       measured: (/** @type {Events["roundtrip"]} */ trip) =>
         void (isPresent() && this.#pass?.measured(sessionId, this.peerId, trip)),
       feed: (/** @type {any} */ told) => this.#npcsTold(told, link()),
       opened: (/** @type {Events["open"]} */ open) => {
-        this.#report("connected", open.elapsedMs, open.candidateType);
-        this.#former?.part();
-        this.#parting = this.#former;
-        this.#former = null;
-        this.#tell("open", open);
-        this.#wish?.resolve(session);
+        this.#report("connected", open.elapsedMs, open.candidateType, hostPeerId);
+        if (isPresent()) this.#hostReached(open, session);
       },
       silent: (/** @type {boolean} */ silent) => {
         if (isPresent()) this.#report(silent ? "disconnected" : "connected", silent ? link().elapsedMs : null, null);
-        else if (silent) this.#formerGone(link());
+        else if (silent && link() !== this.#ahead) this.#formerGone(link());
       },
-      ended: (/** @type {P2PError} */ error) => (isPresent() ? this.#linkEnded(error, link()) : this.#formerGone(link())),
+      ended: (/** @type {P2PError} */ error) => {
+        if (isPresent()) this.#linkEnded(error, link());
+        else if (link() === this.#ahead) this.#aheadEnded(error, link(), hostPeerId);
+        else this.#formerGone(link());
+      },
     };
+  }
+
+  /** From now on it is the one that messages go to. @param {Events["open"]} open @param {Session} session */
+  #hostReached(open, session) {
+    this.#former?.part();
+    this.#parting = this.#former;
+    this.#former = null;
+    this.#tell("open", open);
+    this.#wish?.resolve(session);
+    this.#connectAhead();
+  }
+
+  /**
+   * @param {P2PError} error
+   * @param {HostLink} link
+   * @param {string} hostPeerId
+   */
+  #aheadEnded(error, link, hostPeerId) {
+    if (error.stage === "ice") this.#report("failed", link.elapsedMs, null, hostPeerId);
+    this.#ahead = null;
+    this.#aheadAttempt += 1;
+    this.#connectAhead(backoffMs(this.#aheadAttempt));
   }
 
   /** The host before carries nothing any more, earlier than was planned. @param {HostLink} link */
@@ -1215,20 +1307,23 @@ export class P2PClient {
    * @param {"connected" | "failed" | "disconnected"} state
    * @param {number | null} elapsedMs null for a connection that did not come about now
    * @param {string | null} candidateType
+   * @param {string | null} [hostPeerId] the session's host, unless it is said
    */
-  #report(state, elapsedMs, candidateType) {
+  #report(state, elapsedMs, candidateType, hostPeerId = this.session?.hostPeerId) {
     if (!this.session) return;
-    const { hostPeerId, sessionId, traceparent } = this.session;
+    const { sessionId, traceparent } = this.session;
     const outcome = { state, ...(elapsedMs !== null && { elapsed_ms: elapsedMs }), ...(candidateType && { candidate_type: candidateType }) };
     this.#signaling?.send({ type: "ice-result", to: hostPeerId, session_id: sessionId, traceparent, ...outcome });
   }
 
   /** @param {{message: string, code: string, in_reply_to?: string, id?: string}} frame */
   #refused({ message, code, in_reply_to: about, id }) {
-    if (id !== undefined && id !== this.#wish?.id) return; // of what we want no longer
     if (about === "offer") {
-      this.#link?.fail(new P2PError("offer", code, `The host cannot be reached through signaling: ${message}.`));
-    } else if (about === "join" && this.session && this.#wish?.frame.type === "enter") {
+      const link = [this.#link, this.#ahead].find((one) => id === undefined || one?.id === id);
+      return link?.fail(new P2PError("offer", code, `The host cannot be reached through signaling: ${message}.`));
+    }
+    if (id !== undefined && id !== this.#wish?.id) return; // of what we want no longer
+    if (about === "join" && this.session && this.#wish?.frame.type === "enter") {
       // The session ended while we could not hear it; the zone may have another.
       this.session = null;
       this.#letHostGo();
