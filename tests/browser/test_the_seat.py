@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 from contracts.hosts import RegisterHost
-from sdk import HostAgent
+from sdk import HostAgent, OnClose
 from testkit.eventually import eventually
 from testkit.patience import within
 
@@ -289,6 +289,101 @@ async def test_a_host_that_falls_silent_is_told_at_once_and_again_when_it_is_bac
         process.send_signal(signal.SIGCONT)
         await stand_in.until(lambda: outcomes(stand_in) == ["connected", "disconnected", "connected"])
     assert await told(connected, "lost") == []
+
+
+TALK = """() => {
+  globalThis.sent = globalThis.refused = 0;
+  globalThis.answers = [];
+  client.on("message", (answer) => answers.push(answer.split(": ")));
+  globalThis.talking = setInterval(() => {
+    try {
+      client.send(String((sent += 1)));
+    } catch {
+      refused += 1;
+    }
+  }, 4);
+}"""
+HEARD_OF_BOTH = "() => answers.filter(([host]) => host === 'host-2').length > 25"
+ALL_ANSWERED = "() => clearInterval(talking) || answers.length >= sent"
+
+
+def named(stand_in, host_id):
+    """A host that says its name before what it echoes."""
+
+    async def answer(channel, message):
+        await channel.send(f"{host_id}: {message}")
+
+    machine = RegisterHost(host_id=host_id, player_id="p", player_name="P")
+    return HostAgent(stand_in.url, machine, on_message=answer, on_close=OnClose.KEEP)
+
+
+async def test_a_planned_move_loses_and_refuses_no_message(stand_in, connected):
+    async with named(stand_in, "host-1"), named(stand_in, "host-2"):
+        session_id = await connected.evaluate(ENTER, "prontera")
+        await connected.evaluate(TALK)
+        await connected.wait_for_function("answers.length > 5")
+        await stand_in.move(session_id, "host-2", "host_draining")
+        await connected.wait_for_function(HEARD_OF_BOTH)
+        await connected.wait_for_function(ALL_ANSWERED)
+        sent, refused, answers = await connected.evaluate("[sent, refused, answers]")
+        numbers = {host: [int(number) for who, number in answers if who == host] for host in ("host-1", "host-2")}
+        assert numbers["host-1"] + numbers["host-2"] == list(range(1, sent + 1))
+        assert refused == 0
+        assert len(await told(connected, "open")) == 2
+        assert await told(connected, "lost") == []
+
+
+async def test_a_standby_is_connected_to_ahead_and_takes_over_with_no_offer_more(stand_in, connected):
+    async with named(stand_in, "host-1"), named(stand_in, "host-2") as standby:
+        session_id = await connected.evaluate(ENTER, "prontera")
+        await stand_in.stand_by(session_id, "host-2")
+        await eventually(standby.channels)
+        assert session_id in standby.stands_by
+        await standby.broadcast("host-2: not yet")
+        await stand_in.until(lambda: len(outcomes(stand_in)) == 2)
+        await connected.evaluate(TALK)
+        await connected.wait_for_function("answers.length > 5")
+        await stand_in.move(session_id, "host-2", "host_lost")
+        await connected.wait_for_function(HEARD_OF_BOTH)
+        assert await connected.evaluate("refused") == 0
+        answers = await connected.evaluate("answers")
+        assert ["host-2", "not yet"] not in answers
+        assert [frame["to"] for frame in stand_in.frames_from("anna", "offer")] == ["host-1", "host-2"]
+        assert len(await told(connected, "open")) == 2
+        assert standby.stands_by == {}
+
+
+async def test_a_standby_that_cannot_be_reached_costs_the_host_nothing(stand_in, connected, host):
+    session_id = await connected.evaluate(ENTER, "prontera")
+    named_one = {"host_id": "nobody", "host_peer_id": "nobody"}
+    frame = {"type": "session-standby", "session_id": session_id, "epoch": 1, "standby": named_one}
+    await stand_in.send("anna", frame)
+    await stand_in.until(lambda: len(stand_in.frames_from("anna", "offer")) > 2)
+    assert await connected.evaluate("client.open")
+    assert await told(connected, "lost") == []
+
+
+async def test_a_host_that_is_lost_is_sent_nothing_more(stand_in, connected):
+    async with named(stand_in, "host-1"), named(stand_in, "host-2"):
+        session_id = await connected.evaluate(ENTER, "prontera")
+        await connected.evaluate("() => client.on('migrated', () => (globalThis.openThen = client.open))")
+        await stand_in.move(session_id, "host-2", "host_lost")
+        await eventually(lambda: connected.evaluate("client.open"))
+        assert await connected.evaluate("openThen") is False
+
+
+async def test_a_host_that_fell_silent_is_left_at_once_though_the_move_was_planned(stand_in, connected):
+    async with host_process(stand_in.url) as process, named(stand_in, "host-2"):
+        await stand_in.assign("session-1", "prontera", "mortal")
+        await connected.evaluate("() => client.on('roundtrip', () => (globalThis.answered = true))")
+        await connected.evaluate("() => client.on('migrated', () => (globalThis.openThen = client.open))")
+        await connected.evaluate(ENTER, "prontera")
+        await connected.wait_for_function("globalThis.answered")
+        process.send_signal(signal.SIGSTOP)
+        await stand_in.until(lambda: outcomes(stand_in) == ["connected", "disconnected"])
+        await stand_in.move("session-1", "host-2", "host_draining")
+        await eventually(lambda: connected.evaluate("client.open"))
+        assert await connected.evaluate("openThen") is False
 
 
 async def test_the_seat_of_a_host_that_goes_waits_for_the_next_and_not_for_ever(stand_in, page):

@@ -18,15 +18,20 @@ from tests.deployment.environments import ROOT, install
 SERVICES = ("host_registry", "signaling_gateway")
 
 GROWN_BY: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "frames": {"SessionJoined": ("zone_id",), "HostMigrated": ("ice_servers",)},
+    "frames": {"SessionJoined": ("zone_id", "standby"), "HostMigrated": ("ice_servers", "reason")},
     "gateway": {"PeerPresence": ("keeps_seat",)},
     "hosts": {
         "Machine": ("accepts_probes",),
         "Host": ("measured_at", "jitter_ms", "upload_mbps", "accepts_probes"),
         "HostPage": ("count",),
     },
-    "sessions": {"ReportMetrics": ("player_id", "epoch"), "SessionFact": ("by_socket",)},
-    "zones": {"Judgement": ("connected",)},
+    "sessions": {
+        "ListSessions": ("standby_host_id",),
+        "ReportMetrics": ("player_id", "epoch"),
+        "Session": ("standby",),
+        "SessionFact": ("by_socket", "standby_seats"),
+    },
+    "zones": {"Judgement": ("connected",), "Requirements": ("standby",), "Zone": ("standby",)},
 }
 """Module of contracts -> message -> fields."""
 
@@ -34,8 +39,24 @@ _HOST_REGISTRY = Path("services/host_registry/src/host_registry")
 _GATEWAY = Path("services/signaling_gateway/src/signaling_gateway")
 
 IN_PROGRAMS: Mapping[Path, tuple[str, ...]] = {
-    _GATEWAY / "rooms/session_facts.py": ("fact.by_socket",),
+    _GATEWAY / "http/framework/gate.py": ("session.standby.host_id if session.standby is not None else None",),
+    _GATEWAY / "rooms/entering.py": (
+        "            if session is not None:\n                self._standing_by.note(room, session)\n",
+        "                standby=room.standby if room is not None else None,\n",
+    ),
+    _GATEWAY / "rooms/hosting.py": (
+        (
+            "        async for session in self._live_sessions(standby_host_id=host_id):\n"
+            "            await self._standing_by.follow(session)\n"
+        ),
+        "        elif session.status not in FINAL:\n            await self._standing_by.follow(session)\n",
+    ),
+    _GATEWAY / "rooms/session_facts.py": (
+        "fact.by_socket",
+        "        await self._standing_by.follow(fact.session, fact.reason)\n",
+    ),
     _HOST_REGISTRY / "app.py": ("        answer_retelling(responder, RetellingStore(database))\n",),
+    _HOST_REGISTRY / "occupancy.py": ("fact.session.standby", "fact.standby_seats"),
     _HOST_REGISTRY / "answers.py": (',"count":%d', ".encode(), count)"),
     _HOST_REGISTRY / "store/rows.py": (" s.measured_at, s.jitter_ms, s.upload_mbps, s.accepts_probes,",),
     _HOST_REGISTRY / "store/registrations.py": (
@@ -47,7 +68,14 @@ IN_PROGRAMS: Mapping[Path, tuple[str, ...]] = {
 }
 """File -> what is taken out of it, each as often as it is there."""
 
-_INSTEAD = {"fact.by_socket": "False", " accepts_probes, last_beat,": " last_beat,", ".encode(), count)": ".encode())"}
+_INSTEAD = {
+    "fact.by_socket": "False",
+    "fact.session.standby": "None",
+    "session.standby.host_id if session.standby is not None else None": "None",
+    "fact.standby_seats": "None",
+    " accepts_probes, last_beat,": " last_beat,",
+    ".encode(), count)": ".encode())",
+}
 
 
 def install_previous(into: Path) -> None:

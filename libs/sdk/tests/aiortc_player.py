@@ -22,6 +22,7 @@ class AiortcPlayer:
         self.heard: asyncio.Queue[str | bytes] = asyncio.Queue()
         self.npcs: asyncio.Queue[str] = asyncio.Queue()
         """What came on the feed's channel."""
+        self._former: list[RTCPeerConnection] = []
         self.closed = asyncio.Event()
         self.in_offer = ""
         """Lines behind the offer's own."""
@@ -50,9 +51,9 @@ class AiortcPlayer:
         return await self.connect(**more)
 
     async def follow(self) -> RTCDataChannel:
-        """Wait until the session has another host, and connect to that one."""
+        """Wait until the session has another host, and connect to that one; the channel to the one before stays."""
         self.joined |= await self.hear("host-migrated")
-        await self.peer.close()
+        self._former.append(self.peer)
         self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         return await self.connect()
 
@@ -72,6 +73,20 @@ class AiortcPlayer:
         async with within(10):
             await opened.wait()
         return channel
+
+    async def connect_ahead(self) -> RTCDataChannel:
+        """Wait until a host stands by, and connect to it; the channel to the host stays."""
+        standby = (await self.hear("session-standby"))["standby"]
+        host, self.joined = self.joined, self.joined | {"host_peer_id": standby["host_peer_id"]}
+        self._former.append(self.peer)
+        self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        try:
+            return await self.connect()
+        finally:
+            self.joined = host
+
+    async def close(self) -> None:
+        await asyncio.gather(*(peer.close() for peer in (self.peer, *self._former)))
 
     async def open_feed(self) -> RTCDataChannel:
         """Open the channel on which the host tells of NPCs, beside one that is open."""
@@ -96,4 +111,4 @@ async def aiortc_player(
         try:
             yield player
         finally:
-            await player.peer.close()
+            await player.close()

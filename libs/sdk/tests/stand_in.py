@@ -22,6 +22,7 @@ class SessionState:
     session_id: str
     zone_id: str
     host_id: str
+    epoch: int = 1
     players: list[str] = field(default_factory=list)
 
     def as_json(self) -> Json:
@@ -41,7 +42,7 @@ class SessionState:
             "bandwidth_usage_mbps": None,
             "quality_score": None,
             "connection_type": "webrtc",
-            "epoch": 1,
+            "epoch": self.epoch,
             "end_reason": None,
             "last_activity_at": now,
             "started_at": now,
@@ -112,6 +113,26 @@ class StandIn:
         if host_id in self.sockets:
             await self.send(host_id, _assigned(session))
         return session
+
+    async def move(self, session_id: str, host_id: str, reason: str) -> None:
+        """Give the session to another host, and tell everybody as the gateway does."""
+        session = self.sessions[session_id]
+        former, session.host_id = session.host_id, host_id
+        session.epoch += 1
+        moved = {"session_id": session_id, "host_id": host_id, "host_peer_id": host_id, "epoch": session.epoch}
+        for player in session.players:
+            await self.send(player, {"type": "host-migrated", **moved, "reason": reason})
+        await self.send(host_id, _assigned(session))
+        await self.send(former, {"type": "session-released", "session_id": session_id, "reason": reason})
+
+    async def stand_by(self, session_id: str, host_id: str) -> None:
+        """Have this host stand by for the session, and tell everybody as the gateway does."""
+        session = self.sessions[session_id]
+        named = {"host_id": host_id, "host_peer_id": host_id}
+        for player in session.players:
+            told = {"type": "session-standby", "session_id": session_id, "epoch": session.epoch, "standby": named}
+            await self.send(player, told)
+        await self.send(host_id, _assigned(session) | {"type": "standby-assigned"})
 
     async def send(self, peer_id: str, frame: Mapping[str, Any]) -> None:
         await self.sockets[peer_id].send_json(frame)
@@ -250,7 +271,7 @@ class StandIn:
                 "peers": others,
                 "host_id": session.host_id,
                 "host_peer_id": session.host_id,
-                "epoch": 1,
+                "epoch": session.epoch,
                 "ice_servers": self.ice_servers,
                 **more,
             }
@@ -265,7 +286,8 @@ class StandIn:
     async def _relay(self, peer_id: str, socket: web.WebSocketResponse, kind: str, to: str, frame: Json) -> None:
         target = self.sockets.get(to)
         if target is None:
-            await socket.send_json(_error(f"Failed to deliver {kind} to {to}", "peer_not_found", kind))
+            about = {"id": frame["id"]} if "id" in frame else {}
+            await socket.send_json(_error(f"Failed to deliver {kind} to {to}", "peer_not_found", kind) | about)
             return
         out = {"type": kind, "from": peer_id, SIGNALS[kind]: frame[SIGNALS[kind]], "timestamp": _now()}
         out |= {name: frame[name] for name in ("session_id", "traceparent", "ufrag") if name in frame}
@@ -291,7 +313,7 @@ def _assigned(session: SessionState) -> Json:
         "type": "session-assigned",
         "session_id": session.session_id,
         "zone_id": session.zone_id,
-        "epoch": 1,
+        "epoch": session.epoch,
         "players": session.players,
     }
 

@@ -7,6 +7,7 @@ from contracts.frames import SessionAssigned
 from contracts.refusals import Code, Refusal
 from sdk import NotAssignedError, RefusedError, StaleEpochError
 from sdk.checkpoints import Checkpoints
+from testkit.eventually import eventually
 
 
 class FakeRegistration:
@@ -16,14 +17,19 @@ class FakeRegistration:
         self.kept = {}
         self.sent = []
         self.refusal = None
+        self.carried = 0
 
-    async def carry(self, method, path, data, _patience):
+    async def carry(self, method, path, data, _patience, headers=None):
         self.sent.append((method, path))
         await asyncio.sleep(0)
         if self.refusal is not None:
             refusal, self.refusal = self.refusal, None
             raise RefusedError(refusal)
-        return self.kept.get("data", b""), {"P2p-Sequence": str(self.kept.get("sequence", 0))}
+        about = {"P2p-Sequence": str(self.kept.get("sequence", 0)), "ETag": str(self.kept.get("data"))}
+        if headers is not None and headers["If-None-Match"] == about["ETag"]:
+            return b"", about
+        self.carried += 1
+        return self.kept.get("data", b""), about
 
 
 @pytest.fixture
@@ -64,3 +70,19 @@ async def test_what_is_not_served_here_is_not_stored(checkpoints, registration):
     with pytest.raises(NotAssignedError):
         await checkpoints.save("another", b"a")
     assert registration.sent == []
+
+
+async def test_a_host_that_stood_by_has_the_newest_state_already(registration):
+    sessions: dict[str, SessionAssigned] = {}
+    checkpoints = Checkpoints(registration, sessions)
+    registration.kept = {"data": b"at first", "sequence": 1}
+    ahead = asyncio.create_task(checkpoints.load_ahead("s"))
+    await eventually(lambda: registration.carried)
+    sessions["s"] = SessionAssigned(session_id="s", zone_id="z", epoch=2, players=())
+    ahead.cancel()
+    assert await checkpoints.load("s") == b"at first"
+    assert registration.carried == 1
+    registration.kept = {"data": b"then", "sequence": 2}
+    assert await checkpoints.load("s") == b"then"
+    await checkpoints.save("s", b"a")
+    assert registration.sent[-1] == ("PUT", "/sessions/s/checkpoint?epoch=2&sequence=3")

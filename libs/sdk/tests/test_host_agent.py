@@ -162,6 +162,29 @@ async def test_players_who_go_to_another_host_by_plan_are_served_until_they_are_
         assert await anna.heard.get() == "still here"
 
 
+async def test_no_message_of_a_player_who_goes_over_by_plan_is_lost(stand_in):
+    def named(host_id):
+        async def answer(channel, message):
+            await channel.send(f"{host_id} {message}")
+
+        machine = RegisterHost(host_id=host_id, player_id="p", player_name="P")
+        return HostAgent(stand_in.url, machine, on_message=answer, on_close=OnClose.KEEP)
+
+    async with named("host-1"), named("host-2"), aiortc_player(stand_in.url, "anna") as anna:
+        carrier, sent = await anna.enter("prontera"), 0
+        await stand_in.move(anna.joined["session_id"], "host-2", "host_draining")
+        going_over = asyncio.create_task(anna.follow())
+        answers: list[str] = []
+        while len(answers) < 3 or not answers[-3].startswith("host-2"):
+            carrier.send(str(sent := sent + 1))
+            async with within(10):
+                answers.append(str(await anna.heard.get()))
+            if going_over.done():
+                carrier = going_over.result()
+        assert [int(answer.split()[1]) for answer in answers] == list(range(1, sent + 1))
+        assert answers[0].startswith("host-1")
+
+
 async def test_a_host_that_drains_ends_when_its_players_are_elsewhere(stand_in):
     stand_in.drains_for = "host_draining"
     events: asyncio.Queue[Any] = asyncio.Queue()

@@ -12,7 +12,7 @@ from chassis.requests import Asked
 from contracts.gateway import IceOutcome, IceState, PeerPresence, SessionsActive
 from contracts.hosts import FindHosts, Host, HostPage, HostsFound, ListHosts, NameHost, RegisterHost, ReserveSlot
 from contracts.probes import ProbeDue, ReportProbe, TakeProbes
-from contracts.sessions import SessionFact, SessionStatus
+from contracts.sessions import SeatsTaken, SessionFact, SessionStatus, Standby
 from host_registry import answers
 from host_registry.beat_keeping import BeatKeeping
 from host_registry.deadlines import Patience, Silence
@@ -197,6 +197,8 @@ def session_fact(
     latency_ms: float | None = None,
     loss_percent: float | None = None,
     at: datetime | None = None,
+    standby: str | None = None,
+    standby_seats: SeatsTaken | None = None,
 ) -> SessionFact:
     now = at or ManualClock().now()
     session = empty_session(
@@ -207,6 +209,7 @@ def session_fact(
         status=status,
         average_latency_ms=latency_ms,
         average_packet_loss_percent=loss_percent,
+        standby=None if standby is None else Standby(host_id=standby, host_peer_id=standby),
     )
     return SessionFact(
         event_id=str(uuid4()),
@@ -216,4 +219,5 @@ def session_fact(
         session=session,
         host_players=players,
         host_revision=host_revision,
+        standby_seats=standby_seats,
     )

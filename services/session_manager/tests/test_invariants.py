@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from dataclasses import replace
 from importlib.resources import files
 from itertools import count
 from typing import Any
@@ -11,6 +12,9 @@ from chassis.refusals import ServiceError
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from session_manager.guarding import LATER
+from session_manager.policies import UNLESS_SAID
+from session_manager.sessions import read_ref
 from testkit.clock import ManualClock
 from testkit.thoroughness import examples
 
@@ -29,7 +33,8 @@ class Sessions(RuleBasedStateMachine):
         super().__init__()
         self.runner = runner
         self.clock = ManualClock()
-        self.zones = FakeZones(host_max_players=5, zone_max_players=4)
+        guarded = replace(UNLESS_SAID, standby=True)
+        self.zones = FakeZones(host_max_players=5, zone_max_players=4, policy=guarded)
         self.world = make_world(database, self.clock, self.zones)
         self.host_revisions = count(1)
         self.sessions: list[str] = []
@@ -123,12 +128,25 @@ class Sessions(RuleBasedStateMachine):
         self.clock.advance(RETURN)
         self.run(self.world.returning.bring_back())
 
+    @rule(host=HOSTS)
+    def stand_by(self, host):
+        """A host is there that stands by for all that have none, on which some seats are not what they were."""
+        self.run(self.world.presence.found(a_host_fact(host, revision=self.host_revision())))
+        self.zones.able = [host]
+        self.clock.advance(LATER)
+        self.run(self.world.guarding.look())
+
+    @rule(number=SESSIONS)
+    def order(self, number):
+        self.attempt(self.world.migration.order(read_ref(self.named(number)), None))
+
     @rule(host=HOSTS, player=PLAYERS, number=SESSIONS)
     def lose_while_they_come_and_go(self, host, player, number):
         async def at_once():
             lost = a_host_fact(host, revision=self.host_revision(), at=self.clock.now())
             join, leave = self.world.join(self.named(number), player), self.world.leave(self.named(number + 1), player)
-            await asyncio.gather(join, self.world.fallback.host_lost(lost), leave, return_exceptions=True)
+            look, lose = self.world.guarding.look(), self.world.fallback.host_lost(lost)
+            await asyncio.gather(join, lose, leave, look, return_exceptions=True)
             return [await self.world.get(session) for session in self.sessions]
 
         for session in self.run(at_once()):

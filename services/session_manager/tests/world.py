@@ -17,7 +17,8 @@ from contracts.zones import Judgement
 from pydantic import JsonValue
 from session_manager.absence import Absence
 from session_manager.arrivals import Arrivals
-from session_manager.fallback import Fallback, Patience
+from session_manager.fallback import PLACED_WITHIN, Fallback, Patience
+from session_manager.guarding import Guarding
 from session_manager.jobs import Jobs
 from session_manager.lifecycle import Lifecycle
 from session_manager.migration import Migration
@@ -35,6 +36,7 @@ from session_manager.store.questions import QuestionStore
 from session_manager.store.runs import RunStore
 from session_manager.store.seats import SeatStore
 from session_manager.store.sessions import SessionStore
+from session_manager.store.standbys import StandbyStore
 from session_manager.zone_policies import ZonePolicies
 
 GRACE = timedelta(seconds=30)
@@ -148,6 +150,7 @@ class World:
     presence: PresenceStore
     questions: QuestionStore
     hearing: asyncio.Event
+    guarding: Guarding
 
     async def create(self, zone: str = "prontera", **fields: object) -> Session:
         question = CreateSession.model_validate({"zone_id": zone, **fields})
@@ -198,7 +201,9 @@ def make_world(
     lifecycle = Lifecycle(database, zones, policies, clock, report_counts_for=COUNTS)
     health, hosts = HealthStore(database), FallbackStore(database, allowed=fallback_allowed)
     hostless = HostlessStore(database, fallback_allowed=fallback_allowed)
-    migration = Migration(hostless, zones, clock, claim_for=CLAIM, give_up_after=GIVE_UP, return_after=RETURN)
+    standbys = StandbyStore(database, lost_within=PLACED_WITHIN)
+    guarding = Guarding(standbys, zones, clock, claim_for=CLAIM, return_after=RETURN)
+    migration = Migration(hostless, standbys, zones, clock, claim_for=CLAIM, give_up_after=GIVE_UP, return_after=RETURN)
     patience = Patience(UNHEALTHY, COUNTS, MOST_LOSS)
     fallback = Fallback(hosts, health, presence, policies, migration, clock, patience, p2p_allowed=p2p_allowed)
     returning = Returning(hostless, hosts, zones, clock, RETURN)
@@ -232,6 +237,7 @@ def make_world(
         presence,
         QuestionStore(database),
         hearing,
+        guarding,
     )
 
 
@@ -248,6 +254,10 @@ BROKEN = {
         SELECT h.host_id, h.taken FROM host_seats h
         WHERE taken <> (SELECT coalesce(sum(current_players), 0) FROM sessions s
             WHERE s.host_id = h.host_id AND s.status NOT IN ('migrating', 'fallback'))
+            + (SELECT coalesce(sum(standby_seats), 0) FROM sessions s WHERE s.standby_host_id = h.host_id)
+    """,
+    "a session that stands by for itself, or is over and has a standby": """
+        SELECT session_id FROM sessions WHERE standby_host_id = host_id OR NOT live AND standby_host_id IS NOT NULL
     """,
     "totals that are not the sum": """
         SELECT * FROM

@@ -55,6 +55,7 @@ async def test_a_new_zone_is_stored_whole_enabled_and_without_figures(database: 
         regions=("eu", "us"),
         checkpoint_interval_s=30,
         npc_feed_interval_s=0.5,
+        standby=True,
         relay_only=True,
     )
     kept = await put(database, **asked.model_dump(exclude={"zone_id"}))

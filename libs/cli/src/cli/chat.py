@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable
 
-from contracts.frames import SessionAssigned, SessionReleased
+from contracts.frames import SessionAssigned, SessionReleased, StandbyAssigned, StandbyReleased
 from sdk import (
     AgentEvent,
     BeatFailed,
@@ -128,7 +128,7 @@ def _line(said: object, message: str | bytes) -> dict[str, object]:
     return {"text": message if isinstance(message, str) else f"{len(message)} bytes"}
 
 
-def _words(event: AgentEvent) -> str | None:  # noqa: C901, PLR0911 -- one line for each thing that can happen
+def _words(event: AgentEvent) -> str | None:  # noqa: C901, PLR0911, PLR0912 -- one line for each thing that can happen
     match event:
         case Registered():
             return f"registered as {event.host.host_id}, score {event.host.quality_score:.1f} of 100"
@@ -142,6 +142,10 @@ def _words(event: AgentEvent) -> str | None:  # noqa: C901, PLR0911 -- one line 
             return f"we host {event.zone_id} now ({event.session_id})"
         case SessionReleased():
             return f"we host {event.session_id} no longer: {event.reason}"
+        case StandbyAssigned():
+            return f"we stand by for {event.zone_id} ({event.session_id})"
+        case StandbyReleased():
+            return f"we stand by for {event.session_id} no longer: {event.reason}"
         case PlayerArriving():
             return f"{event.player_id} offers a connection"
         case PlayerConnected():

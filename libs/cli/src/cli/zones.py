@@ -174,6 +174,7 @@ def _particulars(zone: Zone) -> Iterable[Text]:
             ("", f"region {', '.join(zone.regions) or 'any'}"),
             ("relay only", yes(zone.relay_only)),
             ("fallback", _fallback(zone)),
+            ("standby", yes(zone.standby)),
             ("checkpoints", f"every {zone.checkpoint_interval_s} s" if zone.checkpoint_interval_s else UNKNOWN),
             (
                 "NPC feed",

@@ -8,6 +8,7 @@ from contracts.gateway import IceState
 from contracts.identifiers import Identifier
 from contracts.npcs import NpcFeed
 from contracts.refusals import Code
+from contracts.sessions import Standby
 from contracts.subjects import Message, says_its_type
 from contracts.values import Milliseconds, ShallowJson, SmallJson, Text, Word
 
@@ -176,6 +177,8 @@ class SessionJoined(Answering):
     epoch: int | None = None
     zone_id: str | None = None
     """Of a session; an ad-hoc room has none."""
+    standby: Standby | None = None
+    """The next host, should this one be lost: it may be offered to ahead of that."""
     ice_servers: tuple[IceServer, ...] = ()
 
 
@@ -285,13 +288,19 @@ class SessionEnded(FrameOut):
 
 
 class HostMigrated(FrameOut):
-    """To players: another host serves the session; offer to it."""
+    """To players: another host serves the session; offer to it.
+
+    Where the move was planned (`ordered`, `host_draining`) the host before serves its players for a few seconds more:
+    a client that keeps that channel until the new one is open misses nothing.
+    """
 
     type: Literal["host-migrated"] = "host-migrated"
     session_id: str
     host_id: str
     host_peer_id: str
     epoch: int
+    reason: str | None = None
+    """Why it left the host before: of those, `ordered` and `host_draining` say that it is there yet."""
     ice_servers: tuple[IceServer, ...] = ()
     """In place of those that the session was joined with: the credentials of a relay may have expired since."""
 
@@ -302,6 +311,35 @@ class IceServersRenewed(FrameOut):
     type: Literal["ice-servers"] = "ice-servers"
     session_id: str
     ice_servers: tuple[IceServer, ...]
+
+
+class SessionStandby(FrameOut):
+    """To players and the host: another host stands by for the session from now on, or none."""
+
+    type: Literal["session-standby"] = "session-standby"
+    session_id: str
+    epoch: int
+    standby: Standby | None = None
+
+
+class StandbyAssigned(FrameOut):
+    """To a host: it stands by for this session, whose players may offer to it; it hosts it by `session-assigned`."""
+
+    type: Literal["standby-assigned"] = "standby-assigned"
+    session_id: str
+    zone_id: str
+    epoch: int
+    """Of the present host; a checkpoint may be asked for, not stored."""
+    players: tuple[str, ...]
+    """Who has a seat by now."""
+
+
+class StandbyReleased(FrameOut):
+    """To a host: it stands by for this session no longer, and does not host it either."""
+
+    type: Literal["standby-released"] = "standby-released"
+    session_id: str
+    reason: str
 
 
 class SessionFallback(FrameOut):
@@ -359,6 +397,9 @@ OUT = (
     SessionEnded,
     HostMigrated,
     IceServersRenewed,
+    SessionStandby,
+    StandbyAssigned,
+    StandbyReleased,
     SessionFallback,
     NpcFeed,
     ProbeOffer,

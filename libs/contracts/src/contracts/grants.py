@@ -79,6 +79,7 @@ _SESSION_FACTS = (
     sessions.SESSION_FELL_BACK,
     sessions.SESSION_MIGRATING,
     sessions.SESSION_MIGRATED,
+    sessions.SESSION_STANDBY_CHANGED,
 )
 _PEER_FACTS = (
     gateway.PEER_CONNECTED,

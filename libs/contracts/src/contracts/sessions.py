@@ -58,6 +58,13 @@ ObjectName = Annotated[str, Field(pattern=r"^[0-9a-f-]{36}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
+class Standby(Message):
+    """The host that takes a session over at once when its own is lost; it holds a slot and seats for that."""
+
+    host_id: str
+    host_peer_id: str
+
+
 class Session(Message):
     """A session as everybody sees it."""
 
@@ -81,6 +88,8 @@ class Session(Message):
     end_reason: str | None
     fallback_endpoint: str | None = None
     """Where its players are while it is in `fallback`, host:port or URL; null: the client knows its central server."""
+    standby: Standby | None = None
+    """Where its zone asks for one, and one is found."""
     last_activity_at: AwareDatetime
     started_at: AwareDatetime | None
     ended_at: AwareDatetime | None
@@ -146,6 +155,8 @@ class ListSessions(Page):
     """Only sessions that are neither ended nor failed."""
     zone_id: Identifier | None = None
     host_id: Identifier | None = None
+    standby_host_id: Identifier | None = None
+    """Those that this host stands by for."""
     player_id: Identifier | None = None
 
 
@@ -310,6 +321,15 @@ class SessionCounts(Message):
     """Of live sessions that have reported one."""
 
 
+class SeatsTaken(Message):
+    """How many seats are taken on a host, over all its sessions and those that it stands by for."""
+
+    host_id: str
+    taken: int
+    revision: int
+    """Raised with every change of `taken`; the higher one is the newer."""
+
+
 class SessionFact(Fact):
     """Something happened to a session; `session` is how it stood afterwards."""
 
@@ -325,6 +345,8 @@ class SessionFact(Fact):
     """Seats taken on the session's host, over all its sessions, afterwards."""
     host_revision: int
     """Raised with every change of `host_players`; the higher one is the newer."""
+    standby_seats: SeatsTaken | None = None
+    """On the standby that was named, let go or held to the players there are; null: nothing changed there."""
 
 
 _FOUND = frozenset({Code.SESSION_NOT_FOUND})
@@ -368,3 +390,5 @@ SESSION_MIGRATING = Subject("p2p.events.sessions.{session_id}.migrating", Sessio
 """Its host serves it no longer, and another is looked for; slot and seats there are free, as when it fell back."""
 SESSION_MIGRATED = Subject("p2p.events.sessions.{session_id}.migrated", SessionFact)
 """Another host serves it, in the next epoch; the slot there is confirmed by this."""
+SESSION_STANDBY_CHANGED = Subject("p2p.events.sessions.{session_id}.standby-changed", SessionFact)
+"""It has a standby, whose slot is confirmed by this, or none; or as many seats are held there as it has players."""

@@ -42,6 +42,8 @@ class Requirements(Message):
     checkpoint_interval_s: int | None = Field(default=None, ge=1, le=3600)
     npc_feed_interval_s: float | None = Field(default=None, ge=0.2, le=300)
     """How often its NPCs are told; null: as often as scheduler is set to, every 5 s."""
+    standby: bool = False
+    """Whether each of its sessions with players has a second host in reserve, which takes over when its own is lost."""
 
 
 class PutZone(Requirements):
@@ -85,6 +87,7 @@ class Zone(Message):
     regions: tuple[str, ...]
     checkpoint_interval_s: int | None
     npc_feed_interval_s: float | None = None
+    standby: bool = False
     status: ZoneStatus
     total_sessions: int
     active_sessions: int

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from contracts.frames import SessionAssigned, SessionReleased
+from contracts.frames import SessionAssigned, SessionReleased, StandbyAssigned, StandbyReleased
 from contracts.hosts import Host
 
 
@@ -85,6 +85,8 @@ AgentEvent = (
     | SignalingLost
     | SessionAssigned
     | SessionReleased
+    | StandbyAssigned
+    | StandbyReleased
     | PlayerArriving
     | PlayerConnected
     | PlayerFailed

@@ -25,6 +25,8 @@ from contracts.frames import (
     ProbeOffer,
     SessionAssigned,
     SessionReleased,
+    StandbyAssigned,
+    StandbyReleased,
 )
 from contracts.hosts import Heartbeat, RegisterHost
 from contracts.npcs import NpcFeed, NpcRecord
@@ -121,6 +123,8 @@ class HostAgent:
         self._beat_every = beat_every
         self._backoff = backoff or Backoff()
         self._sessions: dict[str, SessionAssigned] = {}
+        self._stands_by: dict[str, StandbyAssigned] = {}
+        self._ahead: dict[str, asyncio.Task[None]] = {}
         self._players: dict[tuple[str, str], Player] = {}
         self._reachable = asyncio.Event()
         self._alone = asyncio.Event()
@@ -167,6 +171,15 @@ class HostAgent:
     def sessions(self) -> Mapping[str, SessionAssigned]:
         """The sessions this host serves now, by id."""
         return MappingProxyType(self._sessions)
+
+    @property
+    def stands_by(self) -> Mapping[str, StandbyAssigned]:
+        """The sessions that this host takes over should theirs be lost, by id.
+
+        Their players connect ahead, and say nothing yet; the newest state that their host saved is here already when
+        `load` is called. `SessionAssigned` says that one is taken over, `StandbyReleased` that it will not be.
+        """
+        return MappingProxyType(self._stands_by)
 
     def channels(self, session_id: str | None = None) -> Sequence[PlayerChannel]:
         """Give the open channels, of one session or of all."""
@@ -316,6 +329,8 @@ class HostAgent:
 
     def _connected(self) -> None:
         self._reachable.set()
+        for session_id in list(self._stands_by):  # told again, if it is so still
+            self._stand_by_no_more(session_id)
         self._tell(SignalingConnected())
         if self._sessions:
             self._tasks.create_task(self._drop_ended_sessions(frozenset(self._sessions)))
@@ -333,7 +348,7 @@ class HostAgent:
         for session_id in known - live:
             self._heard(SessionReleased(session_id=session_id, reason="ended_meanwhile"))
 
-    def _heard(self, frame: Heard) -> None:  # noqa: C901 -- one case for each frame that concerns a host
+    def _heard(self, frame: Heard) -> None:  # noqa: C901, PLR0912 -- one case for each frame that concerns a host
         match frame:
             case NpcFeed():
                 self._feeding.hear(frame)
@@ -351,7 +366,11 @@ class HostAgent:
                     player.end(f"left: {frame.reason}" if player.connected else "left before the connection stood")
             case SessionAssigned():
                 self._sessions[frame.session_id] = frame
+                self._stand_by_no_more(frame.session_id)
                 self._feeding.assigned(frame)
+                for player in self._players.values():
+                    if player.session_id == frame.session_id:
+                        self._feeding.follow(player)
                 self._tell(frame)
             case SessionReleased():
                 self._sessions.pop(frame.session_id, None)
@@ -359,8 +378,29 @@ class HostAgent:
                 self._checkpoints.released(frame.session_id)
                 self._see_off(frame)
                 self._tell(frame)
+            case StandbyAssigned():
+                self._stand_by(frame)
+                self._tell(frame)
+            case StandbyReleased():
+                self._stand_by_no_more(frame.session_id)
+                self._checkpoints.released(frame.session_id)
+                for player in self._players.values():
+                    if player.session_id == frame.session_id:
+                        player.end(f"the host stands by no more: {frame.reason}")
+                self._tell(frame)
             case ErrorFrame(in_reply_to="subscribe" | "npc-event"):
                 log.warning("the gateway refused a %s: %s (%s)", frame.in_reply_to, frame.message, frame.code)
+
+    def _stand_by(self, session: StandbyAssigned) -> None:
+        self._stands_by[session.session_id] = session
+        if session.session_id not in self._ahead:
+            fetching = self._checkpoints.load_ahead(session.session_id)
+            self._ahead[session.session_id] = self._tasks.create_task(fetching)
+
+    def _stand_by_no_more(self, session_id: str) -> None:
+        self._stands_by.pop(session_id, None)
+        if (fetching := self._ahead.pop(session_id, None)) is not None:
+            fetching.cancel()
 
     def _see_off(self, released: SessionReleased) -> None:
         """Have the players go: at once, or where they go to another host by plan, when they are there."""

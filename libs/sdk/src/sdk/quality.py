@@ -34,13 +34,16 @@ class Traffic:
 
 
 def heartbeat(players: Iterable[Player], sessions: Mapping[str, SessionAssigned], mbps: float) -> Heartbeat:
-    """Say how the present players' connections are; latency and loss only where something was measured."""
+    """Say how the present players' connections are; latency and loss only where something was measured.
+
+    Who is connected ahead, to a host that stands by, does not play here yet.
+    """
     connected = [player for player in players if player.connected]
     latencies = [ms for player in connected if (ms := player.round_trips.smoothed_ms) is not None]
     losses = [percent for player in connected if (percent := player.round_trips.loss_percent) is not None]
     measured: dict[str, float | int] = {
         "bandwidth_usage_mbps": mbps,
-        "current_players": len({player.player_id for player in connected}),
+        "current_players": len({player.player_id for player in connected if player.session_id in sessions}),
         "current_zones": len({session.zone_id for session in sessions.values()}),
     }
     if latencies:

@@ -68,10 +68,20 @@ class Registration:
         return await self._shown(lambda shown: self._rest.ask(method, path, answer, question, shown))
 
     async def carry(
-        self, method: str, path: str, data: bytes | None, patience: aiohttp.ClientTimeout
+        self,
+        method: str,
+        path: str,
+        data: bytes | None,
+        patience: aiohttp.ClientTimeout,
+        headers: Mapping[str, str] | None = None,
     ) -> tuple[bytes, Mapping[str, str]]:
         """Send bytes, and give the answer's with its headers."""
-        return await self._shown(lambda shown: self._rest.carry(method, path, data, headers=shown, patience=patience))
+
+        async def call(shown: Mapping[str, str] | None) -> tuple[bytes, Mapping[str, str]]:
+            sent = {**(headers or {}), **(shown or {})}
+            return await self._rest.carry(method, path, data, headers=sent, patience=patience)
+
+        return await self._shown(call)
 
     async def _shown(self, call: Callable[[Mapping[str, str] | None], Awaitable[Answered]]) -> Answered:
         """Call with the token of now, and once more with another where that one is refused."""

@@ -21,7 +21,14 @@ def example(message: type[M], **fields: Any) -> M:
 def empty_session(session_id: str, at: datetime, **fields: Any) -> Session:
     """A session made at this time, that nobody has played in or reported on."""
     nothing_yet = dict.fromkeys(
-        ("average_latency_ms", "average_packet_loss_percent", "bandwidth_usage_mbps", "quality_score", "started_at")
+        (
+            "average_latency_ms",
+            "average_packet_loss_percent",
+            "bandwidth_usage_mbps",
+            "quality_score",
+            "standby",
+            "started_at",
+        )
     )
     times = dict.fromkeys(("last_activity_at", "created_at", "updated_at"), at)
     nobody = {"connected_players": (), "current_players": 0}

@@ -1,6 +1,6 @@
 """Who is using a host: zone slots, which we give out, and seats, which sessions tell of."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Protocol, Self
@@ -91,15 +91,18 @@ class Occupancy:
         await self._rounds.add(fact)
 
     async def _hear(self, facts: list[SessionFact]) -> list[None]:
-        slots = {fact.session_id: _slot(fact) for fact in sorted(facts, key=lambda fact: fact.revision)}
-        seats = {seat.host_id: seat for seat in sorted(map(_seats, facts), key=lambda seat: seat.revision)}
-        await self._slots.hear(list(slots.values()), list(seats.values()), self._clock.now() + REMEMBER_OVER)
+        newest = {fact.session_id: fact for fact in sorted(facts, key=lambda fact: fact.revision)}
+        slots = [slot for fact in newest.values() for slot in _slots(fact)]
+        told = (seat for fact in facts for seat in _seats(fact))
+        seats = {seat.host_id: seat for seat in sorted(told, key=lambda seat: seat.revision)}
+        await self._slots.hear(slots, list(seats.values()), self._clock.now() + REMEMBER_OVER)
         return [None] * len(facts)
 
 
-def _slot(fact: SessionFact) -> SlotNews:
-    session = fact.session
-    return SlotNews(
+def _slots(fact: SessionFact) -> Iterator[SlotNews]:
+    """Of its host, and of the host that stands by for it."""
+    session, standby = fact.session, fact.session.standby
+    yield SlotNews(
         host_id=session.host_id,
         session_id=fact.session_id,
         zone_id=session.zone_id,
@@ -110,7 +113,21 @@ def _slot(fact: SessionFact) -> SlotNews:
         packet_loss_percent=session.average_packet_loss_percent,
         at=fact.occurred_at,
     )
+    if standby is not None:
+        yield SlotNews(
+            host_id=standby.host_id,
+            session_id=fact.session_id,
+            zone_id=session.zone_id,
+            revision=fact.revision,
+            here=session.status not in OVER,
+            over=session.status in OVER,
+            latency_ms=None,
+            packet_loss_percent=None,
+            at=fact.occurred_at,
+        )
 
 
-def _seats(fact: SessionFact) -> SeatNews:
-    return SeatNews(fact.session.host_id, fact.host_players, fact.host_revision)
+def _seats(fact: SessionFact) -> Iterator[SeatNews]:
+    yield SeatNews(fact.session.host_id, fact.host_players, fact.host_revision)
+    if (held := fact.standby_seats) is not None:
+        yield SeatNews(held.host_id, held.taken, held.revision)

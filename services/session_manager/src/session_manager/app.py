@@ -21,7 +21,8 @@ from session_manager import handlers, loops
 from session_manager.absence import Absence
 from session_manager.arrivals import Arrivals
 from session_manager.checkpoints import Checkpoints
-from session_manager.fallback import Fallback, Patience
+from session_manager.fallback import PLACED_WITHIN, Fallback, Patience
+from session_manager.guarding import Guarding
 from session_manager.jobs import Jobs
 from session_manager.lifecycle import Lifecycle
 from session_manager.migration import Migration
@@ -41,6 +42,7 @@ from session_manager.store.retelling import RetellingStore
 from session_manager.store.runs import RunStore
 from session_manager.store.seats import SeatStore
 from session_manager.store.sessions import SessionStore
+from session_manager.store.standbys import StandbyStore
 from session_manager.zone_policies import ZonePolicies
 from session_manager.zones import ZoneManager
 
@@ -70,8 +72,11 @@ async def service(settings: Settings) -> AsyncIterator[None]:
         health_store, hosts = HealthStore(database), FallbackStore(database, allowed=settings.p2p_fallback_enabled)
         hostless = HostlessStore(database, fallback_allowed=settings.p2p_fallback_enabled)
         return_after = timedelta(seconds=settings.return_after_s)
+        standbys = StandbyStore(database, lost_within=PLACED_WITHIN)
+        guarding = Guarding(standbys, zones, clock, claim_for=2 * place_within, return_after=return_after)
         migration = Migration(
             hostless,
+            standbys,
             zones,
             clock,
             claim_for=2 * place_within,
@@ -129,12 +134,15 @@ async def service(settings: Settings) -> AsyncIterator[None]:
         handlers.hear_ticks(consumers, jobs)
 
         seat_loop, migration_loop = loops.give_up_seats(absence), loops.finish_migrations(fallback)
+        standby_loop = loops.look_after_standbys(guarding)
         other_loops = loops.forget_answers(database), loops.keep_time(clock), *loops.remove_checkpoints(checkpoints)
         health.watch("nats", lambda: bus.connected)
         health.watch("postgres", database.ping)
         health.watch_loop(seat_loop)
         health.watch_loop(migration_loop)
-        async with OutboxRelay(database, bus), consumers, responder, running(seat_loop, migration_loop, *other_loops):
+        health.watch_loop(standby_loop)
+        watched = seat_loop, migration_loop, standby_loop
+        async with OutboxRelay(database, bus), consumers, responder, running(*watched, *other_loops):
             await fallback.leave_closed()  # what was switched off while nobody ran
             with health.serving():
                 yield

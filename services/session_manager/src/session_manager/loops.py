@@ -9,6 +9,7 @@ from chassis.loops import Loop
 from session_manager.absence import Absence
 from session_manager.checkpoints import Checkpoints
 from session_manager.fallback import Fallback
+from session_manager.guarding import Guarding
 from session_manager.shared_clock import SharedClock
 
 GIVE_UP_SEATS_EVERY = timedelta(seconds=1)
@@ -16,6 +17,10 @@ GIVE_UP_SEATS_EVERY = timedelta(seconds=1)
 
 FINISH_MIGRATIONS_EVERY = timedelta(seconds=1)
 """Players wait meanwhile; where none does it is one look into an empty index."""
+
+LOOK_AFTER_STANDBYS_EVERY = timedelta(seconds=1)
+"""A session has one soon after its first player came, and as many seats there as players; where no zone asks for any
+it is a look at the few rows that zones have."""
 
 FORGET_EVERY = timedelta(hours=1)
 """Answers are kept for a day; an hour more or less of them is a few megabytes."""
@@ -36,6 +41,10 @@ def give_up_seats(absence: Absence) -> Loop:
 
 def finish_migrations(fallback: Fallback) -> Loop:
     return Loop("finish-migrations", FINISH_MIGRATIONS_EVERY, fallback.finish_migrations)
+
+
+def look_after_standbys(guarding: Guarding) -> Loop:
+    return Loop("look-after-standbys", LOOK_AFTER_STANDBYS_EVERY, guarding.look)
 
 
 def forget_answers(database: Database) -> Loop:

@@ -18,7 +18,9 @@ from contracts.sessions import HOST_DRAINING, ORDERED, SessionStatus
 
 from session_manager.health import Figures, distrusts
 from session_manager.sessions import Ref
+from session_manager.standbys import LetGo
 from session_manager.store.hostless import HostlessSession, HostlessStore, ServedSession
+from session_manager.store.standbys import StandbyStore
 from session_manager.zones import Zones
 
 log = structlog.stdlib.get_logger()
@@ -54,6 +56,7 @@ class Migration:
     def __init__(
         self,
         sessions: HostlessStore,
+        standbys: StandbyStore,
         zones: Zones,
         clock: Clock,
         *,
@@ -63,6 +66,7 @@ class Migration:
     ) -> None:
         """`claim_for`: longer than one look takes; `give_up_after`: without a host and without an answer."""
         self._sessions = sessions
+        self._standbys = standbys
         self._zones = zones
         self._clock = clock
         self._claim_for = claim_for
@@ -76,6 +80,8 @@ class Migration:
             if session is None:
                 return
             if host_id == session.host_id:
+                return
+            if host_id in {None, session.standby} and await self._to_standby(session, ORDERED):
                 return
             exclude = () if host_id is not None else (session.host_id,)
             place = await self._zones.place(session.zone_id, session.session_id, session.players, host_id, exclude)
@@ -93,6 +99,8 @@ class Migration:
 
     async def _vacated(self, session: ServedSession) -> bool:
         """One that nobody takes stays: what becomes of it, its zone's policy says."""
+        if await self._to_standby(session, HOST_DRAINING):
+            return True
         try:
             place = await self._zones.place(
                 session.zone_id, session.session_id, session.players, None, (session.host_id,)
@@ -101,6 +109,22 @@ class Migration:
             log.info("session.not_taken", session_id=session.session_id, code=error.refusal.code)
             return False
         return await self._sessions.hand_over(session, place, HOST_DRAINING, self._clock.now())
+
+    async def _to_standby(self, session: ServedSession, reason: str) -> bool:
+        """Whether its standby has it now; one that could not take it stands by no more, and is placed on as any other.
+
+        Where the session itself has changed, all that follows finds that out too.
+        """
+        if session.standby is None:
+            return False
+        if await self._sessions.hand_over_to_standby(session, self._standbys, reason, self._clock.now()):
+            return True
+        await self._let_go(session, session.standby)
+        return False
+
+    async def _let_go(self, session: ServedSession | HostlessSession, standby: HostId) -> None:
+        now = self._clock.now()
+        await self._standbys.let_go(session.number, standby, LetGo.UNABLE, now, distrust=False)
 
     async def settle(self) -> Settled:
         """Settle every migrating session that nobody else is at."""
@@ -120,6 +144,10 @@ class Migration:
     async def _settle(self, session: HostlessSession) -> SessionStatus | None:
         """What became of it; None where that is for somebody else to say, now or later."""
         now = self._clock.now()
+        if session.standby is not None:
+            if await self._standbys.take_over(session.number, session.epoch, now) is not None:
+                return SessionStatus.ACTIVE
+            await self._let_go(session, session.standby)
         exclude = {HostId(left.host_id) for left in session.left if distrusts(left, now, self._return_after)}
         try:
             for _ in range(TRIES):

@@ -22,6 +22,8 @@ class ZonePolicy:
     fallback_endpoint: str | None
     max_latency_ms: float
     closed_for: Closed | None = None
+    standby: bool = False
+    """Whether its sessions with players have a second host in reserve."""
 
 
 def policy_of(zone: Zone) -> ZonePolicy:
@@ -31,7 +33,7 @@ def policy_of(zone: Zone) -> ZonePolicy:
         closed_for = Closed.ZONE_DISABLED
     elif not zone.p2p_enabled:
         closed_for = Closed.P2P_DISABLED
-    return ZonePolicy(zone.fallback_enabled, zone.fallback_endpoint, zone.max_latency_ms, closed_for)
+    return ZonePolicy(zone.fallback_enabled, zone.fallback_endpoint, zone.max_latency_ms, closed_for, zone.standby)
 
 
 def _unless_said() -> ZonePolicy:

@@ -65,6 +65,7 @@ from signaling_gateway.rooms.probing import Probing
 from signaling_gateway.rooms.relay import Relay
 from signaling_gateway.rooms.rooms import Rooms
 from signaling_gateway.rooms.session_facts import SessionFacts
+from signaling_gateway.rooms.standing_by import StandingBy
 from signaling_gateway.rooms.unanswered import Unanswered
 from signaling_gateway.rooms.upkeep import Upkeep
 from signaling_gateway.settings import Settings
@@ -248,13 +249,22 @@ async def _signaling(
             background=background,
             unanswered=unanswered,
         )
-        hosting = Hosting(bus=bus, connections=connections, rooms=rooms, presence=presence, announcer=announcer)
+        standing_by = StandingBy(connections=connections, rooms=rooms, presence=presence)
+        hosting = Hosting(
+            bus=bus,
+            connections=connections,
+            rooms=rooms,
+            presence=presence,
+            announcer=announcer,
+            standing_by=standing_by,
+        )
         entering = Entering(
             bus=bus,
             connections=connections,
             rooms=rooms,
             presence=presence,
             hosting=hosting,
+            standing_by=standing_by,
             announcer=announcer,
             neighbours=neighbours,
             funnel=funnel,
@@ -277,6 +287,7 @@ async def _signaling(
                 rooms=rooms,
                 presence=presence,
                 hosting=hosting,
+                standing_by=standing_by,
                 entering=entering,
                 ice=ice,
             ),

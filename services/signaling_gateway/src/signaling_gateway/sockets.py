@@ -295,7 +295,9 @@ class Sockets:
         self._unanswered.settled(connection.peer_id)
         if deed.place.is_session:
             self._announcer.ice_reported(deed.place.session_id, connection.peer_id, deed.result)
-        if connection.standing.host_id is None:  # a host's word on the same connection would count it twice
+        ahead = self._relay.stands_by(deed.place.session_id, deed.result.to)
+        # A host's word on the same connection would count it twice, and who connects ahead entered long ago.
+        if connection.standing.host_id is None and not ahead:
             self._funnel.reported(deed.result)
 
     async def _end(self, connection: Connection) -> None:

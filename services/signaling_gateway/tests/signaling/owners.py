@@ -43,6 +43,7 @@ from contracts.sessions import (
     SessionOutcome,
     SessionPage,
     SessionStatus,
+    Standby,
 )
 from contracts.subjects import Nothing, Subject
 from nats.aio.msg import Msg
@@ -184,7 +185,14 @@ class Owners:
             host_id=host_id,
             host_peer_id=next(peer for peer, made in self.hosts.items() if made.host_id == host_id),
             epoch=self.sessions[session_id].epoch + 1,
+            standby=None,
         )
+
+    async def stand_by(self, session_id: str, host_id: str | None, reason: str = "named") -> None:
+        """This host stands by for it, or none does."""
+        peer = next((peer for peer, made in self.hosts.items() if made.host_id == host_id), "")
+        self._change(session_id, standby=None if host_id is None else Standby(host_id=host_id, host_peer_id=peer))
+        await self.tell(session_id, "standby-changed", reason=reason)
 
     async def join(self, question: JoinSession) -> SessionOutcome:
         if question.socket:
@@ -215,7 +223,8 @@ class Owners:
             items=tuple(
                 session
                 for session in self.sessions.values()
-                if session.host_id == question.host_id and session.status is not SessionStatus.ENDED
+                if session.status is not SessionStatus.ENDED
+                and (session.host_id == question.host_id or _stands_by(session, question.standby_host_id))
             )
         )
 
@@ -307,3 +316,7 @@ async def owning(nats_url: str) -> AsyncIterator[Owners]:
             await bus.subscribe("p2p.events.gateway.>", owners.hear)
             await bus.client.flush()
             yield owners
+
+
+def _stands_by(session: Session, host_id: str | None) -> bool:
+    return session.standby is not None and session.standby.host_id == host_id

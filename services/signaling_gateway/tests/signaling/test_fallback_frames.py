@@ -69,6 +69,7 @@ async def test_players_hear_where_to_play_and_then_who_hosts_them(
             "host_id": second,
             "host_peer_id": second,
             "epoch": 2,
+            "reason": "latency",
             "ice_servers": [{"urls": ["stun:stun.example.org:3478"]}],
         }
         assert await new.hear() == {

@@ -15,7 +15,7 @@ from zone_manager.pages import Position
 _DEFINITION = """
     zone_name, zone_display_name, map_name, max_players, recommended_players, p2p_enabled, p2p_priority,
     fallback_enabled, min_host_quality_score, min_bandwidth_mbps, max_latency_ms, description, fallback_endpoint,
-    relay_only, regions, checkpoint_interval_s, npc_feed_interval_s
+    relay_only, regions, checkpoint_interval_s, npc_feed_interval_s, standby
 """
 _ZONE = f"""
 SELECT zones.id, zones.zone_id, {_DEFINITION}, status, revision, created_at, updated_at,

@@ -101,9 +101,9 @@ WITH told AS (
             OR stands.packet_loss_percent IS DISTINCT FROM was.packet_loss_percent AS measured
 ), elsewhere AS (
     UPDATE slots AS kept SET held = false, over = told.over, revision = told.revision, expires_at = $10
-    FROM told
+    FROM (SELECT DISTINCT session_id, over, revision FROM told) AS told
     WHERE kept.session_id = told.session_id
-      AND kept.host_id <> told.host_id
+      AND NOT EXISTS (SELECT FROM told AS its WHERE (its.session_id, its.host_id) = (kept.session_id, kept.host_id))
       AND kept.held
       AND (kept.expires_at IS NULL OR told.over)
     RETURNING kept.host_id, -1 AS slots
@@ -137,19 +137,20 @@ UPDATE standings AS s SET
 FROM mine LEFT JOIN seats USING (host_id) LEFT JOIN changed USING (host_id)
 WHERE s.host_id = mine.host_id
 """
-"""A session has its slot where it is, and none elsewhere; a reservation, which no fact has confirmed yet, is left to
-lapse, for its session may be on the way there. What its players measured is due for weighing where it is new."""
+"""A session has its slot where it is and on its standby, and none elsewhere; a reservation, which no fact has confirmed
+yet, is left to lapse, for its session may be on the way there. What its players measured is due for weighing where it
+is new."""
 
 
 class SlotNews(NamedTuple):
-    """Where a session is, and what its players measured there, by its newest fact."""
+    """Where a session is, or has its standby, and what its players measured there, by its newest fact."""
 
     host_id: str
     session_id: str
     zone_id: str
     revision: int
     here: bool
-    """It is on this host; otherwise it was, and has no host now."""
+    """It is on this host, or this one stands by for it; otherwise it was, and has no host now."""
     over: bool
     """It will be nowhere any more."""
     latency_ms: float | None
@@ -197,7 +198,7 @@ class SlotStore:
         await self._database.execute("slots.expire", _EXPIRE, now)
 
     async def hear(self, slots: Sequence[SlotNews], seats: Sequence[SeatNews], forget_at: datetime) -> None:
-        """Take what sessions tell: one entry per session, and one per host."""
+        """Take what sessions tell: one entry per session and host of it, and one per host."""
         await self._database.execute(
             "slots.hear", _HEAR, *zip(*slots, strict=True), forget_at, *zip(*seats, strict=True)
         )

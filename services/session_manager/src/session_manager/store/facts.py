@@ -35,7 +35,8 @@ _TELL = """
         'reason', reason,
         'figures', <figures>,
         'host_players', host_players,
-        'host_revision', host_revision
+        'host_revision', host_revision,
+        'standby_seats', <standby_seats>
     ), $2::text
     FROM numbered ORDER BY session, revision
 )
@@ -48,17 +49,22 @@ def written(figures: Figures) -> str:
 
 
 def telling(
-    change: str, answer: str, figures: str = "'{}'::jsonb", by_socket: str = "false", grounds: str = "NULL::jsonb"
+    change: str,
+    answer: str,
+    figures: str = "'{}'::jsonb",
+    by_socket: str = "false",
+    grounds: str = "NULL::jsonb",
+    standby_seats: str = "NULL::jsonb",
 ) -> str:
     """Make `change` also write the history and the outbox; `answer` is what the statement gives.
 
     `$1` of the statement is the time, `$2` the traceparent. `change` ends with a CTE `fact`, one row per fact: session,
     session_id, revision, event, epoch, status, joined, left_, reason, json, host_players, host_revision; and whatever
     `figures` says of where the change came from. `by_socket` is whether signaling sockets took the seats of `joined`,
-    `grounds` why the session was given its host.
+    `grounds` why the session was given its host, `standby_seats` what is taken on the standby where that changed.
     """
-    tell = _TELL.replace("<figures>", figures).replace("<by_socket>", by_socket).replace("<grounds>", grounds)
-    return f"{change}{tell}{answer}"
+    told = _TELL.replace("<figures>", figures).replace("<by_socket>", by_socket)
+    return f"{change}{told.replace('<grounds>', grounds).replace('<standby_seats>', standby_seats)}{answer}"
 
 
 def trace_decision(what: str, session_id: str, host_id: str, reason: str, figures: Figures) -> None:

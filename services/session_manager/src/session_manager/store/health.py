@@ -77,6 +77,8 @@ SELECT session, since FROM unwell_sessions WHERE session = ANY($1) UNION ALL SEL
 _CONNECTED = """
 WITH host AS (
     SELECT host_id FROM sessions WHERE session_id = $2 AND $3 IN (host_peer_id, host_id)
+    UNION
+    SELECT standby_host_id FROM sessions WHERE session_id = $2 AND $3 IN (standby_peer_id, standby_host_id)
 ), unreached AS (
     INSERT INTO unreached_hosts AS u (player_id, host_id, told_at) SELECT $1, host_id, $5 FROM host WHERE $6
     ON CONFLICT (player_id, host_id) DO UPDATE SET told_at = greatest(u.told_at, excluded.told_at)

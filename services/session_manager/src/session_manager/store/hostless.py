@@ -17,6 +17,7 @@ from session_manager.store.facts import telling, trace_decision, written
 from session_manager.store.fallback import Departing, leave_hosts
 from session_manager.store.seats import MovedOnError, lock
 from session_manager.store.sessions import KNOW_HOST, finish
+from session_manager.store.standbys import StandbyStore
 from session_manager.store.statuses import listed
 
 _ZONES = """
@@ -42,10 +43,10 @@ WITH due AS MATERIALIZED (
     ORDER BY id LIMIT $3 FOR UPDATE
 ), claimed AS (
     UPDATE sessions s SET claimed_until = $2::timestamptz FROM due WHERE s.id = due.id
-    RETURNING s.id, s.session_id, s.zone_id, s.epoch, s.connected_players, s.fell_back_at
+    RETURNING s.id, s.session_id, s.zone_id, s.epoch, s.connected_players, s.fell_back_at, s.standby_host_id
 )
 SELECT s.*, {_LEFT} FROM claimed s LEFT JOIN left_hosts l ON l.session = s.id
-GROUP BY s.id, s.session_id, s.zone_id, s.epoch, s.connected_players, s.fell_back_at ORDER BY s.id
+GROUP BY s.id, s.session_id, s.zone_id, s.epoch, s.connected_players, s.fell_back_at, s.standby_host_id ORDER BY s.id
 """  # noqa: S608 -- made of constants
 
 # $1 number, $2 epoch, $3 at
@@ -61,7 +62,7 @@ WHERE s.id = $1 AND s.epoch = $2 AND s.status = 'migrating'
 FOR UPDATE OF s
 """
 
-_SERVED_FIELDS = "id, session_id, zone_id, host_id, epoch, connected_players"
+_SERVED_FIELDS = "id, session_id, zone_id, host_id, epoch, connected_players, standby_host_id"
 _SERVED = f"""
 SELECT {_SERVED_FIELDS} FROM sessions WHERE host_id = $1 AND live AND status = 'active' ORDER BY id
 """  # noqa: S608 -- made of constants
@@ -99,7 +100,7 @@ _SERVE = telling(
     f"""
 WITH standing AS MATERIALIZED (
     SELECT id, current_players AS players FROM sessions
-    WHERE id = $3 AND epoch = $4 AND status IN {listed(HOSTLESS)}
+    WHERE id = $3 AND epoch = $4 AND status IN {listed(HOSTLESS)} AND standby_host_id IS DISTINCT FROM $5
     FOR UPDATE
 ), host AS (
     INSERT INTO host_seats AS h (host_id, max_players, taken, revision)
@@ -147,6 +148,7 @@ class HostlessSession:
     hostless_since: datetime
     left: Sequence[Left]
     """The hosts that it has left lately."""
+    standby: HostId | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +161,7 @@ class ServedSession:
     host_id: HostId
     epoch: int
     players: Sequence[PeerId]
+    standby: HostId | None
 
 
 class HostlessStore:
@@ -208,24 +211,12 @@ class HostlessStore:
 
     async def hand_over(self, session: ServedSession, place: Place, reason: str, now: datetime) -> bool:
         """Give a session from one host to the next, at once; False where it has changed or there is no room for it."""
-        leaving = Departing(
-            number=session.number,
-            session_id=session.session_id,
-            host_id=session.host_id,
-            target=SessionStatus.MIGRATING,
-            endpoint=None,
-            figures={},
-            times=0,
-        )
 
         async def hand_over(transaction: Transaction) -> None:
             await transaction.execute("host_seats.know", KNOW_HOST, place.host_id, place.host_max_players)
             await lock(transaction, [session.number], place.host_id)
-            named = (session.number, session.epoch)
-            if await transaction.fetchval("sessions.still_served", _STILL_SERVED, *named) is None:
-                raise MovedOnError
-            await leave_hosts(transaction, [leaving], reason, now)
-            if await _serve(transaction, *named, place, now, {}) is None:
+            await _leave(transaction, session, reason, now)
+            if await _serve(transaction, session.number, session.epoch, place, now, {}) is None:
                 raise MovedOnError
 
         try:
@@ -233,6 +224,26 @@ class HostlessStore:
         except MovedOnError:
             return False
         trace_decision("hand over", session.session_id, place.host_id, reason, {})
+        return True
+
+    async def hand_over_to_standby(
+        self, session: ServedSession, standbys: StandbyStore, reason: str, now: datetime
+    ) -> bool:
+        """Give a session from its host to its standby, at once; False where it has changed or there is no room."""
+
+        async def hand_over(transaction: Transaction) -> HostId:
+            await lock(transaction, [session.number])
+            await _leave(transaction, session, reason, now)
+            host_id = await standbys.take_over_in(transaction, session.number, session.epoch, now)
+            if host_id is None:
+                raise MovedOnError
+            return host_id
+
+        try:
+            host_id = await self._database.transact(hand_over)
+        except MovedOnError:
+            return False
+        trace_decision("hand over to standby", session.session_id, host_id, reason, {})
         return True
 
     async def stop_migrating(self, session: HostlessSession, figures: Figures, now: datetime) -> SessionStatus | None:
@@ -262,6 +273,23 @@ class HostlessStore:
         return target
 
 
+async def _leave(transaction: Transaction, session: ServedSession, reason: str, now: datetime) -> None:
+    """Take a session that is locked, as its host is, from there; MovedOnError where it is there no more."""
+    named = (session.number, session.epoch)
+    if await transaction.fetchval("sessions.still_served", _STILL_SERVED, *named) is None:
+        raise MovedOnError
+    leaving = Departing(
+        number=session.number,
+        session_id=session.session_id,
+        host_id=session.host_id,
+        target=SessionStatus.MIGRATING,
+        endpoint=None,
+        figures={},
+        times=0,
+    )
+    await leave_hosts(transaction, [leaving], reason, now)
+
+
 async def _serve(
     statements: Database | Transaction, number: int, epoch: int, place: Place, now: datetime, figures: Figures
 ) -> asyncpg.Record | None:
@@ -289,6 +317,7 @@ def _served(row: asyncpg.Record) -> ServedSession:
         host_id=HostId(row["host_id"]),
         epoch=row["epoch"],
         players=[PeerId(player_id) for player_id in row["connected_players"]],
+        standby=row["standby_host_id"],
     )
 
 
@@ -305,4 +334,5 @@ def _hostless(row: asyncpg.Record) -> HostlessSession:
             for host_id, times, at in zip(row["hosts"], row["times"], row["left_at"], strict=True)
             if host_id is not None
         ],
+        standby=row.get("standby_host_id"),
     )

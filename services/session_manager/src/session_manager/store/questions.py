@@ -118,6 +118,7 @@ def _conditions(question: ListSessions) -> tuple[list[str], list[object]]:
         ("s.status = ${}", question.status),
         ("s.zone_id = ${}", question.zone_id),
         ("s.host_id = ${}", question.host_id),
+        ("s.standby_host_id = ${}", question.standby_host_id),
         ("s.id = (SELECT session FROM seats WHERE player_id = ${})", question.player_id),
     )
     present = [(condition, argument) for condition, argument in given if argument is not None]

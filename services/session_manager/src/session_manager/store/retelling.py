@@ -22,9 +22,13 @@ ORDER BY id LIMIT $2 FOR NO KEY UPDATE
 _TELL = """
 WITH fact AS MATERIALIZED (
     SELECT uuidv7() AS event_id, s.session_id, s.connected_players, session_json(s) AS json,
-        h.taken AS host_players, h.revision AS host_revision, e.*
+        h.taken AS host_players, h.revision AS host_revision, e.*,
+        CASE WHEN held.host_id IS NOT NULL THEN
+            jsonb_build_object('host_id', held.host_id, 'taken', held.taken, 'revision', held.revision)
+        END AS standby_seats
     FROM sessions s
     JOIN host_seats h USING (host_id)
+    LEFT JOIN host_seats held ON held.host_id = s.standby_host_id
     JOIN session_events e ON e.session = s.id AND e.revision IN (1, s.revision)
     WHERE s.id = ANY($1::bigint[])
 ), told AS (
@@ -44,7 +48,8 @@ WITH fact AS MATERIALIZED (
         'reason', reason,
         'figures', figures,
         'host_players', host_players,
-        'host_revision', host_revision
+        'host_revision', host_revision,
+        'standby_seats', standby_seats
     ), $2::text
     FROM fact ORDER BY session, revision
 )

@@ -122,7 +122,9 @@ _LOCK_SESSIONS = "SELECT id FROM sessions WHERE id = ANY($1::bigint[]) ORDER BY 
 # $1 sessions, $2 host_id
 _LOCK_HOSTS = """
 SELECT host_id FROM host_seats
-WHERE host_id IN (SELECT host_id FROM sessions WHERE id = ANY($1::bigint[])) OR host_id = $2
+WHERE host_id = $2 OR host_id IN (
+    SELECT unnest(ARRAY[host_id, standby_host_id]) FROM sessions WHERE id = ANY($1::bigint[])
+)
 ORDER BY host_id FOR UPDATE
 """
 

@@ -108,22 +108,30 @@ _FINISH = telling(
     f"""
 WITH host AS MATERIALIZED (
     SELECT host_id FROM host_seats
-    WHERE host_id IN (SELECT host_id FROM sessions WHERE id = ANY($3::bigint[]))
+    WHERE host_id IN (SELECT unnest(ARRAY[host_id, standby_host_id]) FROM sessions WHERE id = ANY($3::bigint[]))
     ORDER BY host_id FOR UPDATE
 ), session AS (
     UPDATE sessions s SET
         status = $4::text, end_reason = $5::text, connected_players = '{{}}', empty_since = NULL,
         fallback_endpoint = NULL, fell_back_at = NULL, fell_back_for = NULL, claimed_until = NULL,
+        standby_host_id = NULL, standby_peer_id = NULL, standby_number = NULL, standby_seats = 0,
+        standby_since = NULL, standby_sought_until = NULL,
         ended_at = $1::timestamptz, updated_at = $1, revision = s.revision + 1
     FROM host, unnest($3, $6::text[]) AS ending (id, figures) WHERE s.id = ending.id AND s.host_id = host.host_id
     RETURNING s.id, s.session_id, s.host_id, s.revision, s.epoch, s.status,
         old.connected_players AS players, old.status AS was, session_json(s) AS json,
+        old.standby_host_id AS standby, old.standby_seats AS held,
         coalesce(ending.figures::jsonb, '{{}}') AS figures
 ), freed AS (
     UPDATE host_seats h SET taken = h.taken - gone.players, revision = h.revision + 1
     FROM (
-        SELECT host_id, coalesce(sum(cardinality(players)) FILTER (WHERE on_host), 0) AS players
-        FROM (SELECT host_id, players, was NOT IN {listed(HOSTLESS)} AS on_host FROM session) AS finished
+        SELECT host_id, sum(players) AS players
+        FROM (
+            SELECT host_id, CASE WHEN was IN {listed(HOSTLESS)} THEN 0 ELSE cardinality(players) END AS players
+            FROM session
+            UNION ALL
+            SELECT standby, held FROM session WHERE standby IS NOT NULL
+        ) AS finished
         GROUP BY host_id
     ) gone
     WHERE h.host_id = gone.host_id
@@ -134,11 +142,15 @@ WITH host AS MATERIALIZED (
 ), fact AS (
     SELECT s.id AS session, s.session_id, s.revision, $4 AS event, s.epoch, s.status,
         '{{}}'::text[] AS joined, s.players AS left_, $5 AS reason, s.figures, s.json,
-        freed.taken AS host_players, freed.revision AS host_revision
-    FROM session s JOIN freed USING (host_id)
+        freed.taken AS host_players, freed.revision AS host_revision,
+        CASE WHEN held.host_id IS NOT NULL THEN
+            jsonb_build_object('host_id', held.host_id, 'taken', held.taken, 'revision', held.revision)
+        END AS standby_seats
+    FROM session s JOIN freed ON freed.host_id = s.host_id LEFT JOIN freed AS held ON held.host_id = s.standby
 )""",  # noqa: S608 -- made of constants
     "SELECT session_id, json FROM session ORDER BY id",
     "figures",
+    standby_seats="standby_seats",
 )
 
 # What a player says is that player's word: of all players' words the session's measure is the one in the middle.

@@ -21,11 +21,12 @@ class Condition(Enum):
     OWN_PEER_IF_ANY = "Name the peer of the token, or none."
     MEMBER = "Only its players and its host may do this to a session."
     HOSTS_IT = "Only its host may do this to a session."
+    MAY_HOST_IT = "Only its host, and the one that stands by for it, may do this to a session."
     LOOPBACK = "Without a key this is for this machine alone."
 
 
-ALWAYS, OWN_HOST, OWN_PEER, OWN_PEER_IF_ANY, MEMBER, HOSTS_IT, LOOPBACK = Condition
-OF_SESSIONS = frozenset({MEMBER, HOSTS_IT})
+ALWAYS, OWN_HOST, OWN_PEER, OWN_PEER_IF_ANY, MEMBER, HOSTS_IT, MAY_HOST_IT, LOOPBACK = Condition
+OF_SESSIONS = frozenset({MEMBER, HOSTS_IT, MAY_HOST_IT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ _OF_HOST = Permission({Role.HOST: OWN_HOST, **_STAFF})
 _OF_PEER = Permission({Role.PLAYER: OWN_PEER, **_STAFF})
 _SIGNALING = Permission({Role.PLAYER: OWN_PEER, Role.HOST: OWN_PEER, **_STAFF})
 _OF_ITS_HOST = Permission({Role.HOST: HOSTS_IT, **_STAFF})
+_OF_ITS_HOSTS = Permission({Role.HOST: MAY_HOST_IT, **_STAFF})
 _ASKING = Permission(_ANYBODY.who, asks_for_token=True)
 _SCRAPING = Permission({Role.ANONYMOUS: LOOPBACK, **_STAFF})
 
@@ -122,7 +124,7 @@ ROUTES: Mapping[str, Permission] = {
     "GET /api/v1/sessions/{session}/events": _SERVING,
     "GET /api/v1/sessions/{session}/explain": _SERVING,
     "PUT /api/v1/sessions/{session}/checkpoint": _OF_ITS_HOST,
-    "GET /api/v1/sessions/{session}/checkpoint": _OF_ITS_HOST,
+    "GET /api/v1/sessions/{session}/checkpoint": _OF_ITS_HOSTS,
     "GET /api/v1/peers/{zone_id}": _READING,
     # signaling without a WebSocket
     "POST /api/v1/signaling/offer": _SIGNALING,
@@ -195,8 +197,12 @@ def _peer(named: Mapping[str, str | None]) -> str | None:
     return named.get("player_id") or named.get("peer_id")
 
 
-def stands_in(condition: Condition, identity: Identity, host_id: str, players: Collection[str]) -> bool:
+def stands_in(
+    condition: Condition, identity: Identity, host_id: str, players: Collection[str], standby: str | None = None
+) -> bool:
     """Whether somebody is to a session what the condition says."""
+    if condition is MAY_HOST_IT and standby is not None and identity.host_id == standby:
+        return True
     if condition is MEMBER and identity.peer_id in players:
         return True
     return identity.host_id is not None and identity.host_id == host_id

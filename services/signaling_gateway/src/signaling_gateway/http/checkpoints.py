@@ -108,18 +108,15 @@ def _get(bus: Bus, objects: Objects) -> Route:
     async def get(request: Request) -> Answer:
         asked = reading.read(request)
         found = await _newest(asked, request)
+        if request.headers.get(b"if-none-match") == _etag(found):
+            return Answer(status=304, headers=_about(found))
         content = await objects.get(found.object, found.size)
         if content is None:  # unless another has taken its place meanwhile
             found = await _newest(asked, request)
             content = await objects.get(found.object, found.size)
         if content is None or hashlib.sha256(content).hexdigest() != found.sha256:
             raise CheckpointLostError(found)
-        headers = (
-            (b"p2p-epoch", b"%d" % found.epoch),
-            (b"p2p-sequence", b"%d" % found.sequence),
-            (b"etag", b'"%s"' % found.sha256.encode()),
-        )
-        return Answer(content, headers=headers, content_type=BYTES.encode())
+        return Answer(content, headers=_about(found), content_type=BYTES.encode())
 
     async def _newest(asked: NameSession, request: Request) -> Checkpoint:
         return Checkpoint.model_validate_json(await ask(bus, GET_CHECKPOINT, asked, request))
@@ -138,8 +135,21 @@ def _get(bus: Bus, objects: Objects) -> Route:
     )
 
 
+def _etag(found: Checkpoint) -> bytes:
+    return b'"%s"' % found.sha256.encode()
+
+
+def _about(found: Checkpoint) -> tuple[tuple[bytes, bytes], ...]:
+    return (
+        (b"p2p-epoch", b"%d" % found.epoch),
+        (b"p2p-sequence", b"%d" % found.sequence),
+        (b"etag", _etag(found)),
+    )
+
+
 def _in_bytes(codes: Iterable[Code]) -> dict[int | str, dict[str, Any]]:
-    return {**beside_text(codes), 200: {"headers": _HEADERS, "content": BINARY}}
+    unchanged = {"description": "The one that `If-None-Match` names is the newest.", "headers": _HEADERS}
+    return {**beside_text(codes), 200: {"headers": _HEADERS, "content": BINARY}, 304: unchanged}
 
 
 def _check_kind(content_type: bytes | None) -> None:

@@ -82,6 +82,8 @@ class Standing:
     place: Place | None = None
     hosted: Mapping[str, Place] = field(default_factory=lambda: MappingProxyType({}))
     """The sessions that it hosts, by id; only a host has any."""
+    stands_by: Mapping[str, Place] = field(default_factory=lambda: MappingProxyType({}))
+    """Those that it is to host next, as far as that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +285,8 @@ def _carry(standing: Standing, signal: Signal) -> Carry:
         raise UndeliveredError(signal.type, to)
     if to == place.host_id and place.host_peer_id is not None:
         to = place.host_peer_id
-    return Carry(signal, place, to, named=to == place.host_peer_id or place.session_id in standing.hosted)
+    named = to == place.host_peer_id or place.session_id in standing.hosted or place.session_id in standing.stands_by
+    return Carry(signal, place, to, named=named)
 
 
 def _place_of(standing: Standing, session_id: str | None) -> Place:
@@ -294,6 +297,8 @@ def _place_of(standing: Standing, session_id: str | None) -> Place:
     if session_id is not None:
         if session_id in standing.hosted:
             return standing.hosted[session_id]
+        if session_id in standing.stands_by:
+            return standing.stands_by[session_id]
         raise ForbiddenError(f"Not in session {session_id}")
     if len(standing.hosted) > 1:
         raise FrameRefusedError("session_id required")

@@ -41,6 +41,7 @@ from signaling_gateway.rooms.hosting import Hosting, place_of
 from signaling_gateway.rooms.ice_servers import IceServers
 from signaling_gateway.rooms.join_funnel import JoinFunnel
 from signaling_gateway.rooms.rooms import Rooms
+from signaling_gateway.rooms.standing_by import StandingBy
 
 log = structlog.stdlib.get_logger()
 
@@ -71,6 +72,7 @@ class Entering:
         rooms: Rooms,
         presence: Presence,
         hosting: Hosting,
+        standing_by: StandingBy,
         announcer: Announcer,
         neighbours: Neighbours,
         funnel: JoinFunnel,
@@ -82,6 +84,7 @@ class Entering:
         self._rooms = rooms
         self._presence = presence
         self._hosting = hosting
+        self._standing_by = standing_by
         self._announcer = announcer
         self._neighbours = neighbours
         self._funnel = funnel
@@ -176,7 +179,7 @@ class Entering:
         if host is not None and host is not connection:
             await self._hosting.assign(host, session)
         await self._ice.learn(place.host_id)
-        await self._settle(connection, place, session.connected_players)
+        await self._settle(connection, place, session.connected_players, session)
         self._funnel.entered()
 
     async def _into_room(self, connection: Connection, session_id: str) -> None:
@@ -186,9 +189,13 @@ class Entering:
             await self.let_out(connection, "moved")
         await self._settle(connection, Place(session_id, is_session=False), ())
 
-    async def _settle(self, connection: Connection, place: Place, seated: Iterable[str]) -> None:
+    async def _settle(
+        self, connection: Connection, place: Place, seated: Iterable[str], session: Session | None = None
+    ) -> None:
         """Be in the room: first the peer itself is told, then the others."""
         with self._rooms.opening(place) as room:
+            if session is not None:
+                self._standing_by.note(room, session)
             listing = await self._tell_redis(connection, place)
             room.learn(listing, seated, self._presence.gateway_id)
             arrival = self._rooms.enter(room, connection, listing)
@@ -222,6 +229,7 @@ class Entering:
                 host_peer_id=place.host_peer_id,
                 epoch=place.epoch,
                 zone_id=place.zone_id,
+                standby=room.standby if room is not None else None,
                 ice_servers=self._ice.of(connection.peer_id, place.session_id, place.host_id),
                 id=connection.answers_to,
             )

@@ -19,6 +19,7 @@ from signaling_gateway.cluster.presence import HOST, Listing, Presence
 from signaling_gateway.peers.connections import Connection, Connections
 from signaling_gateway.peers.conversation import Place
 from signaling_gateway.rooms.rooms import Rooms
+from signaling_gateway.rooms.standing_by import StandingBy
 
 log = structlog.stdlib.get_logger()
 
@@ -49,13 +50,21 @@ class Hosting:
     """Hosts and the sessions they host."""
 
     def __init__(
-        self, *, bus: Bus, connections: Connections, rooms: Rooms, presence: Presence, announcer: Announcer
+        self,
+        *,
+        bus: Bus,
+        connections: Connections,
+        rooms: Rooms,
+        presence: Presence,
+        announcer: Announcer,
+        standing_by: StandingBy,
     ) -> None:
         self._bus = bus
         self._connections = connections
         self._rooms = rooms
         self._presence = presence
         self._announcer = announcer
+        self._standing_by = standing_by
 
     async def identify(self, connection: Connection) -> None:
         """Find out if the peer is a host; if nobody can say now, `unidentified` has it asked again."""
@@ -76,8 +85,10 @@ class Hosting:
         if connection.speaks_warp or not connection.entry.may_host(host_id):
             return
         self._name(connection, host_id)
-        async for session in self._live_sessions(host_id):
+        async for session in self._live_sessions(host_id=host_id):
             await self.assign(connection, session)
+        async for session in self._live_sessions(standby_host_id=host_id):
+            await self._standing_by.follow(session)
 
     async def assign(self, host: Connection, session: Session) -> None:
         """Tell the host that the session is its, once in each epoch; one in fallback is nobody's.
@@ -124,6 +135,7 @@ class Hosting:
 
     async def depart(self, host: Connection) -> None:
         """The host's socket closed."""
+        self._standing_by.depart(host)
         for place in host.standing.hosted.values():
             room = self._rooms.get(place.session_id)
             if room is not None:
@@ -132,7 +144,7 @@ class Hosting:
             await self._leave(host, place)
 
     async def confirm(self, peer_id: str, session_id: str) -> None:
-        """Ask whether a session we have not heard of yet is hosted by a socket of ours; then that is told."""
+        """Ask whether a socket of ours hosts a session we have not heard of yet, or stands by; then that is told."""
         connection = self._connections.of(peer_id)
         if connection is None:
             return
@@ -144,16 +156,19 @@ class Hosting:
             return
         if session.host_peer_id == peer_id and session.status not in FINAL:
             await self.assign(connection, session)
+        elif session.status not in FINAL:
+            await self._standing_by.follow(session)
 
     def _name(self, connection: Connection, host_id: str) -> None:
         if connection.standing.host_id != host_id:
             connection.standing = replace(connection.standing, host_id=host_id)
             self._announcer.connected(connection)
 
-    async def _live_sessions(self, host_id: str) -> AsyncIterator[Session]:
+    async def _live_sessions(self, **of: str) -> AsyncIterator[Session]:
         cursor: str | None = None
         while True:
-            page = await call(self._bus, LIST_SESSIONS, ListSessions(host_id=host_id, live=True, cursor=cursor))
+            question = ListSessions.model_validate({**of, "live": True, "cursor": cursor})
+            page = await call(self._bus, LIST_SESSIONS, question)
             for session in page.items:
                 yield session
             cursor = page.next_cursor

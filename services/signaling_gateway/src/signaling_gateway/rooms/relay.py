@@ -6,6 +6,7 @@ got it: from the other gateway, or from NATS itself ("no responders") when that 
 
 import asyncio
 import time
+from dataclasses import replace
 from functools import lru_cache
 
 import structlog
@@ -74,6 +75,7 @@ class Relay:
         room = self._rooms.get(carry.place.session_id)
         if room is None:
             raise UndeliveredError(carry.signal.type, carry.signal.to)
+        carry = _to_standby(carry, room)
         if carry.signal.type == "offer" and carry.to == carry.place.host_peer_id:
             self._unanswered.offered(sender.peer_id, carry.place.session_id, carry.to, sender.seat)
         receiver = room.receiver(carry.to) or await self._look_again(room, carry.to)
@@ -145,10 +147,17 @@ class Relay:
         receiver = room.sockets.get(peer_id)
         if receiver is None and room.host is not None and room.host.peer_id == peer_id:
             receiver = room.host
+        if receiver is None and room.standby_socket is not None and room.standby_socket.peer_id == peer_id:
+            receiver = room.standby_socket
         if receiver is None:
             return False
         self._write(receiver, frame)
         return True
+
+    def stands_by(self, session_id: str, to: str) -> bool:
+        """Whether this is the host that stands by for the session."""
+        room = self._rooms.get(session_id)
+        return room is not None and room.standby is not None and to in {room.standby.host_id, room.standby.host_peer_id}
 
     def bounced(self, socket: int, kind: str, to: str, frame_id: str | None) -> None:
         """Nobody got a signal: its sender is told, and what we thought of where the receiver is, is looked up again."""
@@ -158,9 +167,11 @@ class Relay:
         refusal = UndeliveredError(kind, to).refusal
         connection.say(ErrorFrame(message=refusal.detail, code=refusal.code, in_reply_to=kind, id=frame_id))
         standing = connection.standing
-        for place in (standing.place, *standing.hosted.values()):
+        for place in (standing.place, *standing.hosted.values(), *standing.stands_by.values()):
             room = self._rooms.get(place.session_id) if place is not None else None
             if room is not None and isinstance(room.receiver(to), Mark):
+                if room.receiver(to) is room.standby_mark:
+                    room.standby_mark = None
                 self._background.send(self._look_again(room, to))
 
     def _write(self, receiver: Connection, frame: bytes) -> None:
@@ -187,6 +198,8 @@ class Relay:
             if host is not None and room.receiver(host) is None:
                 # Its gateway may not have heard of the session yet: it will ask.
                 room.move_host(await self._presence.where(host))
+            if room.standby is not None and room.receiver(room.standby.host_peer_id) is None:
+                room.standby_mark = await self._presence.where(room.standby.host_peer_id)
         except UnavailableError:
             log.debug("relay.not_looked", session_id=room.place.session_id)
         finally:
@@ -203,6 +216,14 @@ class Relay:
         except UnavailableError as error:
             raise UndeliveredError(signal.type, signal.to, Code.UNAVAILABLE) from error
         raise UndeliveredError(signal.type, signal.to)
+
+
+def _to_standby(carry: Carry, room: Room) -> Carry:
+    """One for the standby: known by the host's id too, and told of which session it is."""
+    standby = room.standby
+    if standby is None or carry.to not in {standby.host_id, standby.host_peer_id}:
+        return carry
+    return replace(carry, to=standby.host_peer_id, named=True)
 
 
 @lru_cache(SUBJECTS_KEPT)

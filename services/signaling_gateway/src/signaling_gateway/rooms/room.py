@@ -1,6 +1,9 @@
 """What this gateway knows of one session or ad-hoc room that has a socket here."""
 
 from collections.abc import Iterable
+from datetime import datetime
+
+from contracts.sessions import Standby
 
 from signaling_gateway.cluster.presence import Listing, Mark
 from signaling_gateway.peers.connections import Connection
@@ -25,6 +28,10 @@ class Room:
         "members",
         "place",
         "sockets",
+        "standby",
+        "standby_as_of",
+        "standby_mark",
+        "standby_socket",
         "told_active_at",
     )
 
@@ -36,6 +43,14 @@ class Room:
         """The host, if it is here."""
         self.host_mark: Mark | None = None
         """Where it is, if it is elsewhere."""
+        self.standby: Standby | None = None
+        """The host that is to be its next."""
+        self.standby_as_of: datetime | None = None
+        """Of which moment of the session that is known."""
+        self.standby_socket: Connection | None = None
+        """The standby, if it is here."""
+        self.standby_mark: Mark | None = None
+        """Where it is, as far as anybody had to know."""
         self.members: dict[str, Mark | None] = {}
         """Every player our sockets know of, and where it is; None has a seat and no socket: it signals over HTTP."""
         self.told_active_at = float("-inf")
@@ -53,7 +68,12 @@ class Room:
 
     @property
     def empty(self) -> bool:
-        return not self.sockets and self.host is None and not self._opening
+        return not self.sockets and self.host is None and self.standby_socket is None and not self._opening
+
+    @property
+    def played(self) -> bool:
+        """Whether somebody is here who is in it, not only one who may host it."""
+        return bool(self.sockets) or self.host is not None
 
     @property
     def gateways(self) -> set[str]:
@@ -68,6 +88,8 @@ class Room:
             return here
         if to == self.place.host_peer_id:
             return self.host if self.host is not None and self.host.peer_id == to else self.host_mark
+        if self.standby is not None and to == self.standby.host_peer_id:
+            return self.standby_socket or self.standby_mark
         return self.members.get(to)
 
     def follow(self, place: Place) -> None:

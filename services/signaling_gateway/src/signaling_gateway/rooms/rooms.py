@@ -46,7 +46,7 @@ class Rooms:
 
     def counted_here(self) -> int:
         """How many are this gateway's to count: of the gateways that share one, one counts it."""
-        return sum(self._gateway_id == min(room.gateways | {self._gateway_id}) for room in self)
+        return sum(room.played and self._gateway_id == min(room.gateways | {self._gateway_id}) for room in self)
 
     def get(self, room_id: str) -> Room | None:
         return self._rooms.get(room_id)

@@ -16,6 +16,7 @@ from signaling_gateway.rooms.hosting import FINAL, HOST_LOST, Hosting, place_of
 from signaling_gateway.rooms.ice_servers import IceServers
 from signaling_gateway.rooms.room import Room
 from signaling_gateway.rooms.rooms import Rooms
+from signaling_gateway.rooms.standing_by import StandingBy
 
 log = structlog.stdlib.get_logger()
 
@@ -30,6 +31,7 @@ class SessionFacts:
         rooms: Rooms,
         presence: Presence,
         hosting: Hosting,
+        standing_by: StandingBy,
         entering: Entering,
         ice: IceServers,
     ) -> None:
@@ -37,6 +39,7 @@ class SessionFacts:
         self._rooms = rooms
         self._presence = presence
         self._hosting = hosting
+        self._standing_by = standing_by
         self._entering = entering
         self._ice = ice
 
@@ -49,6 +52,7 @@ class SessionFacts:
         await self._follow_host(fact)
         if host is not None:
             await self._hosting.assign(host, fact.session)
+        await self._standing_by.follow(fact.session, fact.reason)
         for player in fact.players_joined:
             await self._seat_taken(fact.session, player, by_socket=fact.by_socket)
         for player in fact.players_left:
@@ -83,11 +87,11 @@ class SessionFacts:
         for player in [socket for socket in room.sockets.values() if _is_in(socket, fact.session_id)]:
             if player.standing.place != now:
                 player.standing = replace(player.standing, place=now)
-                self._tell_of_host(player, now)
+                self._tell_of_host(player, now, reason)
         if room.host is not None and room.host.peer_id != now.host_peer_id:
             await self._hosting.release(room.host, fact.session_id, reason)
 
-    def _tell_of_host(self, player: Connection, place: Place) -> None:
+    def _tell_of_host(self, player: Connection, place: Place, reason: str) -> None:
         """Of one that is looked for nothing is said: who it is, or that there is none, comes within a second."""
         if place.fallback is not None:
             player.say(place.fallback)
@@ -98,6 +102,7 @@ class SessionFacts:
                     host_id=place.host_id,
                     host_peer_id=place.host_peer_id,
                     epoch=place.epoch,
+                    reason=reason,
                     ice_servers=self._ice.of(player.peer_id, place.session_id, place.host_id),
                 )
             )
@@ -152,6 +157,7 @@ class SessionFacts:
         room = self._rooms.get(fact.session_id)
         if room is None:
             return
+        self._standing_by.over(room, reason)
         going = [connection for connection in room.sockets.values() if _is_in(connection, fact.session_id)]
         self._empty(room)
         for connection in going:

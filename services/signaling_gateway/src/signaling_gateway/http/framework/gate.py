@@ -163,7 +163,8 @@ class Gate:
         condition, identity = admission.condition, admission.identity
         if condition in OF_SESSIONS:
             session = await self._session_of(params["session"])
-            if not stands_in(condition, identity, session.host_id, session.connected_players):
+            standby = session.standby.host_id if session.standby is not None else None
+            if not stands_in(condition, identity, session.host_id, session.connected_players, standby):
                 if condition is HOSTS_IT and identity.role is Role.HOST and _says_earlier(query, session.epoch):
                     why = "its epoch is over"
                     self.audit.refused(AuditAction.PERMISSION_REFUSED, identity, admission.address, admission.kind, why)

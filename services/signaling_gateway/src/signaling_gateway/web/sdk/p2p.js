@@ -29,6 +29,8 @@
  * @property {number | null} epoch one more each time the host changes
  * @property {string[]} peers the other players
  * @property {string} traceparent W3C trace context of this join: its second part is the trace to look up
+ * @property {{hostId: string, hostPeerId: string} | null} standby the host that takes over should this one be lost, where
+ *   the zone asks for one: connected to ahead
  * @property {Events["fallback"] | null} fallback set while the central server serves the session instead of a host
  */
 
@@ -67,8 +69,10 @@
  * @property {{to: string, attempt: number}} offer
  * @property {{elapsedMs: number}} answer
  * @property {{state: RTCIceConnectionState}} ice
- * @property {{elapsedMs: number, candidateType: string | null}} open the data channel is open; since the offer
- * @property {string | ArrayBuffer} message
+ * @property {{elapsedMs: number, candidateType: string | null}} open the data channel is open; since the offer. From now
+ *   on `send` goes to this host alone
+ * @property {string | ArrayBuffer} message after `open` of another host, for a second more also the last answers of the
+ *   one before
  * @property {{ms: number, smoothedMs: number, lossPercent: number}} roundtrip to the host and back, on the data channel
  * @property {{peerId: string}} peer-joined
  * @property {{peerId: string, reason: string}} peer-left
@@ -78,7 +82,9 @@
  * @property {Npcs} npcs
  * @property {{reason: string, endpoint: string | null}} fallback the host is given up: play on the central server, until
  *   `migrated`; the seat is kept
- * @property {{hostId: string, epoch: number}} migrated another host serves the session; it is being connected to
+ * @property {{hostId: string, epoch: number}} migrated another host serves the session; it is being connected to. Where
+ *   the move was planned (a draining host, an operator's order) the one before carries messages until `open`; where the
+ *   standby took over, `open` comes at once
  * @property {{reason: string}} ended the session is over
  */
 
@@ -125,6 +131,9 @@ const HOST_NAMED_WITHIN_MS = 2_000; // that there is none is said right after th
 // A host without a signaling socket is found lost after 45 s, and its session moved a few seconds later.
 const HOST_MOVES_WITHIN_MS = 60_000;
 const MOST_BACKOFFS = 4; // 4 s: the host may have restarted, and its players wait
+const PLANNED_MOVES = ["ordered", "host_draining"]; // whose former host goes on serving for a few seconds
+const AHEAD_AFTER_MS = 500; // a standby is connected to when all that is needed now stands
+const LAST_ANSWERS_MS = 1_000; // to what it was sent last, over a long line too
 
 const GAME_LABEL = "game";
 const PING_LABEL = "p2p-ping";
@@ -146,6 +155,11 @@ export class P2PError extends Error {
     this.stage = stage;
     this.code = code;
   }
+}
+
+/** @param {{standby?: {host_id: string, host_peer_id: string} | null}} frame */
+function standbyOf({ standby }) {
+  return standby ? { hostId: standby.host_id, hostPeerId: standby.host_peer_id } : null;
 }
 
 /**
@@ -539,6 +553,8 @@ class NpcFold {
 
 /** One RTCPeerConnection to the host, from the offer to its end. Never reused: a new attempt is a new link. */
 class HostLink {
+  static #made = 0;
+  #number = (HostLink.#made += 1);
   #ended = false;
   #openedAt = 0;
   #remoteSet = false;
@@ -568,6 +584,8 @@ class HostLink {
     this.hears = hears;
     this.beganAt = performance.now();
     this.open = false;
+    /** How it opened, once that was told. @type {Events["open"] | null} */
+    this.told = null;
     this.peer = new RTCPeerConnection({ iceServers });
     this.game = this.peer.createDataChannel(GAME_LABEL);
     this.game.binaryType = "arraybuffer";
@@ -595,6 +613,11 @@ class HostLink {
     return Math.round(performance.now() - this.beganAt);
   }
 
+  /** Of its offer, in frames that refuse it. */
+  get id() {
+    return `offer-${this.#number}`;
+  }
+
   get openForMs() {
     return performance.now() - this.#openedAt;
   }
@@ -612,7 +635,7 @@ class HostLink {
       return this.#end(new P2PError("offer", "offer_impossible", `This browser makes no offer: ${error}`));
     }
     if (this.#ended) return;
-    this.hears.signal({ type: "offer", sdp: this.peer.localDescription?.toJSON(), ufrag: this.ufrag });
+    this.hears.signal({ type: "offer", id: this.id, sdp: this.peer.localDescription?.toJSON(), ufrag: this.ufrag });
     this.#within(ANSWER_WITHIN_MS, "answer", "no_answer", "The host did not answer.");
   }
 
@@ -637,6 +660,19 @@ class HostLink {
     const init = typeof candidate === "string" ? { candidate, sdpMid: "0" } : candidate;
     if (this.#remoteSet) await this.#add(init);
     else this.#early.push(init);
+  }
+
+  /** Whether messages reach the host, as far as is known. */
+  get carries() {
+    return this.open && this.game.readyState === "open" && !this.#silent;
+  }
+
+  /** Hear the host's last answers, and close. */
+  part() {
+    clearInterval(this.#pinging);
+    clearTimeout(this.#asking);
+    clearTimeout(this.#deadline);
+    this.#deadline = setTimeout(() => this.close(), LAST_ANSWERS_MS);
   }
 
   /** Have the host tell of all NPCs again. */
@@ -698,7 +734,8 @@ class HostLink {
     const elapsedMs = this.elapsedMs;
     const candidateType = await this.candidateType().catch(() => null);
     if (this.#ended) return;
-    this.hears.opened({ elapsedMs, candidateType });
+    this.told = { elapsedMs, candidateType };
+    this.hears.opened(this.told);
     this.#pinging = setInterval(() => this.#sendPing(), PING_EVERY_MS);
     this.#sendPing();
   }
@@ -798,11 +835,16 @@ class HostLink {
   }
 }
 
-/** A player: one signaling connection, at most one session, at most one host link. */
+/** A player: one signaling connection, at most one session, one host link, or two while it goes from host to host. */
 export class P2PClient {
   /** @type {Signaling | null} */ #signaling = null;
   /** @type {Pass | null} */ #pass = null;
-  /** @type {HostLink | null} */ #link = null;
+  /** To the session's host. @type {HostLink | null} */ #link = null;
+  /** To the host before, which carries messages until the other is open. @type {HostLink | null} */ #former = null;
+  /** To a host that nothing is sent to any more, for its last answers. @type {HostLink | null} */ #parting = null;
+  /** To the host that stands by. @type {HostLink | null} */ #ahead = null;
+  #aheadAttempt = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #aheadTimer;
   /** @type {Map<string, Set<(detail: any) => void>>} */ #listeners = new Map();
   /** @type {{frame: {type: string}, id: string, traceparent: string, resolve: (session: Session) => void, reject: (error: P2PError) => void} | null} */
   #wish = null;
@@ -825,7 +867,12 @@ export class P2PClient {
 
   /** Whether messages can be sent. */
   get open() {
-    return this.#link?.game.readyState === "open";
+    return this.#carrier?.game.readyState === "open";
+  }
+
+  /** The link that messages are sent on. */
+  get #carrier() {
+    return this.#former ?? this.#link;
   }
 
   /**
@@ -910,11 +957,12 @@ export class P2PClient {
    * @param {string | ArrayBuffer | ArrayBufferView<ArrayBuffer>} data
    */
   send(data) {
-    if (!this.#link || !this.open) {
+    const carrier = this.#carrier;
+    if (carrier?.game.readyState !== "open") {
       throw new P2PError("channel", "channel_closed", "There is no open data channel to a host.");
     }
     // @ts-expect-error -- one of its overloads takes it, whichever it is
-    this.#link.game.send(data);
+    carrier.game.send(data);
   }
 
   /** Give the seat up; the signaling connection stays. */
@@ -963,6 +1011,7 @@ export class P2PClient {
   #forget() {
     clearTimeout(this.#seatDeadline);
     this.#letHostGo();
+    this.#letStandbyGo();
     this.#npcs = new NpcFold();
     this.session = null;
     const wish = this.#wish;
@@ -970,11 +1019,13 @@ export class P2PClient {
     wish?.reject(new P2PError("placement", "left", "Left before the connection stood."));
   }
 
-  #letHostGo() {
+  /** @param {HostLink | null} staying the link that carries messages until there is another */
+  #letHostGo(staying = null) {
     clearTimeout(this.#retry);
     clearTimeout(this.#hostDeadline);
-    this.#link?.close();
-    this.#link = null;
+    for (const link of [this.#link, this.#former, this.#parting]) if (link !== staying) link?.close();
+    this.#link = this.#parting = null;
+    this.#former = staying;
     this.#attempt = 0;
     this.#goneSince = null;
   }
@@ -985,17 +1036,21 @@ export class P2PClient {
       case "session-joined":
         return this.#seated(frame);
       case "answer":
-        return void (this.#isOfHost(frame) && this.#link?.answer(frame));
+        return void this.#linkTo(frame)?.answer(frame);
       case "ice-candidate":
-        return void (this.#isOfHost(frame) && this.#link?.candidate(frame));
+        return void this.#linkTo(frame)?.candidate(frame);
       case "peer-joined":
         return this.#tell("peer-joined", { peerId: frame.peer_id });
       case "peer-left":
         return this.#tell("peer-left", { peerId: frame.peer_id, reason: frame.reason });
       case "session-fallback":
         return this.#fellBack(frame);
+      case "ice-servers":
+        return this.#renewed(frame);
       case "host-migrated":
         return this.#migrated(frame);
+      case "session-standby":
+        return this.#standbyNamed(frame);
       case "session-left":
         return this.#putOut(frame);
       case "session-ended":
@@ -1007,10 +1062,12 @@ export class P2PClient {
     }
   }
 
-  /** Whether a signal is of the session's host: other members may send what they like. @param {any} frame */
-  #isOfHost(frame) {
+  /** The link to whoever sent a signal, the host or its standby: other members may send what they like. @param {any} frame */
+  #linkTo(frame) {
     const { session } = this;
-    return session !== null && frame.from === session.hostPeerId && (frame.session_id ?? session.sessionId) === session.sessionId;
+    if (session === null || (frame.session_id ?? session.sessionId) !== session.sessionId) return null;
+    if (frame.from === session.hostPeerId) return this.#link;
+    return frame.from === session.standby?.hostPeerId ? this.#ahead : null;
   }
 
   /** Somebody else has given our seat up, or moved us. @param {{session_id: string, reason?: string}} frame */
@@ -1028,7 +1085,9 @@ export class P2PClient {
     if (!this.#wish || (frame.id !== undefined && frame.id !== this.#wish.id)) return;
     clearTimeout(this.#seatDeadline);
     const before = this.session;
-    const same = before?.sessionId === frame.session_id && before?.epoch === (frame.epoch ?? null);
+    const stayed = before?.sessionId === frame.session_id;
+    const same = stayed && before?.epoch === (frame.epoch ?? null);
+    if (!same) this.#letHostGo(stayed && this.#carrier?.carries ? this.#carrier : null);
     this.session = {
       sessionId: frame.session_id,
       hostId: frame.host_id ?? null,
@@ -1036,10 +1095,13 @@ export class P2PClient {
       epoch: frame.epoch ?? null,
       peers: frame.peers,
       traceparent: this.#wish.traceparent,
+      standby: standbyOf(frame),
       // A session that returns from the central server does so in a new epoch.
       fallback: (same && before?.fallback) || null,
     };
     this.#take(frame.ice_servers ?? []);
+    if (this.session.standby?.hostPeerId !== before?.standby?.hostPeerId) this.#letStandbyGo();
+    this.#connectAhead();
     if (same && (this.open || this.session.fallback)) return; // signaling came back; all else is as it was
     this.#tell("session", this.session);
     if (this.session.hostPeerId) return this.#connectToHost();
@@ -1054,10 +1116,16 @@ export class P2PClient {
     this.#iceServers = iceServers.map(({ urls, username, credential }) => ({ urls, ...(username && { username, credential }) }));
   }
 
+  /** For the next connection: the credentials of those told before end soon. @param {any} frame */
+  #renewed(frame) {
+    if (this.session?.sessionId === frame.session_id) this.#take(frame.ice_servers);
+  }
+
   /** @param {{session_id: string, reason: string, endpoint?: string | null}} frame */
   #fellBack(frame) {
     if (this.session?.sessionId !== frame.session_id) return;
     this.#letHostGo();
+    this.#letStandbyGo();
     const fallback = { reason: frame.reason, endpoint: frame.endpoint ?? null };
     const known = this.session.fallback;
     this.session = { ...this.session, fallback };
@@ -1066,17 +1134,56 @@ export class P2PClient {
   }
 
   /**
-   * @param {{session_id: string, host_id: string, host_peer_id: string, epoch: number,
+   * @param {{session_id: string, host_id: string, host_peer_id: string, epoch: number, reason?: string,
    *   ice_servers?: {urls: string[], username?: string, credential?: string}[]}} frame
    */
   #migrated(frame) {
     if (this.session?.sessionId !== frame.session_id || frame.epoch <= (this.session.epoch ?? 0)) return;
-    this.#letHostGo();
+    const planned = frame.reason === undefined || PLANNED_MOVES.includes(frame.reason); // an older gateway says nothing
+    this.#letHostGo(planned && this.#carrier?.carries ? this.#carrier : null);
     const { host_id: hostId, host_peer_id: hostPeerId, epoch } = frame;
-    this.session = { ...this.session, hostId, hostPeerId, epoch, fallback: null };
+    const tookOver = hostPeerId === this.session.standby?.hostPeerId;
+    const standby = tookOver ? null : this.session.standby;
+    this.session = { ...this.session, hostId, hostPeerId, epoch, standby, fallback: null };
     if (frame.ice_servers) this.#take(frame.ice_servers);
     this.#tell("migrated", { hostId, epoch });
-    this.#connectToHost();
+    if (!tookOver || !this.#ahead) return this.#connectToHost();
+    this.#link = this.#ahead; // where it is not open yet, it will be so sooner than another
+    this.#ahead = null;
+    this.#letStandbyGo();
+    this.#npcs.expectFull();
+    if (this.#link.told) this.#hostReached(this.#link.told, this.session);
+  }
+
+  /** @param {{session_id: string, epoch: number, standby?: {host_id: string, host_peer_id: string}}} frame */
+  #standbyNamed(frame) {
+    if (this.session?.sessionId !== frame.session_id || frame.epoch < (this.session.epoch ?? 0)) return;
+    const standby = standbyOf(frame);
+    if (standby?.hostPeerId === this.session.standby?.hostPeerId) return;
+    this.#letStandbyGo();
+    this.session = { ...this.session, standby };
+    this.#connectAhead();
+  }
+
+  #letStandbyGo() {
+    clearTimeout(this.#aheadTimer);
+    this.#ahead?.close();
+    this.#ahead = null;
+    this.#aheadAttempt = 0;
+  }
+
+  /** Connect to the standby, some time after the host is connected: nothing waits for it. */
+  #connectAhead(inMs = AHEAD_AFTER_MS) {
+    clearTimeout(this.#aheadTimer);
+    if (!this.session?.standby || this.#ahead || this.#aheadAttempt >= OFFER_ATTEMPTS) return;
+    this.#aheadTimer = setTimeout(() => {
+      if (!this.#link?.open || !this.session?.standby || this.session.fallback) return;
+      const { hostPeerId } = this.session.standby;
+      /** @type {HostLink} */ let link;
+      const hears = this.#linkHears(hostPeerId, this.session.sessionId, this.session.traceparent, this.session, () => link);
+      this.#ahead = link = new HostLink(this.#iceServers, hears);
+      link.offer();
+    }, inMs);
   }
 
   /**
@@ -1084,7 +1191,7 @@ export class P2PClient {
    * @param {HostLink} link
    */
   #npcsTold(told, link) {
-    if (link !== this.#link) return;
+    if (link !== this.#link && link !== this.#former) return;
     const news = this.#npcs.hear(told);
     if (news === "missed") link.wantNpcs();
     else if (news) this.#tell("npcs", news);
@@ -1095,7 +1202,7 @@ export class P2PClient {
     if (!session?.hostPeerId) return;
     const { hostPeerId, sessionId, traceparent } = session;
     this.#link?.close();
-    this.#npcs.expectFull();
+    if (!this.#former) this.#npcs.expectFull(); // else what the next host tells first is full, and the newest
     this.#tell("offer", { to: hostPeerId, attempt: this.#attempt + 1 });
     /** @type {HostLink} */ let link;
     const hears = this.#linkHears(hostPeerId, sessionId, traceparent, session, () => link);
@@ -1116,24 +1223,60 @@ export class P2PClient {
    * @param {() => HostLink} link
    */
   #linkHears(hostPeerId, sessionId, traceparent, session, link) {
+    const isPresent = () => link() === this.#link;
     return {
       signal: (/** @type {object} */ frame) =>
         this.#signaling?.send({ ...frame, to: hostPeerId, session_id: sessionId, traceparent }),
-      answered: (/** @type {number} */ elapsedMs) => this.#tell("answer", { elapsedMs }),
-      ice: (/** @type {RTCIceConnectionState} */ state) => this.#tell("ice", { state }),
-      message: (/** @type {string | ArrayBuffer} */ data) => this.#tell("message", data),
-      roundtrip: (/** @type {Events["roundtrip"]} */ trip) => this.#tell("roundtrip", trip),
-      measured: (/** @type {Events["roundtrip"]} */ trip) => void this.#pass?.measured(sessionId, this.peerId, trip),
+      answered: (/** @type {number} */ elapsedMs) => void (isPresent() && this.#tell("answer", { elapsedMs })),
+      ice: (/** @type {RTCIceConnectionState} */ state) => void (isPresent() && this.#tell("ice", { state })),
+      message: (/** @type {string | ArrayBuffer} */ data) => void (link() !== this.#ahead && this.#tell("message", data)),
+      roundtrip: (/** @type {Events["roundtrip"]} */ trip) =>
+        void (link() === this.#carrier && this.#tell("roundtrip", trip)),
+      measured: (/** @type {Events["roundtrip"]} */ trip) =>
+        void (isPresent() && this.#pass?.measured(sessionId, this.peerId, trip)),
       feed: (/** @type {any} */ told) => this.#npcsTold(told, link()),
       opened: (/** @type {Events["open"]} */ open) => {
-        this.#report("connected", open.elapsedMs, open.candidateType);
-        this.#tell("open", open);
-        this.#wish?.resolve(session);
+        this.#report("connected", open.elapsedMs, open.candidateType, hostPeerId);
+        if (isPresent()) this.#hostReached(open, session);
       },
-      silent: (/** @type {boolean} */ silent) =>
-        this.#report(silent ? "disconnected" : "connected", silent ? link().elapsedMs : null, null),
-      ended: (/** @type {P2PError} */ error) => this.#linkEnded(error, link()),
+      silent: (/** @type {boolean} */ silent) => {
+        if (isPresent()) this.#report(silent ? "disconnected" : "connected", silent ? link().elapsedMs : null, null);
+        else if (silent && link() !== this.#ahead) this.#formerGone(link());
+      },
+      ended: (/** @type {P2PError} */ error) => {
+        if (isPresent()) this.#linkEnded(error, link());
+        else if (link() === this.#ahead) this.#aheadEnded(error, link(), hostPeerId);
+        else this.#formerGone(link());
+      },
     };
+  }
+
+  /** From now on it is the one that messages go to. @param {Events["open"]} open @param {Session} session */
+  #hostReached(open, session) {
+    this.#former?.part();
+    this.#parting = this.#former;
+    this.#former = null;
+    this.#tell("open", open);
+    this.#wish?.resolve(session);
+    this.#connectAhead();
+  }
+
+  /**
+   * @param {P2PError} error
+   * @param {HostLink} link
+   * @param {string} hostPeerId
+   */
+  #aheadEnded(error, link, hostPeerId) {
+    if (error.stage === "ice") this.#report("failed", link.elapsedMs, null, hostPeerId);
+    this.#ahead = null;
+    this.#aheadAttempt += 1;
+    this.#connectAhead(backoffMs(this.#aheadAttempt));
+  }
+
+  /** The host before carries nothing any more, earlier than was planned. @param {HostLink} link */
+  #formerGone(link) {
+    link.close();
+    if (link === this.#former) this.#former = null;
   }
 
   /**
@@ -1147,6 +1290,7 @@ export class P2PClient {
       if (link.openForMs > STEADY_AFTER_MS) this.#attempt = 0;
       if (link.openForMs > STEADY_AFTER_MS || this.#goneSince === null) this.#goneSince = performance.now();
     }
+    if (this.#former) this.#goneSince ??= performance.now();
     if (!this.#mayComeBack(error)) return this.#fail(error);
     const retryInMs = backoffMs(Math.min(this.#attempt, MOST_BACKOFFS));
     this.#attempt += 1;
@@ -1155,8 +1299,9 @@ export class P2PClient {
   }
 
   /**
-   * Whether to connect again. Of a host that we played with we wait to hear who is next, seat kept; one that was never
-   * reached is given up sooner: a path that ICE did not find is not there half a second later.
+   * Whether to connect again. Of a host that we played with we wait to hear who is next, seat kept, and so we do while
+   * the one before serves us; one that was never reached is given up sooner: a path that ICE did not find is not there
+   * half a second later.
    * @param {P2PError} error
    */
   #mayComeBack(error) {
@@ -1169,23 +1314,26 @@ export class P2PClient {
    * @param {"connected" | "failed" | "disconnected"} state
    * @param {number | null} elapsedMs null for a connection that did not come about now
    * @param {string | null} candidateType
+   * @param {string | null} [hostPeerId] the session's host, unless it is said
    */
-  #report(state, elapsedMs, candidateType) {
+  #report(state, elapsedMs, candidateType, hostPeerId = this.session?.hostPeerId) {
     if (!this.session) return;
-    const { hostPeerId, sessionId, traceparent } = this.session;
+    const { sessionId, traceparent } = this.session;
     const outcome = { state, ...(elapsedMs !== null && { elapsed_ms: elapsedMs }), ...(candidateType && { candidate_type: candidateType }) };
     this.#signaling?.send({ type: "ice-result", to: hostPeerId, session_id: sessionId, traceparent, ...outcome });
   }
 
   /** @param {{message: string, code: string, in_reply_to?: string, id?: string}} frame */
   #refused({ message, code, in_reply_to: about, id }) {
-    if (id !== undefined && id !== this.#wish?.id) return; // of what we want no longer
     if (about === "offer") {
-      this.#link?.fail(new P2PError("offer", code, `The host cannot be reached through signaling: ${message}.`));
-    } else if (about === "join" && this.session && this.#wish?.frame.type === "enter") {
+      const link = [this.#link, this.#ahead].find((one) => id === undefined || one?.id === id);
+      return link?.fail(new P2PError("offer", code, `The host cannot be reached through signaling: ${message}.`));
+    }
+    if (id !== undefined && id !== this.#wish?.id) return; // of what we want no longer
+    if (about === "join" && this.session && this.#wish?.frame.type === "enter") {
       // The session ended while we could not hear it; the zone may have another.
       this.session = null;
-      this.#link?.close();
+      this.#letHostGo();
       this.#askForSeat();
     } else if (about === "enter" || about === "join") {
       this.#fail(new P2PError("placement", code, message));
