@@ -8,7 +8,7 @@ from chassis.ids import new_event_id
 from contracts.gateway import IceState
 from contracts.identifiers import HostId
 from contracts.refusals import Code
-from contracts.sessions import ListSessions, SeatsTaken, SessionPage, SessionStatus, Standby
+from contracts.sessions import ListSessions, SeatsTaken, SessionExplained, SessionPage, SessionStatus, Standby
 from contracts.zones import ZoneFact
 from session_manager.guarding import AGAIN_AFTER, LATER
 from session_manager.policies import ZonePolicy
@@ -350,3 +350,19 @@ async def test_while_zone_manager_is_away_nobody_is_named_and_nothing_fails(worl
     clock.advance(LATER)
     await world.guarding.look()
     assert (await world.get(session.session_id)).standby == on("second")
+
+
+async def test_why_a_host_stands_by_is_explained_and_how_it_came_to_host(world, clock):
+    session = await guarded(world, "a")
+    await lose(world, clock, "first")
+
+    explained = SessionExplained.model_validate_json(await world.questions.explain(read_ref(session.session_id)))
+    assert [(one.event, one.reason, one.epoch) for one in explained.decisions] == [
+        ("created", None, 1),
+        ("standby-changed", "named", 1),
+        ("migrating", "host_lost", 1),
+        ("migrated", "host_lost", 2),
+    ]
+    chosen = [one.grounds and one.grounds.judgements[0].host_id for one in explained.decisions]
+    assert chosen == ["first", "second", None, None]
+    assert explained.decisions[-1].figures == {"standby": 1}

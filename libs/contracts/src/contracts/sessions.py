@@ -284,14 +284,14 @@ class Decision(Message):
     """A host chosen, left or given up, and what spoke for it."""
 
     event: str
-    """As in the history: created, migrating, migrated, fell-back, ended, failed."""
+    """As in the history: created, standby-changed, migrating, migrated, fell-back, ended, failed."""
     occurred_at: AwareDatetime
     epoch: int
     reason: str | None = None
     figures: Figures = Field(default_factory=dict)
     """Beside the reason: measures, bounds; `hosts_` and a code: how many hosts were passed over for it."""
     grounds: Grounds | None = None
-    """Where a host was chosen; null in what was decided before grounds were kept."""
+    """Where a host was chosen, to stand by too; null in what was decided before grounds were kept."""
     trace_id: str | None = None
 
 

@@ -43,14 +43,15 @@ SELECT jsonb_build_object(
         ) ORDER BY e.revision)
         FROM (
             SELECT * FROM session_events
-            WHERE session = s.id AND event = ANY($3::text[]) ORDER BY revision DESC LIMIT $4
+            WHERE session = s.id AND event = ANY($3::text[]) AND reason IS DISTINCT FROM 'seats'
+            ORDER BY revision DESC LIMIT $4
         ) AS e
     ), '[]')
 )
 FROM sessions s
 WHERE s.id = coalesce($1::bigint, (SELECT id FROM sessions WHERE session_id = $2::text))
 """
-DECISIONS = ("created", "migrating", "migrated", "fell-back", "ended", "failed")
+DECISIONS = ("created", "standby-changed", "migrating", "migrated", "fell-back", "ended", "failed")
 MOST_DECISIONS = 100
 
 _COUNT = """

@@ -19,6 +19,7 @@ from session_manager.standbys import LetGo
 from session_manager.store.facts import telling, trace_decision
 
 # Whoever sought one before has had its time, or found that there is none.
+# $1 now, $2 until, $3 limit
 _SEEK = """
 WITH due AS MATERIALIZED (
     SELECT s.id FROM zone_policies p JOIN sessions s ON s.zone_id = p.zone_id
@@ -35,6 +36,7 @@ FROM sought s LEFT JOIN left_hosts l ON l.session = s.id
 GROUP BY s.id, s.session_id, s.zone_id, s.host_id, s.epoch, s.connected_players ORDER BY s.id
 """
 
+# $1 number, $2 epoch, $3 at
 _LATER = "UPDATE sessions SET standby_sought_until = $3 WHERE id = $1 AND epoch = $2 AND standby_host_id IS NULL"
 
 _DOUBTED = """
@@ -74,6 +76,8 @@ _TOLD = """
 
 _CHANGED = "s.id, s.session_id, s.host_id, s.revision, s.epoch, s.status, session_json(s) AS json"
 
+# $1 now, $2 traceparent, $3 number, $4 epoch, $5 host_id, $6 host_peer_id, $7 host_max_players,
+# $8 host_number, $9 grounds
 _NAME = telling(
     f"""
 WITH standing AS MATERIALIZED (
@@ -96,9 +100,11 @@ WITH standing AS MATERIALIZED (
     RETURNING {_CHANGED}
 {_TOLD.replace("<reason>", "'named'")}""",  # noqa: S608 -- made of constants
     "SELECT session_id FROM session",
+    grounds="$9::jsonb",
     standby_seats="standby_seats",
 )
 
+# $1 now, $2 traceparent, $3 number, $4 epoch, $5 standby
 _FIT = telling(
     f"""
 WITH standing AS MATERIALIZED (
@@ -123,6 +129,7 @@ WITH standing AS MATERIALIZED (
 _FORGOTTEN = """standby_host_id = NULL, standby_peer_id = NULL, standby_number = NULL,
         standby_seats = 0, standby_since = NULL, standby_sought_until = NULL"""
 
+# $1 now, $2 traceparent, $3 number, $4 standby, $5 reason, $6 distrust
 _LET_GO = telling(
     f"""
 WITH standing AS MATERIALIZED (
@@ -146,6 +153,7 @@ WITH standing AS MATERIALIZED (
 )
 
 # What was measured and told of the host before says nothing of this one.
+# $1 now, $2 traceparent, $3 number, $4 epoch, $5 lost_within
 _TAKE_OVER = telling(
     f"""
 WITH standing AS MATERIALIZED (
@@ -247,7 +255,7 @@ class StandbyStore:
     async def name(self, session: Unguarded, place: Place, now: datetime) -> bool:
         """Hold seats there; False where the session has changed or the host has no room for its players."""
         about = (session.number, session.epoch, place.host_id, place.host_peer_id)
-        bounds = (place.host_max_players, place.host_number)
+        bounds = (place.host_max_players, place.host_number, place.grounds)
         row = await self._database.fetchrow("standbys.name", _NAME, now, tracing.current_traceparent(), *about, *bounds)
         if row is not None:
             trace_decision("name standby", session.session_id, place.host_id, "able", {})
