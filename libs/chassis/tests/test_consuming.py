@@ -6,7 +6,9 @@ import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
+import chassis.consuming
 import pytest
+from chassis import events
 from chassis.bus import Bus, connect_bus
 from chassis.consumer import Consumer
 from chassis.events import Consumers, Delivery, UnusableError
@@ -102,6 +104,57 @@ async def test_instances_of_a_service_share_the_facts(bus, nats_url):
         await eventually(lambda: one.number + two.number == 500)
     assert one.number
     assert two.number
+
+
+async def test_what_takes_long_is_nobody_elses_meanwhile(bus, nats_url, monkeypatch):
+    monkeypatch.setattr(events, "ACK_WAIT_S", patient(1.0))
+    monkeypatch.setattr(chassis.consuming, "HOLD_EVERY_S", 0.1)
+    begun: list[str] = []
+    done = asyncio.Event()
+
+    def working_as(name):
+        async def handler(fact: Moved) -> None:
+            begun.append(name)
+            await done.wait()
+
+        return handler
+
+    signs = 0
+
+    async def count(_: object) -> None:
+        nonlocal signs
+        signs += 1
+
+    await bus.client.subscribe(f"$JS.ACK.{EVENTS.name}.listener-moves.>", cb=count)
+    async with (
+        connect_bus(nats_url, "two") as other,
+        consuming(bus, working_as("one")),
+        consuming(other, working_as("two"), instance="two"),
+    ):
+        await announce(bus, "a", 1)
+        # Ten signs a second: the server would have given it away twice by then.
+        await eventually(lambda: signs > 20 * patient(1.0), within=10)
+        done.set()
+    assert len(begun) == 1
+
+
+async def test_what_a_process_had_in_hand_that_stands_still_goes_to_another(bus, nats_url, monkeypatch):
+    monkeypatch.setattr(events, "ACK_WAIT_S", patient(1.0))
+    monkeypatch.setattr(chassis.consuming, "HOLD_EVERY_S", 3600.0)
+    stuck, heard = asyncio.Event(), Heard()
+
+    async def never_done(fact: Moved) -> None:
+        stuck.set()
+        await asyncio.Event().wait()
+
+    async with connect_bus(nats_url, "two") as other:
+        monkeypatch.setattr(chassis.consuming, "FINISH_S", 0.1)
+        async with consuming(bus, never_done):
+            await announce(bus, "a", 1)
+            await stuck.wait()
+            async with consuming(other, heard, instance="two"):
+                await eventually(lambda: heard.number == 1)
+    assert heard.revisions == {"a": [1]}
 
 
 async def test_a_consumer_that_is_not_durable_hears_what_comes_from_now_on(bus, nats_url):

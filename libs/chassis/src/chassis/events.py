@@ -28,7 +28,9 @@ __all__ = ["Consumers", "Delivery", "UnusableError", "dead_letter"]  # all that 
 M = TypeVar("M")
 
 BATCH = 100
-ACK_WAIT_S = 30.0
+ACK_WAIT_S = 6.0
+"""For this long a process that stands still keeps what it has in hand; then another has it. One that works says so."""
+
 EPHEMERAL_FOR_S = 300.0
 """How long the server keeps the consumer of a process that went without a word."""
 

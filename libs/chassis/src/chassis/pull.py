@@ -77,6 +77,13 @@ class Pull:
         self._heard_to = self._handed_out[-1].metadata.sequence.stream
         return self._handed_out.copy()
 
+    async def hold(self) -> None:
+        """Tell the server that what came is in hand still, so that nobody else is given it."""
+        with suppress(NatsError):  # without a connection it comes again
+            for msg in (*self._handed_out, *self._arrived):
+                if not msg.is_acked:
+                    await msg.in_progress()
+
     async def unsubscribe(self) -> None:
         """Stop; what came and nobody handled goes back, for another process to have it at once."""
         with suppress(NatsError):  # without a connection the server finds out by itself, after `ack_wait`
