@@ -5,6 +5,8 @@
     .venv/bin/python bench/losing_hosts.py --silent 1000  # players who say nothing of it
     .venv/bin/python bench/losing_hosts.py --standby 1  # the other host stands by, and is connected to ahead
     .venv/bin/python bench/losing_hosts.py --planned 1 --players 2  # the session is given to the other host instead
+    .venv/bin/python bench/losing_hosts.py --sessions 20 --players 4 --count 1  # all on the host that is killed
+    .venv/bin/python bench/losing_hosts.py --churn 1 --sessions 50 --players 2  # four hosts, two of them killed
 
 In each round two hosts of a zone of their own run as processes, and eight players at two gateways say something every
 tenth of a second. A player who hears no echo for `--silent` seconds says so to the coordinator, as pages do.
@@ -12,6 +14,8 @@ Measured is the time from the kill to the first word over the next host's channe
 times a second, on the channel they have until the next is open, as pages do; measured is the longest time without an
 echo, beside the longest of three seconds without a move. Players share one process, so that they connect to the next
 host one after the other: in a planned move each hears the others do so. All channels are on this machine.
+
+Of churn is said how many players hear an echo in their session at the end, without having entered again.
 """
 
 import argparse
@@ -43,6 +47,8 @@ async def host(url: str, host_id: str, region: str) -> None:
         memory_mb=16384,
         network_speed_mbps=1000,
         region=region,
+        max_players=500,
+        max_zones=100,
     )
 
     async def echo(channel: PlayerChannel, message: str | bytes) -> None:
@@ -65,6 +71,7 @@ class Player:
         self._answer: asyncio.Future[dict[str, str]] | None = None
         self.session: dict[str, object] = {}
         self.joined = asyncio.Event()
+        self.joins = 0
         self.ahead: asyncio.Future[tuple[str, RTCDataChannel]] = asyncio.get_running_loop().create_future()
         """The standby, once there is a channel to it."""
         self._heard_at = 0.0
@@ -76,12 +83,13 @@ class Player:
         """When it was heard, by the monotonic clock."""
         return self._first.setdefault(host, asyncio.get_running_loop().create_future())
 
-    async def run(self, zone_id: str) -> None:
-        await self._socket.send_json({"type": "enter", "zone_id": zone_id})
+    async def run(self, wish: dict[str, str]) -> None:
+        await self._socket.send_json(wish)
         async with asyncio.TaskGroup() as group:
             async for message in self._socket:
                 frame = message.json()
                 if frame["type"] in {"session-joined", "host-migrated"}:
+                    self.joins += frame["type"] == "session-joined"
                     self.session |= frame
                     self.joined.set()
                     group.create_task(self._go_to(str(frame["host_peer_id"])))
@@ -134,6 +142,15 @@ class Player:
         self._last_echo = self._heard_at
         if not self.first_word_of(host).done():
             self.first_word_of(host).set_result(self._heard_at)
+
+    async def first_word_after(self, host_id: str) -> float:
+        """When the host after that one was heard."""
+        while self.session["host_id"] == host_id:
+            await asyncio.sleep(0.01)
+        return await self.first_word_of(str(self.session["host_id"]))
+
+    def heard_since(self, moment: float) -> bool:
+        return self._heard_at > moment
 
     async def _say(self, host: str, frame: dict[str, object]) -> None:
         await self._socket.send_json({**frame, "to": host, "session_id": self.session["session_id"]})
@@ -197,7 +214,7 @@ async def one(gateways: list[str], number: int, chosen: argparse.Namespace) -> l
             url = f"{gateways[seat % 2]}/api/v1/signaling/ws?peer_id={region}-player-{seat}"
             socket = await stack.enter_async_context(http.ws_connect(url))
             players.append(Player(socket, chosen.silent, SAYS_OFTEN_S if planned else SAYS_EVERY_S))
-            runs.append(asyncio.create_task(players[-1].run(region)))
+            runs.append(asyncio.create_task(players[-1].run({"type": "enter", "zone_id": region})))
         await asyncio.gather(*(player.joined.wait() for player in players))
         first = str(players[0].session["host_id"])
         await asyncio.gather(*(player.first_word_of(first) for player in players))
@@ -214,6 +231,53 @@ async def one(gateways: list[str], number: int, chosen: argparse.Namespace) -> l
     return measured
 
 
+async def many(gateways: list[str], chosen: argparse.Namespace) -> tuple[list[float], int]:
+    """Sessions whose hosts are killed: when each of their players heard the next one, and how many play on at the end."""
+    region = f"losing-{os.getpid()}"
+    hosts = {
+        f"{region}-{which}": await started(gateways[which % 2], f"{region}-{which}", region)
+        for which in range(4 if chosen.churn else 3)
+    }
+    names = sorted(hosts)
+    doomed = names[: 2 if chosen.churn else 1]
+    async with AsyncExitStack() as stack:
+        api = await stack.enter_async_context(httpx.AsyncClient(base_url=f"{gateways[0]}/api/v1", timeout=30))
+        zone = {**ZONE, "zone_id": region, "regions": [region], "max_players": chosen.players}
+        (await api.post("/zones", json=zone)).raise_for_status()
+        players, runs = [], []
+        for number in range(chosen.sessions):
+            host_id = names[number % 4] if chosen.churn else doomed[0]
+            made = await api.post("/sessions", json={"zone_id": region, "host_id": host_id})
+            session_id = made.raise_for_status().json()["session_id"]
+            for seat in range(chosen.players):
+                http = await stack.enter_async_context(aiohttp.ClientSession())
+                url = f"{gateways[seat % 2]}/api/v1/signaling/ws?peer_id={region}-{number}-{seat}"
+                socket = await stack.enter_async_context(http.ws_connect(url))
+                players.append(Player(socket, chosen.silent, SAYS_EVERY_S))
+                runs.append(asyncio.create_task(players[-1].run({"type": "join", "session_id": session_id})))
+                await players[-1].joined.wait()
+                await players[-1].first_word_of(host_id)
+        took: list[float] = []
+        for host_id in doomed:
+            await asyncio.sleep(2)
+            orphans = [player for player in players if player.session["host_id"] == host_id]
+            killed_at = time.monotonic()
+            hosts.pop(host_id).kill()
+            heard_at = await asyncio.gather(*(player.first_word_after(host_id) for player in orphans))
+            took += [at - killed_at for at in heard_at]
+        await asyncio.sleep(2)
+        now = time.monotonic()
+        playing = sum(player.heard_since(now - 1) and player.joins == 1 for player in players)
+        for run in runs:
+            run.cancel()
+        await asyncio.gather(*runs, return_exceptions=True)
+        await asyncio.gather(*(player.close() for player in players))
+    for process in hosts.values():
+        process.terminate()
+        await process.wait()
+    return took, playing
+
+
 def say(what: str, took: list[float]) -> None:
     took = sorted(took)
     median, p95 = took[len(took) // 2], took[int(len(took) * 0.95)]
@@ -221,8 +285,13 @@ def say(what: str, took: list[float]) -> None:
 
 
 async def main() -> None:
-    chosen = read_options(__doc__, count=10, players=8, silent=0.5, planned=0, standby=0)
+    chosen = read_options(__doc__, count=10, players=8, silent=0.5, planned=0, standby=0, sessions=1, churn=0)
     gateways, players = status(chosen.data_dir)["gateways"], chosen.players
+    if chosen.sessions > 1:
+        took, playing = await many(gateways, chosen)
+        say("kill to data on the next channel", took)
+        print(f"{playing} of {chosen.sessions * players} players play on at the end, without having entered again")
+        return
     rounds = [await one(gateways, number, chosen) for number in range(chosen.count)]
     if chosen.planned:
         say("longest silence without a move", [time for measured in rounds for time in measured[:players]])
