@@ -78,6 +78,7 @@ class Player:
         self._last_echo = 0.0
         self.longest_silence = 0.0
         self._first: dict[str, asyncio.Future[float]] = {}
+        self._after: tuple[str, asyncio.Future[float]] | None = None
 
     def first_word_of(self, host: str) -> asyncio.Future[float]:
         """When it was heard, by the monotonic clock."""
@@ -140,14 +141,15 @@ class Player:
         if self._last_echo:
             self.longest_silence = max(self.longest_silence, self._heard_at - self._last_echo)
         self._last_echo = self._heard_at
+        if self._after is not None and self._after[0] != host and not self._after[1].done():
+            self._after[1].set_result(self._heard_at)
         if not self.first_word_of(host).done():
             self.first_word_of(host).set_result(self._heard_at)
 
     async def first_word_after(self, host_id: str) -> float:
         """When the host after that one was heard."""
-        while self.session["host_id"] == host_id:
-            await asyncio.sleep(0.01)
-        return await self.first_word_of(str(self.session["host_id"]))
+        self._after = (host_id, asyncio.get_running_loop().create_future())
+        return await self._after[1]
 
     def heard_since(self, moment: float) -> bool:
         return self._heard_at > moment
@@ -232,7 +234,7 @@ async def one(gateways: list[str], number: int, chosen: argparse.Namespace) -> l
 
 
 async def many(gateways: list[str], chosen: argparse.Namespace) -> tuple[list[float], int]:
-    """Sessions whose hosts are killed: when each of their players heard the next one, and how many play on at the end."""
+    """Sessions whose hosts are killed: when their players heard the next one, and how many play on at the end."""
     region = f"losing-{os.getpid()}"
     hosts = {
         f"{region}-{which}": await started(gateways[which % 2], f"{region}-{which}", region)
