@@ -6,9 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import nats
 import pytest
+from contracts.grants import SESSION_MANAGER
 from contracts.hosts import FIND_HOSTS, FindHosts, Heartbeat
 from contracts.npcs import Environment, NpcState
 from contracts.refusals import Code
+from contracts.sessions import SessionFact
 from contracts.streams import EVENTS, NPC
 from contracts.zones import ZONE_CHANGED, Zone
 from nats.js.api import StreamConfig
@@ -17,6 +19,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from sdk import AiServer, GameServer, RefusedError, UnreachableError, ai_server
+from sdk.game_server import SESSION_FACTS
 from sdk.nats_link import _ReturningClient
 from testkit.eventually import eventually
 from testkit.examples import example
@@ -26,6 +29,11 @@ from testkit.tasks import end
 NOW = "2026-01-01T00:00:00Z"
 
 ZONE = example(Zone, zone_id="1@tower", max_players=100).model_dump(mode="json")
+
+
+def test_a_game_server_hears_all_that_session_manager_tells_of_sessions():
+    told = {subject for subject in SESSION_MANAGER.tells if subject.body is SessionFact}
+    assert set(SESSION_FACTS) == told
 
 
 @pytest.fixture

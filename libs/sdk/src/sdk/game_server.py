@@ -31,6 +31,10 @@ SESSION_FACTS = (
     sessions.SESSION_ACTIVATED,
     sessions.SESSION_JOINED,
     sessions.SESSION_LEFT,
+    sessions.SESSION_MIGRATING,
+    sessions.SESSION_MIGRATED,
+    sessions.SESSION_FELL_BACK,
+    sessions.SESSION_STANDBY_CHANGED,
     sessions.SESSION_ENDED,
     sessions.SESSION_FAILED,
 )
@@ -83,5 +87,5 @@ class GameServer:
         return facts(self._link, ZONE_FACTS, since)
 
     def sessions(self, since: datetime | None = None) -> AbstractAsyncContextManager[AsyncIterator[Event[SessionFact]]]:
-        """Hear of sessions: created, activated, joined, left, ended, failed."""
+        """Hear of sessions: created, activated, joined, left, ended, failed, and of each change of their host."""
         return facts(self._link, SESSION_FACTS, since)
