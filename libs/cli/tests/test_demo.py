@@ -223,6 +223,7 @@ async def test_where_players_stand_is_told_and_kept_with_how_much_was_said(stand
     async with aiortc_player(stand_in.url, "anna") as anna, aiortc_player(stand_in.url, "ben") as ben:
         channel = await anna.enter("prontera")
         await ben.enter("prontera")
+        await world_where(ben, lambda world: world["places"].keys() == {"anna", "ben"})
         channel.send("hello")
         channel.send(json.dumps({"walk": [150, 180.5]}))
         told = await world_where(ben, lambda world: world["places"].get("anna") == [150, 180.5] and world["spoken"])
@@ -239,6 +240,17 @@ async def test_where_players_stand_is_told_and_kept_with_how_much_was_said(stand
         channel.send(json.dumps({"walk": [1000, 178]}))
         far = await world_where(ben, lambda world: world["places"].get("anna") != [150, 180.5])
         assert far["places"]["anna"] == [MIDDLE[0] + REACH_TILES, MIDDLE[1]]
+
+
+async def test_players_come_in_among_the_npcs(stand_in, chat):
+    await stand_in.assign("with-npcs", "prontera", "demo")
+    await stand_in.until(lambda: stand_in.frames_from("demo", "subscribe"))
+    npcs = [{"npc_id": "guard", "x": 0, "y": 5}, {"npc_id": "smith", "x": 10, "y": 5}, {"npc_id": "ghost"}]
+    await stand_in.tell_npcs("demo", "prontera", 1, *npcs, full=True)
+    async with aiortc_player(stand_in.url, "anna") as anna:
+        await anna.enter("prontera")
+        told = await world_where(anna, lambda world: world["places"])
+        assert math.dist(told["places"]["anna"], (5, 5)) == pytest.approx(6, abs=0.1)
 
 
 async def test_a_host_goes_on_with_what_the_one_before_it_kept(stand_in, chat):

@@ -5,7 +5,8 @@ import json
 import logging
 import math
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from statistics import fmean
 
 from contracts.frames import SessionAssigned
 from contracts.subjects import Message
@@ -21,7 +22,10 @@ KEPT_EVERY_S = 1.0
 """At most: what changed in the last second before a host is gone may be gone too."""
 
 MIDDLE = (154.0, 178.0)
-"""Of the village, in tiles."""
+"""Of a zone without NPCs, in tiles: where the demo's own would live."""
+
+NPCS_WITHIN_S = 2.0
+"""Players are put among the NPCs, if they are known so soon."""
 
 REACH_TILES = 20.0
 """From the middle: further nobody walks."""
@@ -37,6 +41,8 @@ class World(Message):
 
     spoken: int = Field(default=0, ge=0)
     """Lines, by players, since the session began."""
+    middle: Place = MIDDLE
+    """About which they stand."""
     places: dict[str, Place] = Field(default_factory=dict)
     """In tiles, by player; also of those who are away."""
 
@@ -62,6 +68,7 @@ class Worlds:
         self._spoken_early: dict[str, int] = {}
         """Lines said before the world was loaded."""
         self._kept: dict[str, World] = {}
+        self._loaded_at: dict[str, float] = {}
 
     def assigned(self, session: SessionAssigned) -> None:
         """Take a session on; one that we have already in this epoch stays as it is."""
@@ -71,7 +78,7 @@ class Worlds:
             self._assigned.put_nowait(session)
 
     def released(self, session_id: str) -> None:
-        for of_session in (self._worlds, self._epochs, self._spoken_early, self._kept):
+        for of_session in (self._worlds, self._epochs, self._spoken_early, self._kept, self._loaded_at):
             of_session.pop(session_id, None)
 
     def spoke(self, session_id: str) -> None:
@@ -81,9 +88,10 @@ class Worlds:
             self._spoken_early[session_id] = self._spoken_early.get(session_id, 0) + 1
 
     def walk(self, session_id: str, player_id: str, to: Place) -> None:
-        """Have a player stand there, or as far in that direction as the village reaches."""
-        if world := self._worlds.get(session_id):
-            self._place(session_id, world, player_id, _within_reach(to))
+        """Have a player stand there, or as far in that direction as one may be from the first place."""
+        world = self._worlds.get(session_id)
+        if world is not None and player_id in world.places:
+            self._place(session_id, world, player_id, _within_reach(world.middle, to))
 
     async def run(self, agent: HostAgent) -> None:
         """Load, tell and keep, for as long as this runs."""
@@ -106,6 +114,7 @@ class Worlds:
             return  # released meanwhile
         spoken = world.spoken + self._spoken_early.pop(session.session_id, 0)
         self._kept[session.session_id] = world
+        self._loaded_at[session.session_id] = asyncio.get_running_loop().time()
         self._worlds[session.session_id] = world.model_copy(update={"spoken": spoken})
         if world.places:
             self._say(f"its state came along: {world.spoken} lines said, {len(world.places)} players' places")
@@ -118,12 +127,27 @@ class Worlds:
 
     async def _tell(self, agent: HostAgent, session_id: str) -> None:
         players = {channel.player_id for channel in agent.channels(session_id)}
-        for player_id in sorted(players - self._worlds[session_id].places.keys()):
-            self._place(session_id, self._worlds[session_id], player_id, _first_place(player_id))
+        self._place_newcomers(agent, session_id, players)
         world = self._worlds[session_id]
-        here = {player_id: world.places[player_id] for player_id in players}
+        here = {player_id: place for player_id, place in world.places.items() if player_id in players}
         told = {"from": self._name, "world": {"spoken": world.spoken, "places": here}}
         await agent.broadcast(json.dumps(told), session_id)
+
+    def _place_newcomers(self, agent: HostAgent, session_id: str, players: set[str]) -> None:
+        world, session = self._worlds[session_id], agent.sessions.get(session_id)
+        newcomers = sorted(players - world.places.keys())
+        if not newcomers or session is None:
+            return
+        if not world.places:  # the first: where they are from now on
+            among = [(npc.x, npc.y) for npc in agent.npcs(session.zone_id).values()]
+            npcs = [(x, y) for x, y in among if x is not None and y is not None]
+            waited = asyncio.get_running_loop().time() - self._loaded_at[session_id]
+            if not npcs and waited < NPCS_WITHIN_S:
+                return
+            world = world.model_copy(update={"middle": _middle_of(npcs) if npcs else MIDDLE})
+        for player_id in newcomers:
+            self._place(session_id, world, player_id, _first_place(world.middle, player_id))
+            world = self._worlds[session_id]
 
     async def _keep_all(self, agent: HostAgent) -> None:
         while True:
@@ -150,14 +174,18 @@ class Worlds:
         self._worlds[session_id] = world.model_copy(update={"places": {**others, player_id: place}})
 
 
-def _first_place(player_id: str) -> Place:
+def _middle_of(places: Sequence[Place]) -> Place:
+    return round(fmean(x for x, _ in places), 1), round(fmean(y for _, y in places), 1)
+
+
+def _first_place(middle: Place, player_id: str) -> Place:
     """Somewhere about the middle, the same for the same player."""
     angle = math.tau * (zlib.crc32(player_id.encode()) % 360) / 360
-    return round(MIDDLE[0] + 6 * math.cos(angle), 1), round(MIDDLE[1] + 6 * math.sin(angle), 1)
+    return round(middle[0] + 6 * math.cos(angle), 1), round(middle[1] + 6 * math.sin(angle), 1)
 
 
-def _within_reach(place: Place) -> Place:
-    away = math.dist(place, MIDDLE)
+def _within_reach(middle: Place, place: Place) -> Place:
+    away = math.dist(place, middle)
     share = min(1.0, REACH_TILES / away) if away else 1.0
-    x, y = (middle + (at - middle) * share for at, middle in zip(place, MIDDLE, strict=True))
+    x, y = (center + (at - center) * share for at, center in zip(place, middle, strict=True))
     return round(x, 1), round(y, 1)
