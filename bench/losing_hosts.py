@@ -3,15 +3,18 @@
     .venv/bin/p2p up --replicas signaling_gateway=2 --detach
     .venv/bin/python bench/losing_hosts.py
     .venv/bin/python bench/losing_hosts.py --silent 1000  # players who say nothing of it
-    .venv/bin/python bench/losing_hosts.py --planned 1  # their session is given to the other host instead
+    .venv/bin/python bench/losing_hosts.py --standby 1  # the other host stands by, and is connected to ahead
+    .venv/bin/python bench/losing_hosts.py --planned 1 --players 2  # the session is given to the other host instead
 
 In each round two hosts of a zone of their own run as processes, and eight players at two gateways say something every
 tenth of a second. A player who hears no echo for `--silent` seconds says so to the coordinator, as pages do.
 Measured is the time from the kill to the first word over the next host's channel. In a planned move players speak fifty
 times a second, on the channel they have until the next is open, as pages do; measured is the longest time without an
-echo, beside the longest of three seconds without a move. All channels are on this machine.
+echo, beside the longest of three seconds without a move. Players share one process, so that they connect to the next
+host one after the other: in a planned move each hears the others do so. All channels are on this machine.
 """
 
+import argparse
 import asyncio
 import os
 import sys
@@ -25,7 +28,6 @@ from contracts.hosts import RegisterHost
 from running import read_options, status
 from sdk import HostAgent, PlayerChannel
 
-PLAYERS = 8
 SAYS_EVERY_S = 0.1
 SAYS_OFTEN_S = 0.02
 ZONE = {"zone_name": "Z", "zone_display_name": "Z", "map_name": "z", "min_bandwidth_mbps": 0}
@@ -63,6 +65,8 @@ class Player:
         self._answer: asyncio.Future[dict[str, str]] | None = None
         self.session: dict[str, object] = {}
         self.joined = asyncio.Event()
+        self.ahead: asyncio.Future[tuple[str, RTCDataChannel]] = asyncio.get_running_loop().create_future()
+        """The standby, once there is a channel to it."""
         self._heard_at = 0.0
         self._last_echo = 0.0
         self.longest_silence = 0.0
@@ -80,11 +84,26 @@ class Player:
                 if frame["type"] in {"session-joined", "host-migrated"}:
                     self.session |= frame
                     self.joined.set()
-                    group.create_task(self._connect(str(frame["host_peer_id"])))
+                    group.create_task(self._go_to(str(frame["host_peer_id"])))
+                elif frame["type"] == "session-standby" and "standby" in frame:
+                    group.create_task(self._connect_ahead(frame["standby"]["host_peer_id"]))
                 elif frame["type"] == "answer" and self._answer and not self._answer.done():
                     self._answer.set_result(frame["sdp"])
 
-    async def _connect(self, host: str) -> None:
+    async def _go_to(self, host: str) -> None:
+        if self.ahead.done() and self.ahead.result()[0] == host:
+            channel = self.ahead.result()[1]
+        else:
+            channel = await self._connect(host)
+        self._heard_at = 0.0
+        self._carrier = channel
+        await self._say(host, {"type": "ice-result", "state": "connected", "elapsed_ms": 100})
+        await self._speak(channel, host)
+
+    async def _connect_ahead(self, host: str) -> None:
+        self.ahead.set_result((host, await self._connect(host)))
+
+    async def _connect(self, host: str) -> RTCDataChannel:
         peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._peers.append(peer)
         channel = peer.createDataChannel("game")
@@ -97,10 +116,7 @@ class Player:
         await self._say(host, {"type": "offer", "sdp": sdp})
         await peer.setRemoteDescription(RTCSessionDescription(**await self._answer))
         await opened.wait()
-        self._heard_at = 0.0
-        self._carrier = channel
-        await self._say(host, {"type": "ice-result", "state": "connected", "elapsed_ms": 100})
-        await self._speak(channel, host)
+        return channel
 
     async def _speak(self, channel: RTCDataChannel, host: str) -> None:
         missed = False
@@ -165,23 +181,27 @@ def longest_silences(players: list[Player]) -> list[float]:
     return silences
 
 
-async def one(gateways: list[str], number: int, silent_s: float, *, planned: bool) -> list[float]:
+async def one(gateways: list[str], number: int, chosen: argparse.Namespace) -> list[float]:
     """What a round measured of each player."""
+    planned, standby = bool(chosen.planned), bool(chosen.standby)
     region = f"losing-{os.getpid()}-{number}"
     async with httpx.AsyncClient(base_url=f"{gateways[0]}/api/v1", timeout=30) as api:
-        (await api.post("/zones", json={**ZONE, "zone_id": region, "regions": [region]})).raise_for_status()
+        zone = {**ZONE, "zone_id": region, "regions": [region], "standby": standby}
+        (await api.post("/zones", json=zone)).raise_for_status()
     hosts = {f"{region}-{which}": await started(gateways[which % 2], f"{region}-{which}", region) for which in (0, 1)}
     async with AsyncExitStack() as stack:
         players, runs = [], []
-        for seat in range(PLAYERS):
+        for seat in range(chosen.players):
             http = await stack.enter_async_context(aiohttp.ClientSession())
             url = f"{gateways[seat % 2]}/api/v1/signaling/ws?peer_id={region}-player-{seat}"
             socket = await stack.enter_async_context(http.ws_connect(url))
-            players.append(Player(socket, silent_s, SAYS_OFTEN_S if planned else SAYS_EVERY_S))
+            players.append(Player(socket, chosen.silent, SAYS_OFTEN_S if planned else SAYS_EVERY_S))
             runs.append(asyncio.create_task(players[-1].run(region)))
         await asyncio.gather(*(player.joined.wait() for player in players))
         first = str(players[0].session["host_id"])
         await asyncio.gather(*(player.first_word_of(first) for player in players))
+        if standby:
+            await asyncio.gather(*(player.ahead for player in players))
         measured = await (moved(players, hosts, gateways[0]) if planned else killed(players, hosts))
         for run in runs:
             run.cancel()
@@ -200,12 +220,12 @@ def say(what: str, took: list[float]) -> None:
 
 
 async def main() -> None:
-    chosen = read_options(__doc__, count=10, silent=0.5, planned=0)
-    gateways, planned = status(chosen.data_dir)["gateways"], bool(chosen.planned)
-    rounds = [await one(gateways, number, chosen.silent, planned=planned) for number in range(chosen.count)]
-    if planned:
-        say("longest silence without a move", [time for measured in rounds for time in measured[:PLAYERS]])
-        say("longest silence in a planned move", [time for measured in rounds for time in measured[PLAYERS:]])
+    chosen = read_options(__doc__, count=10, players=8, silent=0.5, planned=0, standby=0)
+    gateways, players = status(chosen.data_dir)["gateways"], chosen.players
+    rounds = [await one(gateways, number, chosen) for number in range(chosen.count)]
+    if chosen.planned:
+        say("longest silence without a move", [time for measured in rounds for time in measured[:players]])
+        say("longest silence in a planned move", [time for measured in rounds for time in measured[players:]])
     else:
         say("kill to data on the next channel", [time for measured in rounds for time in measured])
 

@@ -8,7 +8,7 @@ from chassis.ids import new_event_id
 from contracts.gateway import IceState
 from contracts.identifiers import HostId
 from contracts.refusals import Code
-from contracts.sessions import SeatsTaken, SessionStatus, Standby
+from contracts.sessions import ListSessions, SeatsTaken, SessionPage, SessionStatus, Standby
 from contracts.zones import ZoneFact
 from session_manager.guarding import AGAIN_AFTER, LATER
 from session_manager.policies import ZonePolicy
@@ -110,6 +110,13 @@ async def test_a_planned_move_goes_to_the_standby_too(world):
     events = [event for event, _ in await world.told_of(session.session_id)]
     assert events == ["created", "standby-changed", "migrating", "migrated"]
     await assert_sound(world.database)
+
+
+async def test_a_host_may_ask_whom_it_stands_by_for(world):
+    session = await guarded(world)
+    for host, there in (("second", [session.session_id]), ("first", [])):
+        page = await world.questions.list_sessions(ListSessions(standby_host_id=host, live=True))
+        assert [one.session_id for one in SessionPage.model_validate_json(page).items] == there
 
 
 async def test_an_order_to_another_host_leaves_the_standby_where_it_is(world):
