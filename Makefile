@@ -41,7 +41,7 @@ run: setup ## start the whole suite on this machine, until Ctrl-C
 
 # Three at a time on two cores: some of the time of a test is waiting, and with a fourth more of them were late.
 test: setup ## run all tests, on real servers
-	$(BIN)/pytest --numprocesses 3 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/pytest --numprocesses 3 --dist loadgroup --no-loadscope-reorder --durations 60 --durations-min 5
 
 # Twenty times as many examples for each law.
 soak: setup ## run all tests, with twenty times the examples of each law

@@ -1,11 +1,6 @@
 """`p2p demo` on a suite that asks who calls: the page that it prints plays, and nobody else's does."""
 
-import asyncio
-import os
-import signal
-import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
@@ -27,39 +22,16 @@ from embedded.secrets import operator_credentials
 from playwright.async_api import expect
 from sdk import GameServer, RefusedError, ServerKey, TokenDesk
 from testkit.eventually import eventually
-from testkit.patience import within
 from testkit.suites import RunningSuite, running_suite
 
 from tests.browser.demo_page import DemoPage
+from tests.browser.demo_program import running_demo
 
 
 @pytest.fixture(scope="module")
 def enforced() -> Iterator[RunningSuite]:
     with running_suite({"signaling_gateway": 2}, mode=Mode.ENFORCED) as running:
         yield running
-
-
-@asynccontextmanager
-async def demo(suite: RunningSuite) -> AsyncIterator[str]:
-    """Run it; gives the link that it prints."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-m", "cli", "demo", "--data-dir", str(suite.data_dir)),
-        stdout=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
-    try:
-        assert process.stdout
-        async with within(20):
-            while (words := (await process.stdout.readline()).decode().split())[:1] != ["open"]:
-                assert not process.stdout.at_eof(), "the demo ended"
-        yield words[1]
-        process.send_signal(signal.SIGTERM)
-        rest, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.communicate()
-    assert "forgotten this host" in rest.decode()
 
 
 @pytest.fixture
@@ -72,12 +44,12 @@ async def operator(enforced: RunningSuite) -> AsyncIterator[GameServer]:
 async def test_the_page_plays_while_npcs_move_and_the_key_ends_with_the_demo(
     enforced: RunningSuite, page: DemoPage, operator: GameServer
 ) -> None:
-    async with demo(enforced) as link:
-        assert urlsplit(link).query == "zone=prontera"
-        await page.page.goto(link)
+    async with running_demo(enforced) as demo:
+        assert urlsplit(demo.link).query == "zone=prontera"
+        await page.page.goto(demo.link)
         await expect(page.page.locator("body[data-ready]")).to_be_visible()
         await page.connect()
-        name = parse_qs(urlsplit(link).fragment)["name"][0]
+        name = parse_qs(urlsplit(demo.link).fragment)["name"][0]
         await page.hears(f"Welcome, {name}.")
         await expect(page.npc("demo-cat")).to_be_visible()
         before = await page.place_of("demo-cat")

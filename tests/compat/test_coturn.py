@@ -19,6 +19,8 @@ from testkit.eventually import eventually
 from testkit.patience import within
 from testkit.servers import TestServers
 
+from services.signaling_gateway.tests.signaling.client import dial, leaving
+
 SECRET = "k3Zq9vXw2LmPpR7tYb4NcD8sFh1JgA6uE0iOQ5Wx"
 NEXT_SECRET = "Hn5wQ2rT8yU1iO4pA7sD0fG3hJ6kL9zXcVbN1mQe"
 
@@ -80,7 +82,7 @@ async def gateway(servers: TestServers, port: int, secret: str, life_s: int = 36
         redis_url=servers.redis.url,
         postgres_url=database,
         http_port=free_port(),
-        turn_servers=(f"turn:127.0.0.1:{port}?transport=udp",),
+        turn_servers=(f"here=turn:127.0.0.1:{port}?transport=udp",),
         turn_secret=secret,
         turn_credentials_s=life_s,
     )
@@ -161,6 +163,22 @@ async def test_credentials_that_were_made_up_or_changed_are_refused(servers_ther
         assert not await relays(port, server | {"username": f"{int(until) + 3600}:{name}"})
         assert not await relays(port, server | {"username": f"{until}:bob"})
         assert await relays(port, server)
+
+
+async def test_credentials_are_of_one_peer_in_one_session(servers_there, tmp_path):
+    port = free_port()
+    async with coturn(port, tmp_path, SECRET), gateway(servers_there, port, SECRET) as client:
+        ann = await dial(str(client.base_url).rstrip("/"), "ann", "tavern: the 2nd")
+        async with leaving(ann):
+            (server,) = (await ann.hear("session-joined"))["ice_servers"]
+            asked = {"peer_id": "ann", "session_id": "tavern: the 2nd"}
+            (again,) = (await client.get("/api/v1/signaling/ice-servers", params=asked)).json()["ice_servers"]
+        until, _, names = server["username"].partition(":")
+        assert names == again["username"].partition(":")[2] == "ann.tavern%3A%20the%202nd"
+        for changed in ("ann", "ann.cellar", "bob.tavern%3A%20the%202nd", f"{names}.cellar"):
+            assert not await relays(port, server | {"username": f"{until}:{changed}"})
+        assert await relays(port, server)
+        assert await relays(port, again)
 
 
 async def test_credentials_end(servers_there, tmp_path):

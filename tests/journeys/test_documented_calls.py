@@ -208,9 +208,3 @@ async def test_a_player_has_a_token_from_the_games_server_and_refreshes_it_alone
         shown = {"Authorization": f"Bearer {refreshed.json()['token']}"}
         assert (await player.get("/api/v1/zones/prontera", headers=shown)).status_code == 200
         assert (await player.get("/api/v1/zones/prontera")).status_code == 401
-
-
-async def test_what_is_not_built_yet_is_not_found(api: httpx.AsyncClient) -> None:
-    answer = await api.post("/api/v1/sessions/session-0123456789abcdef/migrate", json={})
-    assert answer.status_code == 404
-    assert answer.json().keys() == {"detail", "code", "trace_id"}

@@ -148,12 +148,14 @@ async def test_another_key_signs_and_tokens_of_before_hold_unless_it_leaked(suit
     assert len(kids) == 2
     for gateway in suite.gateways:
         assert await _statuses(gateway, before, after) == [200, 200]
+        assert await _public_kids(gateway) >= kids
 
     assert "no token of before holds" in await p2p(suite, "keys", "rotate", "--leaked")
 
     last = await token(here, server, player_id="zoe")
     for gateway in suite.gateways:
         assert await _statuses(gateway, before, after, last) == [401, 401, 200]
+        assert await _public_kids(gateway) == {jwt.get_unverified_header(last)["kid"]}
 
 
 async def _made_here_and_used_there(suite: RunningSuite, server: dict[str, str], used: Counter[int]) -> None:
@@ -165,6 +167,11 @@ async def _made_here_and_used_there(suite: RunningSuite, server: dict[str, str],
                 if made.is_success:
                     shown = {"Authorization": f"Bearer {made.json()['token']}"}
                     used[(await client.get(f"{there}/api/v1/zones", headers=shown)).status_code] += 1
+
+
+async def _public_kids(gateway: str) -> set[str]:
+    async with http_client(base_url=gateway) as client:
+        return {key["kid"] for key in (await client.get("/.well-known/jwks.json")).json()["keys"]}
 
 
 async def _statuses(gateway: str, *tokens: str) -> list[int]:

@@ -79,6 +79,40 @@ async def test_the_players_of_a_killed_host_play_on_with_another(suite: RunningS
         session = (await api.get(f"/api/v1/sessions/{session_id}")).json()
         assert (session["status"], session["host_id"], session["epoch"]) == ("active", left, 2)
         assert session["connected_players"] == list(PLAYERS)
+        why = (await api.get(f"/api/v1/sessions/{session_id}/explain")).json()
+        grounds = [one["grounds"] for one in why["decisions"] if one["grounds"]]
+        assert [one["judgements"][0]["host_id"] for one in grounds] == [doomed, left]
+        assert {one["judgements"][0]["chosen"] for one in grounds} == {True}
+        assert {judged["host_id"] for judged in grounds[0]["judgements"]} == {doomed, left}
         history = (await api.get(f"/api/v1/sessions/{session_id}/events")).json()
         moved = [(line["event"], line["reason"], line["epoch"]) for line in history if line["event"].startswith("migr")]
         assert moved == [("migrating", "host_lost", 1), ("migrated", "host_lost", 2)]
+
+
+async def test_a_next_host_that_dies_while_it_takes_over_is_followed_by_another(
+    suite: RunningSuite, api: httpx.AsyncClient
+) -> None:
+    zone = {**ZONE, "zone_id": "unlucky", "regions": ["unlucky"]}
+    assert (await api.post("/api/v1/zones/", json=zone)).status_code == 201
+    bearer = await bearer_for(suite, player_id="dora")
+    async with AsyncExitStack() as stack:
+        hosts = {
+            host_id: await stack.enter_async_context(
+                echoing_host(suite, suite.gateways[number % 2], host_id, "unlucky")
+            )
+            for number, host_id in enumerate(("unlucky-1", "unlucky-2", "unlucky-3"))
+        }
+        player = await stack.enter_async_context(aiortc_player(suite.gateways[0], "dora", bearer))
+        (await player.enter("unlucky")).send("hello")
+        first = player.joined["host_id"]
+        assert await heard_by(player) == f"{first}: hello"
+        hosts.pop(first).kill()
+        second = (await player.hear("host-migrated"))["host_id"]
+        hosts.pop(second).kill()
+
+        channel = await player.follow()
+
+        (left,) = hosts
+        channel.send("still here")
+        assert await heard_by(player) == f"{left}: still here"
+        assert (player.joined["host_id"], player.joined["epoch"]) == (left, 3)

@@ -12,6 +12,7 @@ import pytest
 from cli.chat import Chat
 from cli.entrance import Entrance
 from cli.npcs import ALARMED_STEPS, ROAM_TILES, STEP_TILES, VILLAGERS, live_in
+from cli.world import MIDDLE, REACH_TILES, World, read_world
 from contracts.hosts import RegisterHost
 from contracts.streams import NPC
 from embedded.ports import free_port
@@ -49,6 +50,22 @@ async def started():
         if process.returncode is None:
             process.kill()
             await process.communicate()
+
+
+async def next_line(player):
+    """The next that was said in the chat; how the world is comes ten times a second in between."""
+    async with within(20):
+        while "text" not in (told := json.loads(await player.heard.get())):
+            pass
+        return told
+
+
+async def world_where(player, holds):
+    """How the world is, as soon as this holds of it."""
+    async with within(20):
+        while not ("world" in (told := json.loads(await player.heard.get())) and holds(told["world"])):
+            pass
+        return told["world"]
 
 
 async def line_with(process, word):
@@ -165,7 +182,7 @@ async def test_a_message_nested_without_end_is_a_line_like_any_other(stand_in, c
     async with aiortc_player(stand_in.url, "anna") as anna:
         channel = await anna.enter("prontera")
         channel.send("[" * 5_000)
-        while (line := json.loads(await anna.heard.get()))["text"] != "[" * 5_000:
+        while (line := await next_line(anna))["text"] != "[" * 5_000:
             assert line["from"] == "demo"
 
 
@@ -187,7 +204,7 @@ async def test_everybody_hears_what_one_says_under_the_name_of_who_said_it(stand
         await ben.enter("prontera")
         channel.send(json.dumps({"from": "ben", "text": "hello", "id": 3}))
         for player in (anna, ben):
-            while (line := json.loads(await player.heard.get()))["text"] != "hello":
+            while (line := await next_line(player))["text"] != "hello":
                 assert line["from"] == "demo"
             assert line == {"text": "hello", "id": 3, "from": "anna"}
     assert "anna: hello" in chat
@@ -196,7 +213,57 @@ async def test_everybody_hears_what_one_says_under_the_name_of_who_said_it(stand
 async def test_what_is_no_line_of_the_page_is_passed_on_as_text(stand_in, chat):
     async with aiortc_player(stand_in.url, "anna") as anna:
         channel = await anna.enter("prontera")
-        assert json.loads(await anna.heard.get())["text"] == "Welcome, anna."
+        assert (await next_line(anna))["text"] == "Welcome, anna."
         for odd in ("hello", "[1]", b"\x00\xff"):
             channel.send(odd)
-        assert [json.loads(await anna.heard.get())["text"] for _ in range(3)] == ["hello", "[1]", "2 bytes"]
+        assert [(await next_line(anna))["text"] for _ in range(3)] == ["hello", "[1]", "2 bytes"]
+
+
+async def test_where_players_stand_is_told_and_kept_with_how_much_was_said(stand_in, chat):
+    async with aiortc_player(stand_in.url, "anna") as anna, aiortc_player(stand_in.url, "ben") as ben:
+        channel = await anna.enter("prontera")
+        await ben.enter("prontera")
+        channel.send("hello")
+        channel.send(json.dumps({"walk": [150, 180.5]}))
+        told = await world_where(ben, lambda world: world["places"].get("anna") == [150, 180.5] and world["spoken"])
+        assert told["places"].keys() == {"anna", "ben"}
+        session_id = anna.joined["session_id"]
+        await stand_in.until(lambda: session_id in stand_in.checkpoints)
+
+        def kept():
+            return World.model_validate_json(stand_in.checkpoints[session_id][1])
+
+        await stand_in.until(lambda: kept().spoken == 1 and kept().places.keys() == {"anna", "ben"})
+        for odd in ([1, 2, 3], ["a", 2], [1e300, 0], [10**400, 0], None):
+            channel.send(json.dumps({"walk": odd}))
+        channel.send(json.dumps({"walk": [1000, 178]}))
+        far = await world_where(ben, lambda world: world["places"].get("anna") != [150, 180.5])
+        assert far["places"]["anna"] == [MIDDLE[0] + REACH_TILES, MIDDLE[1]]
+
+
+async def test_a_host_goes_on_with_what_the_one_before_it_kept(stand_in, chat):
+    before = World(spoken=41, places={"anna": (150.0, 180.0), "gone": (1.0, 1.0)})
+    stand_in.checkpoints["taken-over"] = (7, before.model_dump_json().encode())
+    await stand_in.assign("taken-over", "prontera", "demo")
+    async with aiortc_player(stand_in.url, "anna") as anna:
+        channel = await anna.enter("prontera")
+        assert anna.joined["session_id"] == "taken-over"
+        told = await world_where(anna, lambda world: True)
+        assert told == {"spoken": 41, "places": {"anna": [150, 180]}}
+        channel.send("hello")
+        await world_where(anna, lambda world: world["spoken"] == 42)
+        await stand_in.until(lambda: stand_in.checkpoints["taken-over"][0] == 8)
+        assert World.model_validate_json(stand_in.checkpoints["taken-over"][1]).places["gone"] == (1, 1)
+    assert "its state came along: 41 lines said, 2 players' places" in chat
+
+
+@pytest.mark.parametrize("checkpoint", [None, b"", b"[1]", b"\xff", b'{"spoken": -1}'])
+def test_what_is_no_world_is_a_new_one(checkpoint):
+    assert read_world(checkpoint) == World()
+
+
+async def test_there_must_be_a_host_to_go_to(started):
+    process = await started("--kill-host", "--hosts", "1")
+    _, err = await process.communicate()
+    assert process.returncode == 1
+    assert "--hosts 2 or more" in err.decode()

@@ -16,7 +16,7 @@ import typer
 from cli.events import read_since
 from contracts.hosts import Host
 from contracts.npcs import FeedPage
-from contracts.sessions import Session
+from contracts.sessions import Session, SessionExplained
 from contracts.zones import ZoneExplained
 from embedded.hints import p2p as hint
 from rich.cells import cell_len
@@ -159,6 +159,16 @@ def test_sessions_are_listed_and_shown_with_their_history(look, populated):
     assert Session.model_validate(shown).connected_players == ("ann", "bob")
     assert [event["event"] for event in shown["events"]] == ["created", "joined"]
     assert "+bob" in look("sessions", "show", populated)
+
+
+def test_why_a_session_is_where_it_is_is_told_host_by_host(look, populated):
+    explained = SessionExplained.model_validate_json(look("sessions", "explain", populated, "--json"))
+    (created,) = explained.decisions
+    assert created.grounds is not None
+    assert (created.event, created.grounds.judgements[0].host_id) == ("created", "host-00")
+    told = look("sessions", "explain", populated)
+    assert "chosen" in told
+    assert all(judged.host_id in told for judged in created.grounds.judgements)
 
 
 def test_a_session_is_ended_with_a_reason(look, gateway, populated):

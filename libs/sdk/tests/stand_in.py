@@ -73,6 +73,8 @@ class StandIn:
         self.measures: list[Json] = []
         """What players say of their connections, each with its session."""
         self.refuse_measures_with = 0
+        self.checkpoints: dict[str, tuple[int, bytes]] = {}
+        """The newest of each session, behind its sequence."""
         self.ice_servers: list[Json] = []
         self.refuse_sockets_with = 0
         self.takes_sockets = asyncio.Event()
@@ -89,6 +91,8 @@ class StandIn:
         app.router.add_delete(f"{api}/hosts/{{host_id}}", self._unregister)
         app.router.add_get(f"{api}/sessions/host/{{host_id}}/active", self._active)
         app.router.add_patch(f"{api}/sessions/{{session_id}}/metrics", self._measured)
+        app.router.add_put(f"{api}/sessions/{{session_id}}/checkpoint", self._keep_checkpoint)
+        app.router.add_get(f"{api}/sessions/{{session_id}}/checkpoint", self._checkpoint)
         app.router.add_get(f"{api}/signaling/ice-servers", self._ice_servers)
         app.router.add_get(f"{api}/zones/p2p/enabled", self._zones)
         app.router.add_get(f"{api}/signaling/ws", self._socket)
@@ -193,6 +197,18 @@ class StandIn:
         if self.refuse_measures_with:
             return _problem(self.refuse_measures_with, "forbidden")
         return web.json_response({})
+
+    async def _keep_checkpoint(self, request: web.Request) -> web.Response:
+        sequence = int(request.query["sequence"])
+        self.checkpoints[request.match_info["session_id"]] = (sequence, await request.read())
+        await self._happened()
+        return web.json_response({})
+
+    async def _checkpoint(self, request: web.Request) -> web.Response:
+        kept = self.checkpoints.get(request.match_info["session_id"])
+        if kept is None:
+            return _problem(404, "checkpoint_not_found")
+        return web.Response(body=kept[1], headers={"P2p-Sequence": str(kept[0])})
 
     async def _ice_servers(self, _: web.Request) -> web.Response:
         return web.json_response({"ice_servers": self.ice_servers})

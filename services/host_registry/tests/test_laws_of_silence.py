@@ -9,7 +9,7 @@ from itertools import count
 
 from contracts.gateway import IceState
 from contracts.hosts import HostStatus
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from testkit.patience import patient
 from testkit.thoroughness import examples
@@ -51,13 +51,15 @@ class Lived:
     open: bool = False
     closed_at: datetime | None = None
     """Since its last beat; a socket that it opened meanwhile does not undo a verdict."""
+    lost: bool = False
+    """As it was found, lawfully, since its last beat: an absence of ours later does not undo that either."""
 
     async def live_through(self, happens: Event) -> None:
         world, host_id = self.world, self.host_id
         match happens:
             case Event.BEAT:
                 await world.beat(host_id)
-                self.beaten_at, self.closed_at = world.clock.now(), None
+                self.beaten_at, self.closed_at, self.lost = world.clock.now(), None, False
             case Event.CLOSE if self.open:
                 await world.disconnect(f"c{self.sockets:03}", host_id)
                 self.open, self.closed_at = False, world.clock.now()
@@ -75,7 +77,7 @@ class Lived:
 
     def may_be_lost(self) -> bool:
         silence = self.world.clock.now() - max(self.beaten_at, self.world.own_absence.since)
-        return self.closed_at is not None or silence >= PATIENCE.offline_after
+        return self.lost or self.closed_at is not None or silence >= PATIENCE.offline_after
 
     def must_be_lost(self) -> bool:
         now, since = self.world.clock.now(), self.world.own_absence.since
@@ -97,6 +99,7 @@ async def live(world: World, host_id: str, schedule: Sequence[tuple[int, Event]]
         lost = (await world.host(host_id)).status is HostStatus.OFFLINE
         assert host.may_be_lost() or not lost
         assert lost or not host.must_be_lost()
+        host.lost = lost
     await world.delete(host_id)
 
 
@@ -105,6 +108,8 @@ async def test_who_beats_in_time_is_never_lost_and_who_is_silent_always_is(world
 
     @settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
     @given(schedules)
+    # Lost, and then it was we who were away.
+    @example([(3, Event.BEAT), *[(14, Event.OPEN)] * 3, (1, Event.OUTAGE)])
     def holds(schedule: list[tuple[int, Event]]) -> None:
         living = live(world, f"host-{next(names)}", schedule)
         asyncio.run_coroutine_threadsafe(living, loop).result(timeout=patient(30))

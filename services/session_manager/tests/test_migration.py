@@ -8,8 +8,8 @@ from chassis.refusals import RefusedError, UnavailableError
 from contracts.hosts import HostStatus
 from contracts.identifiers import HostId
 from contracts.refusals import Code
-from contracts.sessions import ConnectionType, ReportMetrics, SessionHistory, SessionStatus
-from session_manager.errors import StaleEpochError, WrongStateError
+from contracts.sessions import ConnectionType, ReportMetrics, SessionExplained, SessionHistory, SessionStatus
+from session_manager.errors import SessionNotFoundError, StaleEpochError, WrongStateError
 from session_manager.migration import Settled
 from session_manager.sessions import read_ref
 from testkit.eventually import eventually
@@ -65,6 +65,38 @@ async def test_a_session_goes_to_another_host_with_its_players_and_in_the_next_e
     ]
     assert [(fact.session.host_id, fact.host_players) for _, fact in told[1:]] == [("lost", 0), ("host-1", 2)]
     await assert_sound(world.database)
+
+
+async def test_each_host_it_was_given_is_explained_by_how_hosts_were_judged_then(world, clock, zones):
+    session = await world.create(host_id="lost", player_ids=["a"])
+    await lose(world, clock)
+    zones.refusal, zones.rejected_counts = Code.NO_HOST_FREE, {"full": 3}
+    await lose(world, clock, host="host-1")
+
+    explained = SessionExplained.model_validate_json(await world.questions.explain(read_ref(session.session_id)))
+    assert (explained.status, explained.host_id, explained.epoch) == (SessionStatus.FALLBACK, "host-1", 2)
+    assert [(one.event, one.reason, one.epoch) for one in explained.decisions] == [
+        ("created", None, 1),
+        ("migrating", "host_lost", 1),
+        ("migrated", "host_lost", 2),
+        ("migrating", "host_lost", 2),
+        ("fell-back", "host_lost", 2),
+    ]
+    chosen = [one.grounds and one.grounds.judgements[0].host_id for one in explained.decisions]
+    assert chosen == ["lost", None, "host-1", None, None]
+    assert explained.decisions[-1].figures == {"hostless_s": 0, "hosts_full": 3}
+
+
+async def test_of_what_was_decided_before_grounds_were_kept_the_rest_is_told(world):
+    session = await world.create(host_id="host-1")
+    await world.database.execute("forget", "UPDATE session_events SET grounds = NULL")
+    explained = SessionExplained.model_validate_json(await world.questions.explain(read_ref(str(session.id))))
+    assert [(one.event, one.grounds) for one in explained.decisions] == [("created", None)]
+
+
+async def test_no_session_has_no_explanation(world):
+    with pytest.raises(SessionNotFoundError):
+        await world.questions.explain(read_ref("17"))
 
 
 async def test_the_record_says_why_and_how_long(world, clock, zones):

@@ -181,7 +181,7 @@ def test_what_no_placement_could_make_right_is_refused_before_one(player_ids, ma
 
 
 def a_place(zone: int, host: int) -> Place:
-    return Place(ZoneId("zone"), zone, UNLESS_SAID, HostId("host"), PeerId("host"), host, 1)
+    return Place(ZoneId("zone"), zone, UNLESS_SAID, HostId("host"), PeerId("host"), host, 1, "null")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from chassis.refusals import RefusedError
 from chassis.requests import Asked
 from contracts.identifiers import HostId, PeerId, SessionId, ZoneId
 from contracts.refusals import Code, Refusal
-from contracts.sessions import CREATE_SESSION, CreateSession, Session, SessionFact
+from contracts.sessions import CREATE_SESSION, CreateSession, Grounds, Session, SessionFact
+from contracts.zones import Judgement
 from pydantic import JsonValue
 from session_manager.absence import Absence
 from session_manager.arrivals import Arrivals
@@ -48,6 +49,22 @@ MOST_LOSS = 10.0
 RETURN = timedelta(seconds=60)
 CLAIM = timedelta(seconds=4)
 GIVE_UP = timedelta(seconds=10)
+
+
+def grounds_of(host_id: str) -> str:
+    """Why it was chosen: there was no other."""
+    chosen = Judgement(
+        host_id=host_id,
+        chosen=True,
+        rejections=(),
+        quality_score=80,
+        confidence=1,
+        score_parts={},
+        seats_free=1,
+        slots_free=1,
+        worst_round_trip_ms=None,
+    )
+    return Grounds(judgements=(chosen,), considered=1).model_dump_json()
 
 
 @dataclass
@@ -100,6 +117,7 @@ class FakeZones:
             host_peer_id=PeerId(f"peer-of-{chosen}"),
             host_max_players=self.host_max_players,
             host_number=self.numbers.get(chosen, 1),
+            grounds=grounds_of(chosen),
         )
 
     async def able_hosts(self, zone_id: ZoneId) -> list[HostId]:

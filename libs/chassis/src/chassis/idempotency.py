@@ -18,10 +18,13 @@ from chassis.requests import Asked
 
 KEPT = timedelta(hours=24)
 
+# $1 caller, $2 subject, $3 key
 _FIND = "SELECT question_hash, answer FROM idempotency WHERE caller = $1 AND subject = $2 AND key = $3"
+# $1 caller, $2 subject, $3 key, $4 question_hash
 _CLAIM = """
 INSERT INTO idempotency (caller, subject, key, question_hash) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING
 """
+# $1 caller, $2 subject, $3 key, $4 answer
 _ANSWER = "UPDATE idempotency SET answer = $4 WHERE caller = $1 AND subject = $2 AND key = $3"
 _FORGET = "DELETE FROM idempotency WHERE created_at < now() - $1::interval"
 

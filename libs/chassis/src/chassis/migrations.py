@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
 )
 """
 _APPLIED = "SELECT version, checksum FROM schema_migrations WHERE owner = $1"
+# $1 owner, $2 version, $3 name, $4 checksum
 _RECORD = "INSERT INTO schema_migrations (owner, version, name, checksum) VALUES ($1, $2, $3, $4)"
 
 

@@ -34,6 +34,7 @@ WITH moved AS (UPDATE … RETURNING revision) INSERT INTO {OUTBOX_COLUMNS}
 SELECT $1, $2, $3::jsonb || jsonb_build_object('revision', moved.revision), $4 FROM moved
 """
 
+# $1 event_id, $2 subject, $3 payload, $4 traceparent
 _INSERT = """
 INSERT INTO outbox (event_id, subject, payload, traceparent)
 SELECT * FROM unnest($1::uuid[], $2::text[], $3::jsonb[], $4::text[])

@@ -1,4 +1,4 @@
-"""The demo host's game: whatever a player says, everybody in the session hears; NPCs can be poked."""
+"""The demo host's game: what a player says everybody in the session hears; players walk about and poke NPCs."""
 
 import asyncio
 import json
@@ -21,16 +21,26 @@ from sdk import (
     SignalingLost,
 )
 
+from cli.world import Place, Worlds
+
 MOST_POKES = 20
 """That wait to be told; who clicks faster is not heard."""
 
 
+FAR = 1e6
+"""Tiles; a place beyond is none."""
+
+
 class Chat:
-    """Lines in from players, lines out to all of their session, and what happens in words."""
+    """Lines in from players, lines out to all of their session, and what happens in words.
+
+    What is to outlive this host is in the sessions' worlds.
+    """
 
     def __init__(self, name: str, say: Callable[[str], None]) -> None:
         self._name = name
         self._say = say
+        self._worlds = Worlds(name, say)
         self._lines: asyncio.Queue[tuple[str, dict[str, object]]] = asyncio.Queue()
         self._pokes: asyncio.Queue[tuple[PlayerChannel, str]] = asyncio.Queue(MOST_POKES)
 
@@ -39,6 +49,7 @@ class Chat:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._tell_lines(agent))
             group.create_task(self._tell_pokes(agent))
+            group.create_task(self._worlds.run(agent))
 
     async def _tell_lines(self, agent: HostAgent) -> None:
         while True:
@@ -58,11 +69,16 @@ class Chat:
                 self._say(f"{npc_id!r} could not be poked: {error}")
 
     async def on_message(self, channel: PlayerChannel, message: str | bytes) -> None:
-        if npc_id := _poked(message):
+        said = _json(message)
+        if npc_id := _poked(said):
             if not self._pokes.full():
                 self._pokes.put_nowait((channel, npc_id))
             return
-        line = _line(message)
+        if place := _walked(said):
+            self._worlds.walk(channel.session_id, channel.player_id, place)
+            return
+        line = _line(said, message)
+        self._worlds.spoke(channel.session_id)
         self._say(f"{channel.player_id}: {line['text']}")
         # Whoever the page says it is, the connection knows better.
         self._lines.put_nowait((channel.session_id, {**line, "from": channel.player_id}))
@@ -71,6 +87,10 @@ class Chat:
         if words := _words(event):
             self._say(words)
         match event:
+            case SessionAssigned():
+                self._worlds.assigned(event)
+            case SessionReleased():
+                self._worlds.released(event.session_id)
             case PlayerConnected():
                 self._tell_session(event.session_id, f"Welcome, {event.player_id}.")
             case PlayerGone():
@@ -80,13 +100,6 @@ class Chat:
         self._lines.put_nowait((session_id, {"from": self._name, "text": text}))
 
 
-def _poked(message: str | bytes) -> str | None:
-    """Read which NPC was clicked on the page's map, if that is what it says."""
-    said = _json(message)
-    npc_id = said.get("poke") if isinstance(said, dict) else None
-    return npc_id if isinstance(npc_id, str) else None
-
-
 def _json(message: str | bytes) -> object:
     try:
         return json.loads(message)
@@ -94,9 +107,22 @@ def _json(message: str | bytes) -> object:
         return None
 
 
-def _line(message: str | bytes) -> dict[str, object]:
+def _poked(said: object) -> str | None:
+    """Read which NPC was clicked on the page's map, if that is what it says."""
+    npc_id = said.get("poke") if isinstance(said, dict) else None
+    return npc_id if isinstance(npc_id, str) else None
+
+
+def _walked(said: object) -> Place | None:
+    """Read where on the page's map was clicked, if that is what it says."""
+    match said:
+        case {"walk": [int() | float() as x, int() | float() as y]} if abs(x) < FAR and abs(y) < FAR:
+            return float(x), float(y)
+    return None
+
+
+def _line(said: object, message: str | bytes) -> dict[str, object]:
     """Read what the demo page sends; anything else is a line as it stands."""
-    said = _json(message)
     if isinstance(said, dict) and isinstance(said.get("text"), str):
         return {"text": said["text"], "id": said.get("id")}
     return {"text": message if isinstance(message, str) else f"{len(message)} bytes"}

@@ -11,7 +11,14 @@ import aiohttp
 from contracts.access import CREATE_KEY, KICK, LIST_KEYS, REVOKE_KEY
 from contracts.hosts import DELETE_HOST, DRAIN_HOST, FIND_HOSTS, LIST_HOSTS
 from contracts.refusals import Code, Refusal
-from contracts.sessions import END_SESSION, GET_SESSION, LIST_SESSION_EVENTS, LIST_SESSIONS, MIGRATE_SESSION
+from contracts.sessions import (
+    END_SESSION,
+    EXPLAIN_SESSION,
+    GET_SESSION,
+    LIST_SESSION_EVENTS,
+    LIST_SESSIONS,
+    MIGRATE_SESSION,
+)
 from contracts.subjects import Message, Rpc
 from contracts.zones import EXPLAIN_ZONE, GET_ZONE, LIST_ZONES, SET_ZONE_P2P, SET_ZONE_STATUS
 from pydantic import BaseModel, ValidationError
@@ -57,6 +64,7 @@ ROUTES: Mapping[str, Route] = {
     GET_SESSION.subject: Route("GET", "/sessions/{session}"),
     END_SESSION.subject: Route("POST", "/sessions/{session}/end", body=True),
     MIGRATE_SESSION.subject: Route("POST", "/sessions/{session}/migrate", body=True),
+    EXPLAIN_SESSION.subject: Route("GET", "/sessions/{session}/explain"),
     LIST_SESSION_EVENTS.subject: Route("GET", "/sessions/{session}/events"),
     CREATE_KEY.subject: Route("POST", "/auth/keys", body=True),
     LIST_KEYS.subject: Route("GET", "/auth/keys"),

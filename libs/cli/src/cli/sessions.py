@@ -1,4 +1,4 @@
-"""`p2p sessions`: who plays where; one session with its history; ended."""
+"""`p2p sessions`: who plays where; one session with its history, and why it is where it is; ended."""
 
 from collections.abc import Iterable
 from typing import Annotated
@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from contracts.sessions import (
     END_SESSION,
+    EXPLAIN_SESSION,
     GET_SESSION,
     LIST_SESSION_EVENTS,
     LIST_SESSIONS,
@@ -17,6 +18,7 @@ from contracts.sessions import (
     NameSession,
     Session,
     SessionEvent,
+    SessionExplained,
     SessionPage,
     SessionStatus,
 )
@@ -36,6 +38,7 @@ from cli.answers import (
     question,
 )
 from cli.completing import host_ids, session_ids, zone_ids
+from cli.judgement_lines import judgement_lines
 from cli.reach import Where, reaching
 from cli.session_lines import session_lines
 from cli.tables import Column, facts_of, lines_of, room
@@ -128,6 +131,29 @@ def migrate(
     moved = answer(where, MIGRATE_SESSION, question(MigrateSession, session=session, host_id=host))
     line = f"{moved.session_id} is on {moved.host_id}, epoch {moved.epoch}"
     print(moved.model_dump_json(indent=2) if as_json else line)
+
+
+@sessions.command("explain")
+@reaching
+def explain_session(
+    where: Where, session: SessionArgument, watch: WatchOption = False, as_json: JsonOption = False
+) -> None:
+    """Say why a session is where it is: each host it was given, who else was looked at, and why it left."""
+    name = question(NameSession, session=session)
+    present(where, lambda suite: suite.ask(EXPLAIN_SESSION, name, ANSWER_WITHIN), _why, as_json=as_json, watch=watch)
+
+
+def _why(explained: SessionExplained) -> Iterable[Text]:
+    yield Text(f"{explained.session_id} of {explained.zone_id}: {explained.status}, {explained.host_id}")
+    for decision in explained.decisions:
+        why = [decision.event, *([decision.reason] if decision.reason else [])]
+        why += [f"{name}={value:g}" for name, value in decision.figures.items()]
+        yield Text()
+        yield Text(f"{moment(decision.occurred_at)} UTC, epoch {decision.epoch}: {' '.join(why)}")
+        if decision.grounds is not None:
+            yield from judgement_lines(decision.grounds.judgements)
+            if others := decision.grounds.considered - len(decision.grounds.judgements):
+                yield Text(f"and {others} more")
 
 
 def _list(page: SessionPage) -> Iterable[Text]:

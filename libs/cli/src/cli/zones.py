@@ -11,7 +11,6 @@ from contracts.zones import (
     SET_ZONE_P2P,
     SET_ZONE_STATUS,
     ExplainZone,
-    Judgement,
     ListZones,
     NameZone,
     SetZoneP2p,
@@ -36,6 +35,7 @@ from cli.answers import (
     question,
 )
 from cli.completing import zone_ids
+from cli.judgement_lines import judgement_lines
 from cli.reach import Where, reaching
 from cli.tables import Cell, Column, Tinted, facts_of, lines_of, room
 from cli.tints import BAD, GOOD, UNKNOWN, number, state, yes
@@ -52,15 +52,6 @@ COLUMNS = (
     Column("max latency", right=True, leave_out=6),
     Column("fallback", leave_out=7),
     Column("name", leave_out=8, stretches=True),
-)
-JUDGEMENTS = (
-    Column("host"),
-    Column("verdict", stretches=True),
-    Column("score", right=True),
-    Column("known", right=True, leave_out=2),
-    Column("seats", right=True, leave_out=1),
-    Column("slots", right=True, leave_out=3),
-    Column("way", right=True, leave_out=4),
 )
 
 ZoneArgument = Annotated[str, typer.Argument(help="Its zone_id.", metavar="ZONE", autocompletion=zone_ids)]
@@ -196,28 +187,8 @@ def _particulars(zone: Zone) -> Iterable[Text]:
 
 def _judged(explained: ZoneExplained) -> Iterable[Text]:
     if explained.judgements:
-        yield from lines_of(JUDGEMENTS, (_judgement(one) for one in explained.judgements), room())
+        yield from judgement_lines(explained.judgements)
     else:
         yield Text("there is no host")
     for code, count in explained.rejected_counts.items():
         yield Text(f"and {count} that are not shown: {code}")
-
-
-def _judgement(one: Judgement) -> tuple[Cell, ...]:
-    return (
-        one.host_id,
-        _verdict(one),
-        f"{one.quality_score:.2f}",
-        f"{one.confidence:.0%}",
-        str(one.seats_free),
-        str(one.slots_free),
-        number(one.worst_round_trip_ms, " ms"),
-    )
-
-
-def _verdict(one: Judgement) -> Tinted:
-    if one.chosen:
-        return Tinted("chosen", GOOD)
-    if one.rejections:
-        return Tinted(", ".join(one.rejections), BAD)
-    return Tinted("able, no socket" if one.connected is False else "able", "")

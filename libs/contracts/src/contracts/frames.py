@@ -334,6 +334,14 @@ class StandbyReleased(FrameOut):
     reason: str
 
 
+class IceServersRenewed(FrameOut):
+    """To players: for connections from now on, in place of those told before, whose credentials end soon."""
+
+    type: Literal["ice-servers"] = "ice-servers"
+    session_id: str
+    ice_servers: tuple[IceServer, ...]
+
+
 class SessionFallback(FrameOut):
     """To players: no host serves the session; play on the central server until `host-migrated`."""
 
@@ -391,6 +399,7 @@ OUT = (
     SessionStandby,
     StandbyAssigned,
     StandbyReleased,
+    IceServersRenewed,
     SessionFallback,
     NpcFeed,
     ProbeOffer,

@@ -118,6 +118,7 @@ _SESSION_COMMANDS = (
     sessions.MIGRATE_SESSION,
     sessions.REPORT_METRICS,
     sessions.LIST_SESSION_EVENTS,
+    sessions.EXPLAIN_SESSION,
     sessions.COUNT_SESSIONS,
 )
 _CHECKPOINTS = (sessions.KEEP_CHECKPOINT, sessions.GET_CHECKPOINT)

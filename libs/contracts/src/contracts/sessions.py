@@ -11,6 +11,7 @@ from contracts.refusals import Code
 from contracts.retelling import Retell, Retold
 from contracts.subjects import Fact, Message, Nothing, Page, Rpc, Subject
 from contracts.values import Capacity, Mbps, Milliseconds, Percent, Score, Text
+from contracts.zones import Judgement
 
 
 class SessionStatus(StrEnum):
@@ -270,6 +271,43 @@ class SessionHistory(Message):
     next_cursor: str | None = None
 
 
+class Grounds(Message):
+    """Why a session was given this host: how it and the runners-up were judged at that moment."""
+
+    judgements: tuple[Judgement, ...] = Field(max_length=8)
+    """The chosen host first."""
+    considered: int
+    """Hosts that were looked at."""
+
+
+class Decision(Message):
+    """A host chosen, left or given up, and what spoke for it."""
+
+    event: str
+    """As in the history: created, migrating, migrated, fell-back, ended, failed."""
+    occurred_at: AwareDatetime
+    epoch: int
+    reason: str | None = None
+    figures: Figures = Field(default_factory=dict)
+    """Beside the reason: measures, bounds; `hosts_` and a code: how many hosts were passed over for it."""
+    grounds: Grounds | None = None
+    """Where a host was chosen; null in what was decided before grounds were kept."""
+    trace_id: str | None = None
+
+
+class SessionExplained(Message):
+    """Why a session is where it is."""
+
+    session_id: str
+    zone_id: str
+    status: SessionStatus
+    host_id: str
+    """In fallback, the last one."""
+    epoch: int
+    decisions: tuple[Decision, ...] = Field(max_length=100)
+    """The newest 100, oldest of them first."""
+
+
 class SessionCounts(Message):
     """Totals over all sessions, kept as they change."""
 
@@ -336,6 +374,7 @@ KEEP_CHECKPOINT = Rpc(
     "p2p.sessions.keep_checkpoint", KeepCheckpoint, Checkpoint, _CHANGES | {Code.STALE_EPOCH, Code.CONFLICT}
 )
 GET_CHECKPOINT = Rpc("p2p.sessions.checkpoint", NameSession, Checkpoint, _FOUND | {Code.CHECKPOINT_NOT_FOUND})
+EXPLAIN_SESSION = Rpc("p2p.sessions.explain", NameSession, SessionExplained, _FOUND)
 COUNT_SESSIONS = Rpc("p2p.sessions.count", Nothing, SessionCounts, frozenset())
 RETELL_SESSIONS = Rpc("p2p.sessions.retell", Retell, Retold, frozenset())
 

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Sequence
+from math import inf
 
 from contracts.frames import IceServer
 
@@ -12,21 +13,22 @@ from sdk.registration import Registration
 log = logging.getLogger(__name__)
 
 USED_FOR_S = 300.0
-"""How long the gateway's list is used before it is asked for again: TURN credentials in it are short-lived."""
+"""How long the gateway's list is used before it is asked for again; or half of what is left of the TURN credentials in
+it, where that is less."""
 
 
 class IceServers:
     def __init__(self, registration: Registration, own: Sequence[IceServer] | None) -> None:
         self._registration = registration
         self._own = own
-        self._asked_at = -USED_FOR_S
+        self._good_until = float("-inf")
         self._servers: Sequence[IceServer] = ()
 
     async def now(self) -> Sequence[IceServer]:
         if self._own is not None:
             return self._own
         now = time.monotonic()
-        if now - self._asked_at < USED_FOR_S:
+        if now < self._good_until:
             return self._servers
         try:
             self._servers = await self._registration.ice_servers()
@@ -34,5 +36,11 @@ class IceServers:
             # The list of before is most likely right still, and without any a local network works.
             log.warning("the gateway's STUN and TURN servers are not known: %s", error)
         else:
-            self._asked_at = now
+            self._good_until = now + min(USED_FOR_S, _lasting_s(self._servers) / 2)
         return self._servers
+
+
+def _lasting_s(servers: Sequence[IceServer]) -> float:
+    """How long the credentials are good for: in the REST form of TURN servers a username begins with its end."""
+    ends = [server.username.partition(":")[0] for server in servers if server.username]
+    return min((float(end) - time.time() for end in ends if end.isdecimal()), default=inf)

@@ -7,6 +7,7 @@ from chassis.database import Database
 from contracts.jobs import JobFact, JobName, JobOutcome
 
 # A due time far ahead was told by a clock that was wrong.
+# $1 job, $2 due_at, $3 occurred_at, $4 outcome, $5 duration_ms, $6 detail
 _KEEP = """
 INSERT INTO job_runs AS known (job, due_at, finished_at, outcome, duration_ms, detail)
 VALUES ($1, $2, $3, $4, $5, $6)

@@ -26,6 +26,7 @@ from contracts.sessions import (
     CREATE_SESSION,
     END_SESSION,
     ENTER_ZONE,
+    EXPLAIN_SESSION,
     GET_CHECKPOINT,
     GET_SESSION,
     JOIN_SESSION,
@@ -138,6 +139,9 @@ class Questions:
     async def list_events(self, question: ListSessionEvents) -> bytes:
         return await self._store.list_events(read_ref(question.session), question.limit, question.cursor)
 
+    async def explain(self, question: NameSession) -> bytes:
+        return await self._store.explain(read_ref(question.session))
+
     async def count(self, _: Nothing) -> SessionCounts:
         return await self._store.count()
 
@@ -158,6 +162,7 @@ def answer_questions(responder: Responder, questions: Questions) -> None:
     responder.answer(GET_SESSION, questions.get)
     responder.answer(LIST_SESSIONS, questions.list_sessions)
     responder.answer(LIST_SESSION_EVENTS, questions.list_events)
+    responder.answer(EXPLAIN_SESSION, questions.explain)
     responder.answer(COUNT_SESSIONS, questions.count)
 
 

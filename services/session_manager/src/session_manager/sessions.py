@@ -46,6 +46,12 @@ HOSTLESS = frozenset({SessionStatus.MIGRATING, SessionStatus.FALLBACK})
 
 LIVE = frozenset(status for status, following in NEXT.items() if following)
 
+HOSTED = LIVE - HOSTLESS
+"""Its seats are on the host that it names."""
+
+RESUMABLE = LIVE - {SessionStatus.FALLBACK}
+"""A player who sits in it and enters its zone comes back to it; one on the central server gets a host instead."""
+
 MOST_PLAYERS = 1000
 """Every fact names all players of its session: this many of the longest names are what one NATS message holds."""
 
@@ -110,6 +116,8 @@ class Place:
     host_max_players: int
     host_number: int
     """Host.id: which of those that bore the name one after the other it is."""
+    grounds: str
+    """A `contracts.sessions.Grounds` as JSON."""
 
 
 class Joining(Enum):

@@ -7,6 +7,7 @@ from typing import Protocol
 from chassis.bus import Bus
 from chassis.requests import call
 from contracts.identifiers import HostId, PeerId, SessionId, ZoneId
+from contracts.sessions import Grounds
 from contracts.zones import GET_ZONE, PLACE, RANK_HOSTS, NameZone, RankHosts
 from contracts.zones import Place as PlaceSession
 
@@ -62,6 +63,7 @@ class ZoneManager:
             host_peer_id=PeerId(placement.host.peer_id),
             host_max_players=placement.host.max_players,
             host_number=placement.host.id,
+            grounds=Grounds(judgements=placement.judgements, considered=placement.considered).model_dump_json(),
         )
 
     async def able_hosts(self, zone_id: ZoneId) -> list[HostId]:

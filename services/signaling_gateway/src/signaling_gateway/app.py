@@ -56,6 +56,7 @@ from signaling_gateway.peers.connections import Connections
 from signaling_gateway.peers.frames import KINDS
 from signaling_gateway.peers.uvicorn_socket import UVICORN_OPTIONS, Wire
 from signaling_gateway.rooms.entering import Entering
+from signaling_gateway.rooms.host_regions import host_regions
 from signaling_gateway.rooms.hosting import Doubts, Hosting
 from signaling_gateway.rooms.ice_servers import IceServers
 from signaling_gateway.rooms.join_funnel import JoinFunnel
@@ -91,9 +92,6 @@ async def service(settings: Settings) -> AsyncIterator[None]:
     version = release_of(NAME)
     health = Health()
     certificate = Certificate(settings.tls_cert, settings.tls_key) if settings.tls_cert else None
-    ice_servers = IceServers(
-        settings.stun_servers, settings.turn_servers, settings.turn_secret, settings.turn_credentials
-    )
     async with (
         connect_bus(settings.nats_url, settings.instance, settings.nats_creds, replicas=settings.nats_replicas) as bus,
         open_redis(settings.redis_url) as redis,
@@ -108,7 +106,7 @@ async def service(settings: Settings) -> AsyncIterator[None]:
             bus=bus,
             redis=redis,
             health=health,
-            ice=ice_servers,
+            ice=_ice_servers(settings, bus),
             sampling=Sampling(sampling_of_frames()),
             access=access,
             turnstile=turnstile,
@@ -130,13 +128,13 @@ async def service(settings: Settings) -> AsyncIterator[None]:
         routes = [
             *host_routes(bus),
             *zone_routes(bus),
-            *session_routes(bus, ice_servers, access.issuing.ticket),
+            *session_routes(bus, signaling.ice, access.issuing.ticket),
             *checkpoint_routes(bus),
-            *signaling_routes(signaling.polling, signaling.totals, ice_servers),
+            *signaling_routes(signaling.polling, signaling.totals, signaling.ice),
             *monitoring_routes(monitoring),
             *console_routes(bus, console),
             trace_route(settings.traces_url, settings.traces_key),
-            *auth_routes(access.issuing, access.doorman, access.administration),
+            *auth_routes(access.issuing, access.doorman, access.administration, access.public_keys),
             root_route(bus, web / "console" / "index.html", version, p2p_enabled=settings.enable_p2p),
         ]
         app = edge(
@@ -184,6 +182,12 @@ def _about(settings: Settings, version: str) -> About:
     )
 
 
+def _ice_servers(settings: Settings, bus: Bus) -> IceServers:
+    return IceServers(
+        settings.stun_servers, settings.turn, settings.turn_secret, settings.turn_credentials, host_regions(bus)
+    )
+
+
 def _looking_after(certificate: Certificate | None) -> AbstractAsyncContextManager[object]:
     """Read it again when its files change."""
     return every(LOOK_EVERY, certificate.look_again, "certificate") if certificate is not None else nullcontext()
@@ -196,6 +200,7 @@ class Signaling:
     sockets: Sockets
     totals: SocketTotals
     polling: Polling
+    ice: IceServers
     warp_stays: timedelta
 
     @asynccontextmanager
@@ -297,6 +302,7 @@ async def _signaling(
             announcer=announcer,
             totals=lambda: totals.own().model_dump_json(),
             unanswered=unanswered,
+            ice=ice,
         )
         feeds, probing = Feeds(bus), Probing(bus, connections)
         loops = [*upkeep.loops(), Loop("feeds", LOOK_AFTER_FEEDS_EVERY, feeds.look_after)]
@@ -323,7 +329,7 @@ async def _signaling(
         hearing = await bus.subscribe_raw(f"p2p.gateway.{gateway_id}.>", inbox.take)
         try:
             async with consumers, running(*loops):
-                yield Signaling(sockets, totals, Polling(bus, presence, relay, mailbox), warp_stays)
+                yield Signaling(sockets, totals, Polling(bus, presence, relay, mailbox), ice, warp_stays)
         finally:
             await hearing.unsubscribe()
             await presence.end()

@@ -12,7 +12,9 @@ from pydantic import AfterValidator, Field, HttpUrl, TypeAdapter, model_validato
 from pydantic_settings import SettingsConfigDict
 
 from signaling_gateway.access.opening import Rules
+from signaling_gateway.access.signing import Algorithm
 from signaling_gateway.limits.rates import UNLIMITED, Rates, rates
+from signaling_gateway.rooms.ice_servers import TurnServer
 
 
 def _web_address(url: str) -> str:
@@ -27,7 +29,7 @@ SHORTEST_SECRET = 32
 EXAMPLES = ("change", "example", "secret", "your-", "your_", "password", "12345678", "default", "insecure", "test-key")
 """Words of secrets that were copied from documentation; a random one has none of them but once in millions."""
 
-_ICE_PLACE = r"(\[[0-9a-f:.]+\]|[^\s:/?#@\[\]]+)(:[0-9]{1,5})?(\?transport=(udp|tcp))?"
+_ICE_PLACE = r"(\[[0-9a-f:.]+\]|[^\s:/?#@=\[\]]+)(:[0-9]{1,5})?(\?transport=(udp|tcp))?"
 """Host, port and transport of a STUN or TURN URL (RFC 7064, RFC 7065)."""
 
 MAKE_ONE = "make one with: python -c 'import secrets; print(secrets.token_urlsafe(48))'"
@@ -49,11 +51,16 @@ class Settings(RedisSettings, ServiceSettings):
     else keeps strangers away from the address, such as a container's port published on loopback."""
 
     jwt_secret_key: str = shared("JWT_SECRET_KEY", "SECRET_KEY", default="", repr=False)
-    """Signs tokens, and the same for every gateway. In open mode one is made if there is none."""
+    """Makes the pair of keys that signs tokens, and the same for every gateway. In open mode one is made if there is
+    none. Whoever is to verify tokens needs the public half alone: `/.well-known/jwks.json`."""
 
     jwt_previous_keys: Words = shared("JWT_PREVIOUS_KEYS", default=(), repr=False)
     """Others whose tokens hold. To rotate, put a new one here and restart the gateways; then exchange it with the
     present one and restart them again, so that each knows it before any signs with it."""
+
+    token_algorithm: Algorithm = Algorithm.EDDSA
+    """What signs tokens. HS256 is for an upgrade of several gateways, one after the other: until the last is new, since
+    those of before know nothing else. Tokens of either hold at a new one."""
 
     jwt_expiration_seconds: int = shared("JWT_EXPIRATION_SECONDS", default=3840, ge=60, le=86_400)
     """The WARP client looks once an hour whether its token ends within five minutes; a shorter life loses it."""
@@ -84,7 +91,8 @@ class Settings(RedisSettings, ServiceSettings):
     """stun: URLs; without one, peers find each other on a local network only. No public server is anyone's default."""
 
     turn_servers: Words = shared("TURN_SERVER", default=())
-    """turn: and turns: URLs."""
+    """turn: and turns: URLs. `eu=turn:…` stands in region `eu`: whoever plays on a host that says the same of itself
+    is given it before the others."""
 
     turn_secret: str = shared("TURN_SECRET", default="", repr=False)
     """Shared with the TURN server (coturn's `static-auth-secret`): credentials are made of it. To rotate, let coturn
@@ -152,6 +160,7 @@ class Settings(RedisSettings, ServiceSettings):
             enforced=self.mode == "enforced",
             secret=self.jwt_secret_key,
             previous_secrets=self.jwt_previous_keys,
+            algorithm=self.token_algorithm,
             token_life=timedelta(seconds=self.jwt_expiration_seconds),
             key_in_settings=self.coordinator_api_key,
             checks_keys=self.api_key_validation_enabled is True,
@@ -159,6 +168,10 @@ class Settings(RedisSettings, ServiceSettings):
             warp_anonymous=self.warp_anonymous,
             warp_peer_ids=self.warp_peer_ids,
         )
+
+    @property
+    def turn(self) -> tuple[TurnServer, ...]:
+        return tuple(map(TurnServer.read, self.turn_servers))
 
     @property
     def turn_credentials(self) -> timedelta:
@@ -183,7 +196,7 @@ class Settings(RedisSettings, ServiceSettings):
         # A browser throws for one that is malformed, and then nobody connects at all.
         for name, schemes, urls in (
             ("STUN_SERVER", "stun|stuns", self.stun_servers),
-            ("TURN_SERVER", "turn|turns", self.turn_servers),
+            ("TURN_SERVER", "turn|turns", tuple(server.url for server in self.turn)),
         ):
             for url in urls:
                 if not re.fullmatch(rf"(({schemes}):)?{_ICE_PLACE}", url, re.IGNORECASE):

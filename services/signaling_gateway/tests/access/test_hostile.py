@@ -5,17 +5,18 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-import jwt
 import pytest
 from contracts.access import AuditAction, AuditFact
 from contracts.hosts import PeerHost
 from contracts.streams import AUDIT
 from signaling_gateway.access.errors import BAD_TOKEN
+from signaling_gateway.access.signing import Algorithm, KeyPair, SharedSecret
 from signaling_gateway.access.tokens import ACCESS, REFRESH
 from testkit.eventually import eventually
 from testkit.patience import patient
 
 from services.signaling_gateway.tests.access.conftest import SECRET, World, bearer
+from services.signaling_gateway.tests.access.forging import claims_of, kid_of, signed, unsigned
 from services.signaling_gateway.tests.access.test_sockets import GAME, opened, refused, token
 from services.signaling_gateway.tests.signaling.client import leaving
 
@@ -62,10 +63,11 @@ async def test_what_a_client_without_a_name_may_not_do_is_on_record_under_its_ad
     assert fact.name == "127.0.0.1"
 
 
-def _changed(token: str, secret: str = SECRET, algorithm: str = "HS256", **changes: Any) -> str:
-    """A token of ours with something else in it, signed anew."""
-    claims = jwt.decode(token, options={"verify_signature": False}) | changes
-    return jwt.encode(claims, secret, algorithm, headers={"kid": jwt.get_unverified_header(token)["kid"]})
+def _changed(
+    token: str, secret: str = SECRET, algorithm: Algorithm = Algorithm.EDDSA, kid: str | None = None, **changes: Any
+) -> str:
+    """A token of ours with something else in it, signed anew; by default in the name of the key that signed it."""
+    return signed(claims_of(token) | changes, secret, algorithm, kid=kid or kid_of(token))
 
 
 def _with_another_payload(token: str, **changes: Any) -> str:
@@ -90,7 +92,11 @@ def _wrong_tokens(tokens: dict[str, Any]) -> Iterator[str]:
     yield _changed(good, key=None)
     yield _changed(good, key="k-unknown")
     yield _changed(good, secret="a key that was rotated out of use, long ago")
-    yield _changed(good, secret="", algorithm="none")
+    yield _changed(good, algorithm=Algorithm.HS256)
+    yield _changed(good, kid=SharedSecret(SECRET).kid)
+    yield _changed(good, secret=KeyPair(SECRET).public.x, algorithm=Algorithm.HS256)
+    yield _changed(good, algorithm=Algorithm.HS256, kid=SharedSecret(SECRET).kid, exp=now - 1)
+    yield unsigned(claims_of(good), kid_of(good))
     yield good.rpartition(".")[0] + "."
     yield good[:-3]
     yield "a.b.c"
@@ -121,7 +127,8 @@ def _wrong_for_a_refresh(good: str, *, for_another_use: str) -> Iterator[str]:
     yield _changed(good, role="operator")
     yield _changed(good, fam=None)
     yield _changed(good, secret="a key that was rotated out of use, long ago")
-    yield _changed(good, secret="", algorithm="none")
+    yield _changed(good, algorithm=Algorithm.HS256)
+    yield unsigned(claims_of(good), kid_of(good))
     yield _with_another_payload(good, peer="other")
 
 

@@ -11,11 +11,14 @@ from contracts.access import AuditAction, AuditFact, Role
 from contracts.hosts import Host
 from signaling_gateway.access.errors import BAD_TOKEN
 from signaling_gateway.access.identity import Identity
+from signaling_gateway.access.signing import Algorithm, KeyPair, SharedSecret
+from signaling_gateway.access.tokens import ACCESS, ISSUER
 from testkit.eventually import eventually
 from testkit.patience import within
 from testkit.servers import TestServers
 
 from services.signaling_gateway.tests.access.conftest import KEY_IN_SETTINGS, SECRET, World, as_key, audited, bearer
+from services.signaling_gateway.tests.access.forging import claims_of, kid_of, signed, unsigned
 from services.signaling_gateway.tests.rest.owners import example
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -139,18 +142,20 @@ async def test_an_access_token_is_exchanged_once_and_for_a_minute_again(world: W
     assert (await world.here.post(REFRESH, json={}, headers=bearer(first))).status_code == 401
 
 
-def changed(token: str, secret: str = SECRET, algorithm: str = "HS256", **changes: Any) -> str:
-    """A token of ours with something else in it, signed anew."""
-    claims = jwt.decode(token, options={"verify_signature": False}) | changes
-    kid = jwt.get_unverified_header(token)["kid"]
-    return jwt.encode(claims, secret, algorithm, headers={"kid": kid})
+def changed(
+    token: str, secret: str = SECRET, algorithm: Algorithm = Algorithm.EDDSA, kid: str | None = None, **changes: Any
+) -> str:
+    """A token of ours with something else in it, signed anew; by default in the name of the key that signed it."""
+    return signed(claims_of(token) | changes, secret, algorithm, kid=kid or kid_of(token))
 
 
 async def test_forgeries_are_refused_on_rest(world: World, peer: str):
     good = (await world.tokens(player_id=peer))["token"]
+    shared = SharedSecret(SECRET).kid
     assert await works(world.here, changed(good))
+    assert await works(world.there, changed(good, algorithm=Algorithm.HS256, kid=shared))
 
-    now = jwt.decode(good, options={"verify_signature": False})["iat"]
+    now = claims_of(good)["iat"]
     for bad in (
         changed(good, exp=now - 1),
         changed(good, nbf=now + 60),
@@ -160,10 +165,31 @@ async def test_forgeries_are_refused_on_rest(world: World, peer: str):
         changed(good, key="k-unknown"),
         changed(good, key=None),
         changed(good, secret="X" * 40),
-        changed(good, secret="", algorithm="none"),
+        changed(good, algorithm=Algorithm.HS256),
+        changed(good, kid=shared),
+        changed(good, secret=KeyPair(SECRET).public.x, algorithm=Algorithm.HS256),
+        unsigned(claims_of(good), kid_of(good)),
         good[:-3],
     ):
         assert not await works(world.here, bad)
+
+
+async def test_anybody_may_have_what_verifies_tokens(world: World, peer: str):
+    token = (await world.tokens(player_id=peer))["token"]
+
+    answers = [await gateway.get("/.well-known/jwks.json") for gateway in (world.here, world.there)]
+
+    assert answers[0].json() == answers[1].json()
+    assert answers[0].headers["cache-control"] == "public, max-age=300"
+    (known,) = answers[0].json()["keys"]
+    assert {name: known[name] for name in ("kty", "crv", "use", "alg")} == {
+        "kty": "OKP",
+        "crv": "Ed25519",
+        "use": "sig",
+        "alg": "EdDSA",
+    }
+    key = jwt.PyJWKSet.from_dict(answers[0].json())[kid_of(token)]
+    assert jwt.decode(token, key, algorithms=["EdDSA"], audience=ACCESS, issuer=ISSUER)["peer"] == peer
 
 
 async def test_who_shows_two_things_shows_nothing(world: World, peer: str):

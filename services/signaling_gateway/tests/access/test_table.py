@@ -64,7 +64,7 @@ QUERIES = {
 FIGURES = {"GET /metrics", "GET /api/v1/monitoring/metrics"}
 """For everybody on this machine, where all tests are; who is elsewhere has a test of its own."""
 
-OPEN = {"GET /", "GET /health", "GET /health/live", "GET /health/ready"}
+OPEN = {"GET /", "GET /.well-known/jwks.json", "GET /health", "GET /health/live", "GET /health/ready"}
 OPEN |= {"GET /api/v1/monitoring/dashboard", "GET /api/v1/monitoring/health"}
 OPEN |= {"POST /api/v1/auth/token", "POST /api/v1/auth/login", "POST /api/v1/auth/refresh"}
 """As the contract has it, and no more."""

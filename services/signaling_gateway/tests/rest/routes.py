@@ -156,6 +156,7 @@ CALLS = [
     Call("DELETE", "/sessions/17/players/1%40tower", sessions.LEAVE_SESSION, {"session": "17", "player_id": "1@tower"}),
     Call("POST", "/sessions/cleanup?timeout_minutes=45", sessions.CLEAN_SESSIONS, {"timeout_minutes": 45}),
     Call("POST", "/sessions/cleanup", sessions.CLEAN_SESSIONS, {}),
+    Call("GET", "/sessions/17/explain", sessions.EXPLAIN_SESSION, {"session": "17"}),
     Call(
         "GET", "/sessions/17/events?limit=3", sessions.LIST_SESSION_EVENTS, {"session": "17", "limit": 3}, listed=True
     ),

@@ -91,7 +91,8 @@ def test_it_has_the_canonical_paths_and_no_others(document: Any):
     paths = {path for path in document["paths"] if path.startswith("/api")}
 
     assert all(re.match(r"/api/v1/[^/]", path) and not path.endswith("/") for path in paths)
-    assert set(document["paths"]) - paths == {"/", "/health", "/health/live", "/health/ready", "/metrics"}
+    outside = {"/", "/.well-known/jwks.json", "/health", "/health/live", "/health/ready", "/metrics"}
+    assert set(document["paths"]) - paths == outside
 
 
 def test_without_an_operation_there_are_only_documents_and_pages():

@@ -7,6 +7,7 @@ import pytest
 from signaling_gateway.http.hosts import host_routes
 from signaling_gateway.http.sampling import edge_sampling
 from signaling_gateway.http.sessions import session_routes
+from signaling_gateway.rooms.host_regions import host_regions
 from signaling_gateway.rooms.ice_servers import IceServers
 from signaling_gateway.trace_rates import A_SECOND
 
@@ -15,9 +16,8 @@ NO_BUS: Any = None
 
 @pytest.fixture
 def sampling():
-    return edge_sampling(
-        [*host_routes(NO_BUS), *session_routes(NO_BUS, IceServers((), (), "", timedelta(hours=1)), lambda *_: None)]
-    )
+    ice = IceServers((), (), "", timedelta(hours=1), host_regions(NO_BUS))
+    return edge_sampling([*host_routes(NO_BUS), *session_routes(NO_BUS, ice, lambda *_: None)])
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import pytest
 from contracts.access import Role
 from embedded.certificates import keep_certificates
 from pydantic import ValidationError
+from signaling_gateway.access.signing import Algorithm
 from signaling_gateway.limits.rates import UNLIMITED
 from signaling_gateway.settings import Settings
 
@@ -199,7 +200,12 @@ def test_trusted_proxies_are_networks_or_addresses(monkeypatch: pytest.MonkeyPat
         ({"stun_servers": ("stun:a b",)}, "STUN_SERVER"),
         ({"turn_servers": ("turn:t.example?transport=sctp",), "turn_secret": "s"}, "TURN_SERVER"),
         ({"turn_servers": ("turn:t.example:x",), "turn_secret": "s"}, "TURN_SERVER"),
+        ({"turn_servers": ("eu=stun:t.example",), "turn_secret": "s"}, "TURN_SERVER"),
+        ({"turn_servers": ("eu=",), "turn_secret": "s"}, "TURN_SERVER"),
+        ({"turn_servers": ("=turn:t.example",), "turn_secret": "s"}, "TURN_SERVER"),
+        ({"turn_servers": ("eu=us=turn:t.example",), "turn_secret": "s"}, "TURN_SERVER"),
         ({"turn_servers": ("turn:t.example",)}, "TURN_SECRET"),
+        ({"turn_servers": ("eu=turn:t.example",)}, "TURN_SECRET"),
     ],
 )
 def test_ice_servers_that_a_browser_would_throw_at_are_refused_in_words(settings, word):
@@ -210,6 +216,32 @@ def test_ice_servers_that_a_browser_would_throw_at_are_refused_in_words(settings
 def test_ice_servers_that_a_browser_takes_are_taken():
     Settings(
         stun_servers=("stun:a.example", "stuns:a.example:5349", "10.0.0.1:3478", "stun:[::1]:3478"),
-        turn_servers=("turn:t.example:3478?transport=udp", "TURNS:t.example"),
+        turn_servers=(
+            "turn:t.example:3478?transport=udp",
+            "TURNS:t.example",
+            "eu=t.example",
+            "the far east = turn:e.example",
+        ),
         turn_secret="s3cret",
     )
+
+
+def test_tokens_are_signed_with_eddsa_unless_something_else_is_said_that_we_know(monkeypatch: pytest.MonkeyPatch):
+    assert Settings().access_rules.algorithm is Algorithm.EDDSA
+    monkeypatch.setenv("SIGNALING_GATEWAY_TOKEN_ALGORITHM", "HS256")
+    assert Settings().access_rules.algorithm is Algorithm.HS256
+    for other in ("none", "RS256", ""):
+        monkeypatch.setenv("SIGNALING_GATEWAY_TOKEN_ALGORITHM", other)
+        with pytest.raises(ValidationError, match="token_algorithm"):
+            Settings()
+
+
+def test_the_regions_of_turn_servers_are_read_from_one_variable(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TURN_SECRET", "s3cret")
+    monkeypatch.setenv("TURN_SERVER", "eu=turn:a.example, us = turns:b.example:5349?transport=tcp,c.example")
+
+    assert [(server.region, server.url) for server in Settings().turn] == [
+        ("eu", "turn:a.example"),
+        ("us", "turns:b.example:5349?transport=tcp"),
+        (None, "turn:c.example"),
+    ]

@@ -15,10 +15,12 @@ from chassis.streams import declare_streams
 from contracts.gateway import IceOutcome, PeerPresence
 from contracts.hosts import (
     FIND_PEER_HOST,
+    GET_HOST,
     HOST_DELETED,
     HOST_REGISTERED,
     Host,
     HostFact,
+    NameHost,
     NamePeer,
     PeerHost,
 )
@@ -54,6 +56,10 @@ class NoSuchSessionError(ServiceError):
     code: ClassVar[Code] = Code.SESSION_NOT_FOUND
 
 
+class NoSuchHostError(ServiceError):
+    code: ClassVar[Code] = Code.HOST_NOT_FOUND
+
+
 class NoSuchZoneError(ServiceError):
     code: ClassVar[Code] = Code.ZONE_NOT_FOUND
 
@@ -62,9 +68,9 @@ class FullError(ServiceError):
     code: ClassVar[Code] = Code.SESSION_FULL
 
 
-def host(host_id: str, peer_id: str | None = None) -> Host:
+def host(host_id: str, peer_id: str | None = None, **about: Any) -> Host:
     peer = peer_id or host_id
-    return example(Host, host_id=host_id, peer_id=peer, current_players=0, accepts_probes=False, measured=True)
+    return example(Host, host_id=host_id, peer_id=peer, current_players=0, accepts_probes=False, measured=True, **about)
 
 
 class Owners:
@@ -86,8 +92,8 @@ class Owners:
     def hears(self) -> bool:
         return self._bus.connected
 
-    def add_host(self, host_id: str, peer_id: str | None = None) -> None:
-        made = host(host_id, peer_id)
+    def add_host(self, host_id: str, peer_id: str | None = None, **about: Any) -> None:
+        made = host(host_id, peer_id, **about)
         self.hosts[made.peer_id] = made
 
     def add_session(self, number: int, host_id: str, *, zone_id: str = "prontera", max_players: int = 50) -> str:
@@ -225,6 +231,12 @@ class Owners:
     async def count(self, _: Nothing) -> SessionCounts:
         return SessionCounts(total=0, active=0, inactive=0, total_players=0, average_latency_ms=None)
 
+    async def get_host(self, question: NameHost) -> Host:
+        found = next((made for made in self.hosts.values() if made.host_id == question.host_id), None)
+        if found is None:
+            raise NoSuchHostError(f"There is no host {question.host_id}.")
+        return found
+
     async def host_of(self, question: NamePeer) -> PeerHost:
         return PeerHost(host=self.hosts.get(question.peer_id))
 
@@ -299,6 +311,7 @@ async def owning(nats_url: str) -> AsyncIterator[Owners]:
         sessions.answer(COUNT_SESSIONS, owners.count)
         hosts = Responder(bus, "host_registry", "0.1.0", instance="hosts-1")
         hosts.answer(FIND_PEER_HOST, owners.host_of)
+        hosts.answer(GET_HOST, owners.get_host)
         async with sessions, hosts:
             await bus.subscribe("p2p.events.gateway.>", owners.hear)
             await bus.client.flush()

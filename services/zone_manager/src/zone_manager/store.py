@@ -25,6 +25,7 @@ SELECT zones.id, zones.zone_id, {_DEFINITION}, status, revision, created_at, upd
 FROM zones LEFT JOIN zone_tallies USING (zone_id)
 """  # noqa: S608 -- the columns are ours
 _BY_ID = f"{_ZONE} WHERE zone_id = $1"
+# $1 status, $2 p2p_enabled, $3 p2p_priority, $4 zone_name, $5 id, $6 limit
 _LIST = f"""{_ZONE}
 WHERE ($1::text IS NULL OR status = $1)
   AND ($2::boolean IS NULL OR p2p_enabled = $2)
@@ -32,15 +33,18 @@ WHERE ($1::text IS NULL OR status = $1)
 ORDER BY -p2p_priority, zone_name, zones.id
 LIMIT $6
 """
+# $1 after, $2 limit
 _HOLD = "SELECT id FROM zones WHERE id > $1 ORDER BY id LIMIT $2 FOR NO KEY UPDATE"
 _HELD = f"{_ZONE} WHERE zones.id = ANY($1::bigint[]) ORDER BY zones.id"
 _COUNT = "SELECT count(*) AS total, count(*) FILTER (WHERE status = 'enabled') AS enabled FROM zones"
 
+# $1 fields, $2 status, $3 now
 _PUT = f"""
 INSERT INTO zones (zone_id, {_DEFINITION}, status, created_at, updated_at)
 SELECT zone_id, {_DEFINITION}, $2, $3, $3 FROM jsonb_populate_record(NULL::zones, $1::jsonb)
 ON CONFLICT (zone_id) DO NOTHING
 """  # noqa: S608 -- the columns are ours
+# $1 zone_id, $2 fields, $3 now
 _CHANGE = f"""
 UPDATE zones
 SET ({_DEFINITION}, status) = (SELECT {_DEFINITION}, status FROM jsonb_populate_record(zones, $2::jsonb)),

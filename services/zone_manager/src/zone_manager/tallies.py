@@ -10,6 +10,7 @@ from zone_manager.tallying import Counted
 _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('zone_tallies'))"
 """Two batches about the same sessions must not both find a fact uncounted, nor lock their rows crosswise."""
 
+# $1 session_id, $2 revision, $3 zone_id, $4 sessions, $5 active, $6 served, $7 over
 _ADD = """
 WITH told AS (
     SELECT DISTINCT ON (session_id, revision) *

@@ -8,7 +8,7 @@ from chassis.database import Database
 from chassis.tracing import current_traceparent
 from contracts.hosts import HOST_CHANGED, HOST_ONLINE
 
-from host_registry.store.rows import HOST_JSON, subject_of, tell
+from host_registry.store.rows import HOST_JSON, ONLINE, listed, subject_of, tell
 
 
 def _newer(claim: str) -> str:
@@ -17,10 +17,12 @@ def _newer(claim: str) -> str:
     return f"CASE WHEN beat.at >= s.last_beat THEN coalesce({beat}, {known}) ELSE coalesce({known}, {beat}) END"
 
 
-_BACK = f"CASE WHEN s.standing IN ('open', 'online') THEN {subject_of(HOST_ONLINE)} ELSE {subject_of(HOST_CHANGED)} END"
+_BACK = f"CASE WHEN s.standing IN {listed(ONLINE)} THEN {subject_of(HOST_ONLINE)} ELSE {subject_of(HOST_CHANGED)} END"
 
 _WHO_IS_BACK = "shown AS s JOIN hosts AS h ON h.host_id = s.host_id AND s.back"
 
+# $1 host_id, $2 at, $3 latency_ms, $4 packet_loss_percent, $5 bandwidth_usage_mbps, $6 current_players,
+# $7 current_zones, $8 asked, $9 told_from, $10 told_before, $11 now, $12 traceparent, $13 most_told
 _KEEP = f"""
 WITH beat AS (
     SELECT * FROM unnest(
@@ -65,6 +67,7 @@ SELECT host_id, 'stray', NULL FROM (SELECT host_id FROM beat EXCEPT SELECT host_
 """  # noqa: S608 -- made of constants
 """EXCEPT, not NOT EXISTS: it is never planned as a nested loop, and 25,000 times 25,000 would be one."""
 
+# $1 host_ids, $2 now, $3 told_from, $4 told_before
 _TELL_SCORES = """
 WITH moved AS (
     SELECT host_id FROM standings

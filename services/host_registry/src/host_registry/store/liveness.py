@@ -6,13 +6,17 @@ from typing import NamedTuple
 from chassis.database import Database
 from contracts.hosts import HOST_OFFLINE, HOST_SUSPECT
 
-from host_registry.store.rows import subject_of, tell
+from host_registry.store.rows import DISMISSED, listed, subject_of, tell
 
+# $2 hearing_since, $5 cut_off_before
 _CUT_OFF = "NOT connected AND greatest(socket_gone_at, $2) <= $5 AND last_beat <= socket_gone_at"
+# $2 hearing_since, $4 offline_before
 _LOST = "greatest(last_beat, $2) <= $4"
+# $2 hearing_since, $3 suspect_before
 _LATE = "liveness = 'alive' AND greatest(last_beat, $2) <= $3"
 _VERDICT = f"CASE s.liveness WHEN 'suspect' THEN {subject_of(HOST_SUSPECT)} ELSE {subject_of(HOST_OFFLINE)} END"
 
+# $1 now, $2 hearing_since, $3 suspect_before, $4 offline_before, $5 cut_off_before, $6 limit
 _JUDGE = f"""
 WITH due AS (
     SELECT
@@ -20,7 +24,7 @@ WITH due AS (
         CASE WHEN ({_CUT_OFF}) OR {_LOST} THEN 'offline' ELSE 'suspect' END AS verdict,
         CASE WHEN {_CUT_OFF} THEN 'socket_gone' ELSE 'silent' END AS reason
     FROM standings
-    WHERE standing NOT IN ('offline', 'draining') AND (({_CUT_OFF}) OR {_LOST} OR ({_LATE}))
+    WHERE standing NOT IN {listed(DISMISSED)} AND (({_CUT_OFF}) OR {_LOST} OR ({_LATE}))
     ORDER BY host_id
     LIMIT $6
     FOR UPDATE SKIP LOCKED
@@ -41,6 +45,7 @@ SELECT host_id, liveness AS verdict, reason FROM s
 CLOCKS_DIFFER = "interval '1 second'"
 """Of gateways and registries, at most; a socket that was told of before the host was there is another's."""
 
+# $1 peer_id, $2 connection_id, $3 gateway_id, $4 host_id, $5 now, $6 told_at
 _CONNECTED = f"""
 WITH host AS (
     UPDATE standings
@@ -54,6 +59,7 @@ INSERT INTO gateways AS known (gateway_id, heard_at) SELECT gateway_id, $5 FROM 
 ON CONFLICT (gateway_id) DO UPDATE SET heard_at = greatest(known.heard_at, excluded.heard_at)
 """  # noqa: S608 -- made of constants
 
+# $1 peer_id, $2 connection_id, $3 gateway_id, $4 host_id, $5 gone_at, $6 told_at
 _DISCONNECTED = f"""
 UPDATE standings
 SET connection_id = $2, gateway_id = $3, socket_open = false, connected = false,
@@ -68,6 +74,7 @@ RETURNING host_id
 A host that was never told to have a socket is not cut off by the end of one: it may be that of a former life.
 """
 
+# $1 gateway_id, $2 now
 _HEARD = """
 INSERT INTO gateways AS known (gateway_id, heard_at) VALUES ($1, $2)
 ON CONFLICT (gateway_id) DO UPDATE SET heard_at = greatest(known.heard_at, excluded.heard_at)

@@ -15,6 +15,7 @@ from contracts.probes import ReportProbe
 from host_registry.errors import HostNotFoundError
 from host_registry.measures import Reading, Weighed, weigh
 
+# $1 now, $2 limit, $3 until
 _TAKE = """
 WITH due AS (
     SELECT host_id FROM standings
@@ -29,6 +30,8 @@ WITH due AS (
 SELECT host_id, peer_id, upload FROM taken JOIN hosts USING (host_id) ORDER BY since, hosts.id
 """
 
+# $1 host_id, $2 at, $3 reached, $4 misses_until_rest, $5 probe_at, $6 rested_at, $7 upload_at, $8 upload_again_at,
+# $9 upload_mbps, $10 jitter_ms, $11 round_trip_ms, $12 packet_loss_percent
 _REPORT = """
 WITH reported AS (
     UPDATE standings SET
@@ -55,6 +58,7 @@ WITH reported AS (
 SELECT true FROM standings WHERE host_id = $1
 """
 
+# $1 peer_id, $2 remembered, $3 failed, $4 at
 _CONNECTION = """
 UPDATE standings
 SET failed_share = trunc((failed_share * $2 + CASE WHEN $3 THEN 1 - $2 ELSE 0 END)::numeric, 3)
@@ -62,6 +66,7 @@ WHERE host_id = (SELECT host_id FROM hosts WHERE peer_id = $1) AND ($3 OR failed
 """
 """Cut off at three digits: a share that good outcomes lower comes to 0, and then they cost no write."""
 
+# $1 now, $2 limit
 _DUE = """
 SELECT kept.* FROM measurements AS kept JOIN standings AS s USING (host_id)
 WHERE kept.weigh_at <= $1
@@ -70,6 +75,7 @@ LIMIT $2
 FOR NO KEY UPDATE OF s, kept SKIP LOCKED
 """
 
+# $1 host_id, $2 latency_ms, $3 packet_loss_percent, $4 measured_at, $5 certainty, $6 until
 _PUT = """
 WITH weighed AS (
     SELECT * FROM unnest(

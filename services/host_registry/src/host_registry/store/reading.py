@@ -11,11 +11,12 @@ from contracts.hosts import HostCounts, HostStatus, QualityDistribution, Rejecti
 from host_registry.eligibility import Bounds, Contender
 from host_registry.errors import HostNotFoundError
 from host_registry.pages import Position
-from host_registry.store.rows import HOST_JSON, STANDING_COLUMNS, contender
+from host_registry.store.rows import HOST_JSON, ONLINE, OPEN, STANDING_COLUMNS, contender, listed
 
 _GET = f"SELECT {HOST_JSON} AS host FROM hosts AS h JOIN standings AS s USING (host_id) WHERE h.host_id = $1"  # noqa: S608 -- made of constants
 _OF_PEER = f"SELECT {HOST_JSON} AS host FROM hosts AS h JOIN standings AS s USING (host_id) WHERE h.peer_id = $1"  # noqa: S608 -- made of constants
 
+# $1 standings, $2 score, $3 no, $4 min_score, $5 region, $6 heard_after, $7 limit, $8 bytes
 _LIST = f"""
 SELECT host, score, no, found FROM (
     SELECT *, count(*) OVER () AS found, sum(octet_length(host)) OVER (ORDER BY -score, no) AS bytes FROM (
@@ -44,6 +45,8 @@ ORDER BY -score, no
 """  # noqa: S608 -- made of constants
 """Each standing's best come straight off the index, so a page costs the same however many hosts there are."""
 
+# $1 min_score, $2 seats_wanted, $3 min_bandwidth_mbps, $4 max_latency_ms, $5 regions, $6 exclude, $7 heard_after,
+# $8 limit
 _ABLE = f"""
 SELECT {HOST_JSON}::text AS host, {STANDING_COLUMNS}
 FROM (
@@ -63,6 +66,7 @@ JOIN hosts AS h USING (host_id)
 """  # noqa: S608 -- made of constants
 """Hosts against which nothing speaks, straight off the index by merit; eligibility.py has the last word."""
 
+# $1 standings, $2 host_ids, $3 limit
 _REST = f"""
 SELECT {HOST_JSON}::text AS host, {STANDING_COLUMNS}
 FROM (
@@ -84,10 +88,12 @@ SELECT {HOST_JSON}::text AS host, {STANDING_COLUMNS} FROM hosts AS h JOIN standi
 WHERE h.host_id = $1
 """  # noqa: S608 -- made of constants
 
-_COUNT_REJECTED = """
+# $1 min_score, $2 seats_wanted, $3 min_bandwidth_mbps, $4 max_latency_ms, $5 regions, $6 exclude, $7 heard_after,
+# $8 but
+_COUNT_REJECTED = f"""
 SELECT
     count(*) FILTER (WHERE duty = 'draining') AS draining,
-    count(*) FILTER (WHERE standing NOT IN ('open', 'online', 'draining')) AS not_online,
+    count(*) FILTER (WHERE standing NOT IN {listed([*ONLINE, HostStatus.DRAINING])}) AS not_online,
     count(*) FILTER (WHERE last_beat <= $7) AS beat_stale,
     count(*) FILTER (WHERE seats_taken + $2 > max_players) AS host_full,
     count(*) FILTER (WHERE slots_taken >= max_zones) AS no_zone_slot,
@@ -95,18 +101,14 @@ SELECT
     count(*) FILTER (WHERE $3::double precision > 0 AND speed_mbps IS NULL) AS bandwidth_unknown,
     count(*) FILTER (WHERE speed_mbps < $3) AS bandwidth_too_low,
     count(*) FILTER (WHERE coalesce(measured_latency_ms, latency_ms) > $4::double precision) AS latency_too_high,
-    count(*) FILTER (WHERE $5::text[] <> '{}' AND (region = ANY ($5)) IS NOT TRUE) AS region_not_allowed,
+    count(*) FILTER (WHERE $5::text[] <> '{{}}' AND (region = ANY ($5)) IS NOT TRUE) AS region_not_allowed,
     count(*) FILTER (WHERE host_id = ANY ($6::text[])) AS excluded
 FROM standings
 WHERE host_id <> ALL ($8::text[])
-"""
+"""  # noqa: S608 -- made of constants
 
 _COUNT = "SELECT status, quality, sum(hosts)::bigint AS hosts, sum(score)::bigint AS score FROM tallies GROUP BY 1, 2"
 
-OPEN = "open"
-"""Online, with a seat and a zone slot free."""
-
-ONLINE = (OPEN, HostStatus.ONLINE.value)
 ALL = (OPEN, *(status.value for status in HostStatus))
 """Every value of standings.standing."""
 

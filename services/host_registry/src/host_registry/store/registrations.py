@@ -17,7 +17,7 @@ from contracts.hosts import (
 
 from host_registry.errors import PeerTakenError
 from host_registry.score import Quality, points, score
-from host_registry.store.rows import HOST_JSON, subject_of, tell
+from host_registry.store.rows import HOST_JSON, ONLINE, listed, subject_of, tell
 
 PROBED_WITHIN = timedelta(minutes=1)
 """Of renewing: the host may be on another line now. No sooner, or whoever registers in a loop is probed in a loop."""
@@ -26,7 +26,7 @@ _REGISTERED = f"""
     h CROSS JOIN s JOIN LATERAL (
         VALUES
             ({subject_of(HOST_REGISTERED)}, NULL, true),
-            ({subject_of(HOST_ONLINE)}, 'registered', s.stood NOT IN ('open', 'online'))
+            ({subject_of(HOST_ONLINE)}, 'registered', s.stood NOT IN {listed(ONLINE)})
     ) AS news (subject, reason, so) ON news.so
 """
 _CHANGED = f"""
@@ -35,11 +35,12 @@ _CHANGED = f"""
             ({subject_of(HOST_CHANGED)}, NULL, true),
             (
                 {subject_of(HOST_ONLINE)}, 'set',
-                s.stood NOT IN ('open', 'online') AND s.standing IN ('open', 'online')
+                s.stood NOT IN {listed(ONLINE)} AND s.standing IN {listed(ONLINE)}
             )
     ) AS news (subject, reason, so) ON news.so
 """
 
+# $1 asked, $2 token, $3 now, $4 traceparent, $5 score, $6 probe_at
 _REGISTER = f"""
 WITH asked AS (
     SELECT *, coalesce(peer_id, host_id) AS peer FROM json_populate_record(NULL::hosts, $1::json)
@@ -82,9 +83,11 @@ WITH asked AS (
 SELECT {HOST_JSON} AS host FROM h CROSS JOIN s
 """  # noqa: S608 -- made of constants
 
+# $1 host_id, $2 run_id
 _IS_OF_RUN = "SELECT run_id IS NOT DISTINCT FROM $2 FROM hosts WHERE host_id = $1"
 _HOST_OF_PEER = "SELECT host_id FROM hosts WHERE peer_id = $1"
 
+# $1 host_id, $2 fields, $3 duty, $4 now, $5 traceparent
 _CHANGE = f"""
 WITH h AS (
     UPDATE hosts AS kept
@@ -112,8 +115,10 @@ SELECT {HOST_JSON} AS host FROM h CROSS JOIN s
 """  # noqa: S608 -- made of constants
 """A key that the JSON lacks keeps the row's value; nothing is changed if a silent host is to be set online."""
 
+# $4 run_id
 _OF_RUN = "($4::text IS NULL OR run_id IS NOT DISTINCT FROM $4)"
 
+# $1 host_id, $2 now, $3 traceparent, $4 run_id
 _DRAIN = f"""
 WITH h AS (
     SELECT * FROM hosts WHERE host_id = $1 AND {_OF_RUN} FOR SHARE -- nobody registers it meanwhile
@@ -128,6 +133,7 @@ WITH h AS (
 SELECT {HOST_JSON} AS host FROM s JOIN h USING (host_id)
 """  # noqa: S608 -- made of constants
 
+# $1 host_id, $2 now, $3 traceparent, $4 run_id
 _DELETE = f"""
 WITH h AS (
     SELECT * FROM hosts WHERE host_id = $1 AND {_OF_RUN} FOR UPDATE

@@ -17,6 +17,7 @@ _STANDING = f"""CASE s.standing
     ELSE {subject_of(HOST_REGISTERED)}
 END"""
 
+# $1 after, $2 limit, $3 traceparent
 _RETELL = f"""
 WITH page AS (
     SELECT id, host_id FROM hosts WHERE id > $1 ORDER BY id LIMIT $2

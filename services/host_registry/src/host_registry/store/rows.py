@@ -3,12 +3,22 @@
 PostgreSQL writes the JSON, so that a host passes from its row to the client's HTTP body without being built in Python.
 """
 
+from collections.abc import Sequence
+
 import asyncpg
 from contracts.hosts import HostFact, HostStatus
 from contracts.subjects import Subject
 
 from host_registry.eligibility import Contender
 from host_registry.score import Quality
+
+OPEN = "open"
+"""The standing of a host that is online, with a seat and a zone slot free."""
+
+ONLINE = (OPEN, HostStatus.ONLINE.value)
+
+DISMISSED = (HostStatus.OFFLINE.value, HostStatus.DRAINING.value)
+"""Its sessions are gone or going: that it is silent, or lost to players, changes nothing."""
 
 STATUS = "CASE s.standing WHEN 'open' THEN 'online' ELSE s.standing END"
 
@@ -41,6 +51,12 @@ STANDING_COLUMNS = f"""
     coalesce(s.measured_latency_ms, s.latency_ms) AS latency_ms,
     coalesce(s.measured_packet_loss_percent, s.packet_loss_percent) AS packet_loss_percent
 """
+
+
+def listed(standings: Sequence[str]) -> str:
+    """For behind `IN`."""
+    quoted = [f"'{standing}'" for standing in standings]
+    return f"({', '.join(quoted)})"
 
 
 def subject_of(fact: Subject[HostFact]) -> str:

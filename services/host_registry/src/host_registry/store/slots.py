@@ -10,6 +10,7 @@ from chassis.database import Database
 from host_registry.errors import SessionOverError
 from host_registry.store.rows import HOST_JSON
 
+# $1 host_id, $2 session_id, $3 zone_id, $4 seats, $5 until, $6 heard_after
 _RESERVE = f"""
 WITH known AS (
     SELECT host_id, held, over FROM slots WHERE session_id = $2
@@ -41,6 +42,7 @@ JOIN hosts AS h USING (host_id)
 
 _IS_OVER = "SELECT true FROM slots WHERE session_id = $1 AND over LIMIT 1"
 
+# $1 session_id, $2 host_id
 _RELEASE = """
 WITH freed AS (
     DELETE FROM slots WHERE session_id = $1 AND host_id = $2 AND held RETURNING host_id
@@ -59,6 +61,8 @@ WITH gone AS (
 UPDATE standings SET slots_taken = slots_taken - mine.slots FROM mine WHERE standings.host_id = mine.host_id
 """
 
+# $1 host_id, $2 session_id, $3 zone_id, $4 revision, $5 here, $6 over, $7 latency_ms, $8 packet_loss_percent, $9 at,
+# $10 forget_at, $11 seats_host_id, $12 seats_taken, $13 seats_revision
 _HEAR = """
 WITH told AS (
     SELECT * FROM unnest(

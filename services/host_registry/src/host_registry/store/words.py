@@ -8,10 +8,11 @@ from chassis.tracing import current_traceparent
 from contracts.hosts import HOST_OFFLINE, HOST_SUSPECT
 
 from host_registry.agreement import Case, Verdict, Word
-from host_registry.store.rows import subject_of, tell
+from host_registry.store.rows import DISMISSED, listed, subject_of, tell
 
 REASON = "players_lost_it"
 
+# $1 host_peer_id, $2 player_id, $3 lost, $4 at, $5 session_id
 _HEAR = """
 INSERT INTO words AS kept (host_id, player_id, lost, told_at)
 SELECT host_id, $2, $3, $4 FROM hosts JOIN standings USING (host_id) JOIN slots USING (host_id)
@@ -34,13 +35,14 @@ WHERE host_id = $1
 
 _VERDICT = f"CASE s.liveness WHEN 'suspect' THEN {subject_of(HOST_SUSPECT)} ELSE {subject_of(HOST_OFFLINE)} END"
 
+# $1 host_id, $2 verdict, $3 now, $4 gone_at, $5 alive_at, $6 traceparent
 _FIND = f"""
 WITH s AS (
     UPDATE standings AS kept
     SET liveness = $2, revision = nextval('revisions'), updated_at = $3,
         socket_gone_at = CASE $2 WHEN 'suspect' THEN kept.socket_gone_at END
     WHERE host_id = $1
-      AND standing NOT IN ('offline', 'draining')
+      AND standing NOT IN {listed(DISMISSED)}
       AND liveness <> $2
       AND ($2 = 'suspect' OR (NOT connected AND socket_gone_at = $4 AND last_beat <= socket_gone_at))
       AND NOT EXISTS (SELECT FROM words AS w WHERE w.host_id = kept.host_id AND NOT w.lost AND w.told_at > $5)

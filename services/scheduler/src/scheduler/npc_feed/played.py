@@ -11,11 +11,13 @@ from contracts.zones import ZoneFact
 FORGET_AFTER = timedelta(hours=1)
 """A session that is over is remembered for as long as an older fact of it might still come."""
 
+# $1 session_id, $2 zone_id, $3 revision, $4 live, $5 now
 _HEAR_SESSION = """
 INSERT INTO sessions_seen AS known (session_id, zone_id, revision, live, seen_at) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (session_id) DO UPDATE SET revision = excluded.revision, live = excluded.live, seen_at = excluded.seen_at
 WHERE excluded.revision > known.revision
 """
+# $1 zone_id, $2 map_name, $3 npc_feed_interval_s, $4 revision
 _HEAR_ZONE = """
 INSERT INTO zones_known AS known (zone_id, map_name, interval_s, revision) VALUES ($1, $2, $3, $4)
 ON CONFLICT (zone_id) DO UPDATE

@@ -12,10 +12,12 @@ from contracts.sessions import Checkpoint, KeepCheckpoint, SessionStatus
 from session_manager.errors import SessionNotFoundError
 from session_manager.sessions import Ref
 
+# $1 number, $2 session_id
 _THIS = "coalesce($1::bigint, (SELECT id FROM sessions WHERE session_id = $2::text))"
 
 # The session's row is held, so that neither its epoch nor its end changes between the check and the write. Written
 # again, the same checkpoint is the same: whoever missed the answer may ask anew.
+# $1 number, $2 session_id, $3 epoch, $4 sequence, $5 object, $6 size, $7 sha256, $8 now
 _KEEP = f"""
 WITH session AS MATERIALIZED (
     SELECT id, session_id FROM sessions WHERE id = {_THIS} AND live AND epoch = $3 FOR NO KEY UPDATE
@@ -32,6 +34,7 @@ WITH session AS MATERIALIZED (
 SELECT session.session_id, kept.* FROM kept JOIN session ON session.id = kept.session
 """  # noqa: S608 -- constants of this file
 
+# $1 number, $2 session_id
 _GET = f"""
 SELECT s.session_id, s.status, s.host_id, s.epoch AS present_epoch, c.*
 FROM sessions s LEFT JOIN checkpoints c ON c.session = s.id WHERE s.id = {_THIS}
@@ -40,6 +43,7 @@ FROM sessions s LEFT JOIN checkpoints c ON c.session = s.id WHERE s.id = {_THIS}
 _DISCARDED = "SELECT object FROM discarded_checkpoints ORDER BY object LIMIT $1"
 _REMOVED = "DELETE FROM discarded_checkpoints WHERE object = $1::uuid"
 _KEPT = "SELECT object FROM checkpoints WHERE object = ANY($1::uuid[])"
+# $1 name, $2 size
 _DISCARD = """
 INSERT INTO discarded_checkpoints (object, size)
 SELECT $1::uuid, $2 WHERE NOT EXISTS (SELECT FROM checkpoints WHERE object = $1) ON CONFLICT DO NOTHING

@@ -5,12 +5,14 @@ from datetime import datetime
 from chassis.database import Database
 from contracts.identifiers import ZoneId
 
+# $1 zone_id, $2 claimed_by, $3 until, $4 now
 _CLAIM = """
 INSERT INTO zone_claims AS c (zone_id, claimed_by, expires_at) VALUES ($1, $2, $3)
 ON CONFLICT (zone_id) DO UPDATE SET claimed_by = excluded.claimed_by, expires_at = excluded.expires_at
 WHERE c.expires_at <= $4
 RETURNING true
 """
+# $1 zone_id, $2 claimed_by
 _RELEASE = "DELETE FROM zone_claims WHERE zone_id = $1 AND claimed_by = $2"
 
 

@@ -10,14 +10,16 @@ from session_manager.health import Figures
 SessionJson = NewType("SessionJson", str)
 """A `contracts.sessions.Session` as JSON text, as `session_json` of the migrations makes it."""
 
+# $1 now, $2 traceparent
 _TELL = """
 , numbered AS MATERIALIZED (
     SELECT uuidv7() AS event_id, fact.* FROM fact
 ), recorded AS (
     INSERT INTO session_events
-        (session, revision, event, occurred_at, epoch, status, players_joined, players_left, reason, figures, trace_id)
+        (session, revision, event, occurred_at, epoch, status, players_joined, players_left, reason, figures, trace_id,
+        grounds)
     SELECT session, revision, event, $1::timestamptz, epoch, status, joined, left_, reason, <figures>,
-        substr($2::text, 4, 32)
+        substr($2::text, 4, 32), <grounds>
     FROM numbered
 ), told AS (
     INSERT INTO outbox (event_id, subject, payload, traceparent)
@@ -51,6 +53,7 @@ def telling(
     answer: str,
     figures: str = "'{}'::jsonb",
     by_socket: str = "false",
+    grounds: str = "NULL::jsonb",
     standby_seats: str = "NULL::jsonb",
 ) -> str:
     """Make `change` also write the history and the outbox; `answer` is what the statement gives.
@@ -58,10 +61,10 @@ def telling(
     `$1` of the statement is the time, `$2` the traceparent. `change` ends with a CTE `fact`, one row per fact: session,
     session_id, revision, event, epoch, status, joined, left_, reason, json, host_players, host_revision; and whatever
     `figures` says of where the change came from. `by_socket` is whether signaling sockets took the seats of `joined`,
-    `standby_seats` what is taken on the standby where that changed.
+    `grounds` why the session was given its host, `standby_seats` what is taken on the standby where that changed.
     """
-    told = _TELL.replace("<figures>", figures).replace("<by_socket>", by_socket)
-    return f"{change}{told.replace('<standby_seats>', standby_seats)}{answer}"
+    tell = _TELL.replace("<figures>", figures).replace("<by_socket>", by_socket).replace("<grounds>", grounds)
+    return f"{change}{tell.replace('<standby_seats>', standby_seats)}{answer}"
 
 
 def trace_decision(what: str, session_id: str, host_id: str, reason: str, figures: Figures) -> None:

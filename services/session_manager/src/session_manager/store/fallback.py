@@ -13,10 +13,13 @@ from contracts.sessions import SessionStatus
 
 from session_manager.health import Figures, Left, times_left
 from session_manager.policies import UNLESS_SAID, Closed, ZonePolicy, without_host
+from session_manager.sessions import HOSTED
 from session_manager.store.facts import telling, trace_decision, written
 from session_manager.store.seats import lock
 from session_manager.store.sessions import finish
+from session_manager.store.statuses import listed
 
+# $1 fallback_enabled, $2 fallback_endpoint
 _DEPARTING = """
     s.id, s.session_id, s.host_id, s.status,
     coalesce(p.fallback_enabled, $1::boolean) AS fallback_enabled,
@@ -29,16 +32,18 @@ _KNOWN = """
 """
 
 # A session in fallback is on no host any more.
+# $1 fallback_enabled, $2 fallback_endpoint, $3 grace, $4 limit
 _LOCK_LOST = f"""
 SELECT {_DEPARTING}, h.lost_at
 FROM lost_hosts h
 JOIN sessions s ON s.host_id = h.host_id AND (s.host_number = h.number OR s.host_number IS NULL) AND s.live {_KNOWN}
 WHERE h.lost_at IS NOT NULL AND coalesce(s.host_since, s.created_at) <= h.lost_at + $3::interval
-    AND s.status IN ('pending', 'active')
+    AND s.status IN {listed(HOSTED)}
 ORDER BY s.id LIMIT $4 FOR UPDATE OF s
 """  # noqa: S608 -- made of constants
 
 # Whoever was judged unwell on another host than the present one is judged anew.
+# $1 fallback_enabled, $2 fallback_endpoint, $3 numbers, $4 epochs
 _LOCK_UNWELL = f"""
 SELECT {_DEPARTING}
 FROM unnest($3::bigint[], $4::integer[]) AS unwell (id, epoch)
@@ -47,20 +52,23 @@ WHERE s.status = 'active'
 ORDER BY s.id FOR UPDATE OF s
 """  # noqa: S608 -- made of constants
 
+# $1 fallback_enabled, $2 fallback_endpoint, $3 closed_for, $4 limit
 _LOCK_CLOSED = f"""
 SELECT {_DEPARTING}
 FROM zone_policies closed JOIN sessions s ON s.zone_id = closed.zone_id AND s.live {_KNOWN}
-WHERE closed.closed_for = $3 AND s.status IN ('pending', 'active')
+WHERE closed.closed_for = $3 AND s.status IN {listed(HOSTED)}
 ORDER BY s.id LIMIT $4 FOR UPDATE OF s
 """  # noqa: S608 -- made of constants
 
+# $1 fallback_enabled, $2 fallback_endpoint, $3 closed_for, $4 limit
 _LOCK_HOSTED = f"""
 SELECT {_DEPARTING}
 FROM sessions s {_KNOWN}
-WHERE $3::text IS NULL AND s.live AND s.status IN ('pending', 'active')
+WHERE $3::text IS NULL AND s.live AND s.status IN {listed(HOSTED)}
 ORDER BY s.id LIMIT $4 FOR UPDATE OF s
 """  # noqa: S608 -- made of constants
 
+# $1 now, $2 traceparent, $3 numbers, $4 endpoints, $5 reason, $6 figures, $7 times, $8 targets
 _LEAVE = telling(
     """
 WITH host AS MATERIALIZED (
@@ -98,6 +106,7 @@ WITH host AS MATERIALIZED (
     "figures",
 )
 
+# $1 zone_id, $2 hosts, $3 now
 _NOTE_ABLE = """
 WITH gone AS (
     DELETE FROM able_hosts WHERE zone_id = $1 AND host_id <> ALL($2::text[])

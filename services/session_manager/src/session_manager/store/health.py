@@ -15,6 +15,7 @@ _COUNT = "SELECT count(*) FROM sessions WHERE status = 'active'"
 
 # Of thousands of sessions few come out: the others are passed by in one scan of each table, without an index that
 # every join would have to keep.
+# $1 reported_after, $2 most_loss_percent, $3 max_latency_ms
 _DOUBTFUL = """
 WITH said AS MATERIALIZED (
     SELECT session, connected,
@@ -57,6 +58,7 @@ WHERE s.status = 'active' AND (
 )
 """
 
+# $1 numbers, $2 told_at
 _NOTE = """
 WITH well AS (
     DELETE FROM unwell_sessions WHERE session <> ALL($1::bigint[])
@@ -71,6 +73,7 @@ SELECT session, since FROM unwell_sessions WHERE session = ANY($1) UNION ALL SEL
 """
 
 # A seat may be given up by the time that we hear why.
+# $1 peer_id, $2 session_id, $3 to, $4 connected, $5 occurred_at, $6 failed
 _CONNECTED = """
 WITH host AS (
     SELECT host_id FROM sessions WHERE session_id = $2 AND $3 IN (host_peer_id, host_id)

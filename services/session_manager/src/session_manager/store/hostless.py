@@ -12,12 +12,13 @@ from contracts.sessions import SessionStatus
 
 from session_manager.health import Figures, Left
 from session_manager.policies import UNLESS_SAID, ZonePolicy, when_nobody_fits
-from session_manager.sessions import Place, Ref
+from session_manager.sessions import HOSTLESS, Place, Ref
 from session_manager.store.facts import telling, trace_decision, written
 from session_manager.store.fallback import Departing, leave_hosts
 from session_manager.store.seats import MovedOnError, lock
 from session_manager.store.sessions import KNOW_HOST, finish
 from session_manager.store.standbys import StandbyStore
+from session_manager.store.statuses import listed
 
 _ZONES = """
 SELECT DISTINCT s.zone_id FROM sessions s LEFT JOIN zone_policies p ON p.zone_id = s.zone_id
@@ -34,6 +35,7 @@ GROUP BY s.id ORDER BY s.id
 """  # noqa: S608 -- made of constants
 
 # Whoever claimed it before has had its time: it is gone, or could not find out.
+# $1 now, $2 until, $3 limit
 _CLAIM = f"""
 WITH due AS MATERIALIZED (
     SELECT id FROM sessions
@@ -47,8 +49,10 @@ SELECT s.*, {_LEFT} FROM claimed s LEFT JOIN left_hosts l ON l.session = s.id
 GROUP BY s.id, s.session_id, s.zone_id, s.epoch, s.connected_players, s.fell_back_at, s.standby_host_id ORDER BY s.id
 """  # noqa: S608 -- made of constants
 
+# $1 number, $2 epoch, $3 at
 _UNCLAIM = "UPDATE sessions SET claimed_until = $3 WHERE id = $1 AND epoch = $2 AND status = 'migrating'"
 
+# $1 number, $2 epoch, $3 fallback_enabled, $4 fallback_endpoint
 _POLICY = """
 SELECT s.id, s.session_id, s.host_id, s.fell_back_for,
     coalesce(p.fallback_enabled, $3::boolean) AS fallback_enabled,
@@ -62,12 +66,15 @@ _SERVED_FIELDS = "id, session_id, zone_id, host_id, epoch, connected_players, st
 _SERVED = f"""
 SELECT {_SERVED_FIELDS} FROM sessions WHERE host_id = $1 AND live AND status = 'active' ORDER BY id
 """  # noqa: S608 -- made of constants
+# $1 number, $2 session_id
 _SERVED_ONE = f"""
 SELECT {_SERVED_FIELDS} FROM sessions
 WHERE id = coalesce($1::bigint, (SELECT id FROM sessions WHERE session_id = $2::text)) AND status = 'active'
 """  # noqa: S608 -- made of constants
+# $1 number, $2 epoch
 _STILL_SERVED = "SELECT id FROM sessions WHERE id = $1 AND epoch = $2 AND status = 'active'"
 
+# $1 now, $2 traceparent, $3 number, $4 fallback_endpoint, $5 figures
 _FALL_BACK = telling(
     """
 WITH session AS (
@@ -87,11 +94,13 @@ WITH session AS (
 )
 
 # What was measured and told of the host before says nothing of this one.
+# $1 now, $2 traceparent, $3 number, $4 epoch, $5 host_id, $6 host_peer_id, $7 host_max_players, $8 figures,
+# $9 host_number, $10 grounds
 _SERVE = telling(
-    """
+    f"""
 WITH standing AS MATERIALIZED (
     SELECT id, current_players AS players FROM sessions
-    WHERE id = $3 AND epoch = $4 AND status IN ('migrating', 'fallback') AND standby_host_id IS DISTINCT FROM $5
+    WHERE id = $3 AND epoch = $4 AND status IN {listed(HOSTLESS)} AND standby_host_id IS DISTINCT FROM $5
     FOR UPDATE
 ), host AS (
     INSERT INTO host_seats AS h (host_id, max_players, taken, revision)
@@ -117,12 +126,13 @@ WITH standing AS MATERIALIZED (
         AND coalesce(connection_told_at, latency_said_at, loss_said_at) IS NOT NULL
 ), fact AS (
     SELECT s.id AS session, s.session_id, s.revision, 'migrated' AS event, s.epoch, s.status,
-        '{}'::text[] AS joined, '{}'::text[] AS left_, s.fell_back_for AS reason, $8::jsonb AS figures, s.json,
+        '{{}}'::text[] AS joined, '{{}}'::text[] AS left_, s.fell_back_for AS reason, $8::jsonb AS figures, s.json,
         h.taken AS host_players, h.revision AS host_revision
     FROM session s, host h
-)""",
+)""",  # noqa: S608 -- made of constants
     "SELECT session_id FROM session",
     "figures",
+    grounds="$10::jsonb",
 )
 
 
@@ -295,6 +305,7 @@ async def _serve(
         place.host_max_players,
         written(figures),
         place.host_number,
+        place.grounds,
     )
 
 

@@ -5,6 +5,7 @@ from contracts.identifiers import ZoneId
 
 from session_manager.policies import ZonePolicy
 
+# $1 zone_id, $2 revision, $3 fallback_enabled, $4 fallback_endpoint, $5 max_latency_ms, $6 closed_for, $7 standby
 _LEARN = """
 INSERT INTO zone_policies AS p (
     zone_id, revision, fallback_enabled, fallback_endpoint, max_latency_ms, closed_for, standby

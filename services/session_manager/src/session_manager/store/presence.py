@@ -7,6 +7,7 @@ from contracts.gateway import PeerPresence
 from contracts.hosts import HostFact
 
 # The newest socket counts, and of one socket the newest announcement: they may arrive in any order.
+# $1 peer_id, $2 session_id, $3 gateway_id, $4 connection_id, $5 revision, $6 now
 _ENTERED = """
 WITH gateway AS (
     INSERT INTO gateways (gateway_id, heard_at) VALUES ($3, $6::timestamptz) ON CONFLICT DO NOTHING
@@ -16,6 +17,7 @@ WHERE player_id = $1 AND session = (SELECT id FROM sessions WHERE session_id = $
     AND (coalesce(connection_id, ''), announcement) < ($4, $5)
 """
 
+# $1 peer_id, $2 session_id, $3 connection_id, $4 revision, $5 since
 _DISCONNECTED = """
 UPDATE seats SET absent_since = least(absent_since, $5::timestamptz),
     gateway_id = NULL, connection_id = $3, announcement = $4
@@ -23,6 +25,7 @@ WHERE player_id = $1 AND session = (SELECT id FROM sessions WHERE session_id = $
     AND (coalesce(connection_id, ''), announcement) < ($3, $4)
 """
 
+# $1 gateway_id, $2 at
 _HEARD = """
 INSERT INTO gateways AS g (gateway_id, heard_at) VALUES ($1, $2)
 ON CONFLICT (gateway_id) DO UPDATE SET heard_at = greatest(g.heard_at, excluded.heard_at)
@@ -36,6 +39,7 @@ DELETE FROM gateways WHERE heard_at <= $1
 """
 
 # Whatever becomes of it, it has to prove itself anew. What was said of its former lives has had its effect by then.
+# $1 host_id, $2 host_number, $3 revision, $4 occurred_at
 _LOST = """
 WITH proven AS (
     DELETE FROM able_hosts WHERE host_id = $1
@@ -49,6 +53,7 @@ WHERE h.revision < excluded.revision
 """
 
 # Kept where no loss is known: that may come later, though it was earlier.
+# $1 host_id, $2 host_number, $3 revision
 _FOUND = """
 INSERT INTO lost_hosts AS h (host_id, number, revision) VALUES ($1, $2, $3)
 ON CONFLICT (host_id, number) DO UPDATE SET revision = excluded.revision, lost_at = NULL

@@ -11,13 +11,16 @@ from session_manager.errors import SessionNotFoundError
 from session_manager.sessions import Ref
 from session_manager.store.facts import SessionJson
 
+# $1 number, $2 session_id
 _GET = """
 SELECT session_json(s) FROM sessions s
 WHERE s.id = coalesce($1::bigint, (SELECT id FROM sessions WHERE session_id = $2::text))
 """
 
+# $1 number, $2 session_id
 _NUMBER = "SELECT id FROM sessions s WHERE s.id = $1 OR s.session_id = $2"
 
+# $1 number, $2 after, $3 limit
 _EVENTS = """
 SELECT revision AS position, jsonb_build_object(
     'event', event, 'occurred_at', occurred_at, 'revision', revision, 'epoch', epoch, 'status', status,
@@ -26,6 +29,28 @@ SELECT revision AS position, jsonb_build_object(
 ) AS json
 FROM session_events WHERE session = $1 AND revision > $2 ORDER BY revision LIMIT $3
 """
+
+# The newest first, by the index of the history; told in their order.
+# $1 number, $2 session_id, $3 events, $4 limit
+_DECISIONS = """
+SELECT jsonb_build_object(
+    'session_id', s.session_id, 'zone_id', s.zone_id, 'status', s.status, 'host_id', s.host_id, 'epoch', s.epoch,
+    'decisions', coalesce((
+        SELECT jsonb_agg(jsonb_build_object(
+            'event', e.event, 'occurred_at', e.occurred_at, 'epoch', e.epoch, 'reason', e.reason,
+            'figures', e.figures, 'grounds', e.grounds, 'trace_id', e.trace_id
+        ) ORDER BY e.revision)
+        FROM (
+            SELECT * FROM session_events
+            WHERE session = s.id AND event = ANY($3::text[]) ORDER BY revision DESC LIMIT $4
+        ) AS e
+    ), '[]')
+)
+FROM sessions s
+WHERE s.id = coalesce($1::bigint, (SELECT id FROM sessions WHERE session_id = $2::text))
+"""
+DECISIONS = ("created", "migrating", "migrated", "fell-back", "ended", "failed")
+MOST_DECISIONS = 100
 
 _COUNT = """
 SELECT sum(total) AS total, sum(live) AS live, sum(players) AS players,
@@ -66,6 +91,16 @@ class QuestionStore:
             raise SessionNotFoundError(ref.session_id or str(ref.number))
         rows = await self._database.fetch("session_events.list", _EVENTS, number, _position(cursor) or 0, limit + 1)
         return _page(rows, limit)
+
+    async def explain(self, ref: Ref) -> bytes:
+        """A `SessionExplained`."""
+        named = (ref.number, ref.session_id)
+        row: str | None = await self._database.fetchval(
+            "session_events.decisions", _DECISIONS, *named, list(DECISIONS), MOST_DECISIONS
+        )
+        if row is None:
+            raise SessionNotFoundError(ref.session_id or str(ref.number))
+        return row.encode()
 
     async def count(self) -> SessionCounts:
         row = await self._database.fetchrow("session_counts.sum", _COUNT)

@@ -12,11 +12,13 @@ from contracts.streams import EVENTS
 AT_ONCE = 200
 """Their rows are locked for some 20 ms, so that what changes meanwhile is told afterwards."""
 
+# $1 after, $2 limit, $3 max_age
 _HOLD = """
 SELECT id FROM sessions WHERE id > $1 AND (live OR updated_at > now() - $3::interval)
 ORDER BY id LIMIT $2 FOR NO KEY UPDATE
 """
 
+# $1 ids, $2 traceparent
 _TELL = """
 WITH fact AS MATERIALIZED (
     SELECT uuidv7() AS event_id, s.session_id, s.connected_players, session_json(s) AS json,

@@ -7,14 +7,17 @@ from chassis.ids import new_event_id
 from chassis.outbox import outbox_row, tell
 from contracts.jobs import JOB_DONE, JOB_FAILED, JobDue, JobFact, JobOutcome
 
+# $1 job, $2 due_at, $3 fence
 _LATEST = """
 SELECT due_at, fence FROM job_runs WHERE job = $1 AND (due_at = $2 OR due_at > $2 AND fence > $3)
 """
+# $1 job, $2 due_at, $3 fence
 _RECORD = """
 INSERT INTO job_runs (job, due_at, fence, revision)
 VALUES ($1, $2, $3, (SELECT coalesce(max(revision), 0) + 1 FROM job_runs WHERE job = $1))
 ON CONFLICT DO NOTHING RETURNING revision
 """
+# $1 job, $2 due_before
 _FORGET = "DELETE FROM job_runs WHERE job = $1 AND due_at < $2"
 
 KEPT = timedelta(days=1)

@@ -9,23 +9,26 @@ from contracts.identifiers import HostId, PeerId, SessionId, ZoneId
 from contracts.sessions import SessionStatus
 
 from session_manager.errors import SessionNotFoundError
-from session_manager.sessions import JOINABLE, LIVE, Opening, Ref, Seat, Standing
+from session_manager.sessions import HOSTLESS, JOINABLE, LIVE, RESUMABLE, Opening, Ref, Seat, Standing
 from session_manager.store.facts import SessionJson, telling
+from session_manager.store.statuses import listed
 
-_STANDING = """
+# $1 number, $2 session_id, $3 player_id
+_STANDING = f"""
 SELECT s.id, s.session_id, s.status, s.epoch, s.current_players, s.max_players, s.host_id,
     h.taken AS host_players, h.max_players AS host_max_players,
     seat.session AS seated_in,
-    CASE WHEN seated.status NOT IN ('migrating', 'fallback') THEN seated.host_id END AS seated_on
+    CASE WHEN seated.status NOT IN {listed(HOSTLESS)} THEN seated.host_id END AS seated_on
 FROM sessions s
 JOIN host_seats h ON h.host_id = s.host_id
 LEFT JOIN seats seat ON seat.player_id = $3
 LEFT JOIN sessions seated ON seated.id = seat.session
 WHERE s.id = coalesce($1::bigint, (SELECT id FROM sessions WHERE session_id = $2::text))
-"""
+"""  # noqa: S608 -- made of constants
 
 _SEATED_IN = "SELECT session FROM seats WHERE player_id = $1"
 
+# $1 now, $2 traceparent, $3 number, $4 session_id, $5 joinable, $6 player_id, $7 socket
 _TAKE = telling(
     """
 WITH standing AS MATERIALIZED (
@@ -62,6 +65,7 @@ WITH standing AS MATERIALIZED (
     by_socket="$7",
 )
 
+# $1 now, $2 number, $3 player_id, $4 socket
 _TAKE_AGAIN = """
 WITH seat AS (
     UPDATE seats SET socket = socket AND $4, absent_since = CASE
@@ -74,8 +78,9 @@ WITH seat AS (
 SELECT session_json(s) FROM sessions s JOIN seat ON seat.session = s.id
 """
 
+# $1 now, $2 traceparent, $3 number, $4 session_id, $5 player_id, $6 live, $7 reason, $8 absent_by, $9 unheard_by
 _GIVE_UP = telling(
-    """
+    f"""
 WITH standing AS MATERIALIZED (
     SELECT s.id
     FROM seats seat JOIN sessions s ON s.id = seat.session JOIN host_seats h ON h.host_id = s.host_id
@@ -100,20 +105,21 @@ WITH standing AS MATERIALIZED (
 ), host AS (
     -- A session without a host has no seats on its last one.
     UPDATE host_seats h SET
-        taken = h.taken - CASE WHEN session.status IN ('migrating', 'fallback') THEN 0 ELSE 1 END,
+        taken = h.taken - CASE WHEN session.status IN {listed(HOSTLESS)} THEN 0 ELSE 1 END,
         revision = h.revision + 1
     FROM session WHERE h.host_id = session.host_id
     RETURNING h.taken, h.revision
 ), fact AS (
     SELECT s.id AS session, s.session_id, s.revision, 'left' AS event, s.epoch, s.status,
-        '{}'::text[] AS joined, ARRAY[$5] AS left_, $7::text AS reason, s.json,
+        '{{}}'::text[] AS joined, ARRAY[$5] AS left_, $7::text AS reason, s.json,
         h.taken AS host_players, h.revision AS host_revision
     FROM session s, host h
-)""",
+)""",  # noqa: S608 -- made of constants
     "SELECT json FROM session",
 )
 
 _LOCK_SESSIONS = "SELECT id FROM sessions WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE"
+# $1 sessions, $2 host_id
 _LOCK_HOSTS = """
 SELECT host_id FROM host_seats
 WHERE host_id = $2 OR host_id IN (
@@ -123,24 +129,27 @@ ORDER BY host_id FOR UPDATE
 """
 
 # The host is looked up for each session: openings are few, hosts are many.
-_OPENINGS = """
+# $1 zone_id, $2 player_id, $3 unreached_since
+_OPENINGS = f"""
 SELECT s.id, s.current_players, s.own,
     EXISTS (
         SELECT FROM unreached_hosts u WHERE u.player_id = $2 AND u.host_id = s.host_id AND u.told_at > $3
     ) AS unreached
 FROM (
     SELECT s.id, s.current_players, s.host_id, true AS own FROM seats JOIN sessions s ON s.id = seats.session
-    WHERE seats.player_id = $2 AND s.zone_id = $1 AND s.status IN ('pending', 'active', 'migrating')
+    WHERE seats.player_id = $2 AND s.zone_id = $1 AND s.status IN {listed(RESUMABLE)}
     UNION ALL
     SELECT s.id, s.current_players, s.host_id, false FROM sessions s
     WHERE s.zone_id = $1 AND s.open
         AND (SELECT h.taken < h.max_players FROM host_seats h WHERE h.host_id = s.host_id)
     LIMIT 64
 ) AS s
-"""
+"""  # noqa: S608 -- made of constants
 
+# $1 player_id, $2 since
 _UNREACHED = "SELECT host_id FROM unreached_hosts WHERE player_id = $1 AND told_at > $2"
 
+# $1 absent_by, $2 unheard_by, $3 limit
 _EXPIRED = """
 SELECT player_id, session FROM seats WHERE absent_since <= $1
 UNION

@@ -12,10 +12,13 @@ from contracts.sessions import ReportMetrics, SessionStatus
 
 from session_manager.errors import HostFullError, SessionNotFoundError
 from session_manager.health import Figures
-from session_manager.sessions import NEXT, Place, Ref, Standing
+from session_manager.sessions import HOSTLESS, NEXT, Place, Ref, Standing
 from session_manager.store.facts import SessionJson, telling, written
 from session_manager.store.seats import MOVED, MovedOnError, give_up, lock, standing_of
+from session_manager.store.statuses import listed
 
+# $1 now, $2 traceparent, $3 session_id, $4 host_id, $5 host_peer_id, $6 host_max_players, $7 zone_id, $8 max_players,
+# $9 player_ids, $10 socket, $11 host_number, $12 grounds
 _CREATE = telling(
     """
 WITH host AS (
@@ -46,14 +49,17 @@ WITH host AS (
 )""",
     "SELECT json FROM session",
     by_socket="$10",
+    grounds="$12::jsonb",
 )
 
+# $1 host_id, $2 host_max_players
 KNOW_HOST = """
 INSERT INTO host_seats (host_id, max_players, taken, revision) VALUES ($1, $2, 0, 1) ON CONFLICT DO NOTHING
 """
 
 _SEATED = "SELECT player_id, session FROM seats WHERE player_id = ANY($1::text[])"
 
+# $1 now, $2 traceparent, $3 number, $4 session_id
 _ACTIVATE = telling(
     """
 WITH session AS (
@@ -72,6 +78,7 @@ WITH session AS (
     "SELECT json FROM session",
 )
 
+# $1 number, $2 session_id
 _STANDING = """
 SELECT s.id, s.session_id, s.status, s.epoch, s.current_players, s.max_players, s.host_id,
     h.taken AS host_players, h.max_players AS host_max_players, session_json(s) AS json
@@ -79,44 +86,48 @@ FROM sessions s JOIN host_seats h ON h.host_id = s.host_id
 WHERE s.id = coalesce($1::bigint, (SELECT id FROM sessions WHERE session_id = $2::text))
 """
 
+# $1 number, $2 session_id, $3 statuses
 _LOCK_ONE = """
 SELECT id FROM sessions
 WHERE id = coalesce($1::bigint, (SELECT id FROM sessions WHERE session_id = $2::text)) AND status = ANY($3::text[])
 FOR UPDATE
 """
 # A session that somebody has locked is busy: it is neither idle nor empty.
+# $1 idle_since, $2 limit
 _LOCK_IDLE = """
 SELECT id, last_activity_at AS since FROM sessions
 WHERE live AND last_activity_at <= $1 ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
 """
+# $1 empty_since, $2 limit
 _LOCK_EMPTY = """
 SELECT id, empty_since AS since FROM sessions
 WHERE live AND empty_since <= $1 ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
 """
+# $1 now, $2 traceparent, $3 numbers, $4 target, $5 reason, $6 figures
 _FINISH = telling(
-    """
+    f"""
 WITH host AS MATERIALIZED (
     SELECT host_id FROM host_seats
     WHERE host_id IN (SELECT unnest(ARRAY[host_id, standby_host_id]) FROM sessions WHERE id = ANY($3::bigint[]))
     ORDER BY host_id FOR UPDATE
 ), session AS (
     UPDATE sessions s SET
-        status = $4::text, end_reason = $5::text, connected_players = '{}', empty_since = NULL,
+        status = $4::text, end_reason = $5::text, connected_players = '{{}}', empty_since = NULL,
         fallback_endpoint = NULL, fell_back_at = NULL, fell_back_for = NULL, claimed_until = NULL,
         standby_host_id = NULL, standby_peer_id = NULL, standby_number = NULL, standby_seats = 0,
-        standby_since = NULL, standby_sought_until = NULL,
+        standby_since = NULL, standby_grounds = NULL, standby_sought_until = NULL,
         ended_at = $1::timestamptz, updated_at = $1, revision = s.revision + 1
     FROM host, unnest($3, $6::text[]) AS ending (id, figures) WHERE s.id = ending.id AND s.host_id = host.host_id
     RETURNING s.id, s.session_id, s.host_id, s.revision, s.epoch, s.status,
         old.connected_players AS players, old.status AS was, session_json(s) AS json,
         old.standby_host_id AS standby, old.standby_seats AS held,
-        coalesce(ending.figures::jsonb, '{}') AS figures
+        coalesce(ending.figures::jsonb, '{{}}') AS figures
 ), freed AS (
     UPDATE host_seats h SET taken = h.taken - gone.players, revision = h.revision + 1
     FROM (
         SELECT host_id, sum(players) AS players
         FROM (
-            SELECT host_id, CASE WHEN was IN ('migrating', 'fallback') THEN 0 ELSE cardinality(players) END AS players
+            SELECT host_id, CASE WHEN was IN {listed(HOSTLESS)} THEN 0 ELSE cardinality(players) END AS players
             FROM session
             UNION ALL
             SELECT standby, held FROM session WHERE standby IS NOT NULL
@@ -130,19 +141,21 @@ WITH host AS MATERIALIZED (
     WHERE seats.player_id = gone.player_id AND seats.session = gone.id
 ), fact AS (
     SELECT s.id AS session, s.session_id, s.revision, $4 AS event, s.epoch, s.status,
-        '{}'::text[] AS joined, s.players AS left_, $5 AS reason, s.figures, s.json,
+        '{{}}'::text[] AS joined, s.players AS left_, $5 AS reason, s.figures, s.json,
         freed.taken AS host_players, freed.revision AS host_revision,
         CASE WHEN held.host_id IS NOT NULL THEN
             jsonb_build_object('host_id', held.host_id, 'taken', held.taken, 'revision', held.revision)
         END AS standby_seats
     FROM session s JOIN freed ON freed.host_id = s.host_id LEFT JOIN freed AS held ON held.host_id = s.standby
-)""",
+)""",  # noqa: S608 -- made of constants
     "SELECT session_id, json FROM session ORDER BY id",
     "figures",
     standby_seats="standby_seats",
 )
 
 # What a player says is that player's word: of all players' words the session's measure is the one in the middle.
+# $1 now, $2 number, $3 session_id, $4 average_latency_ms, $5 packet_loss_percent, $6 bandwidth_usage_mbps,
+# $7 quality_score, $8 player_id, $9 words_since, $10 epoch
 _REPORT = """
 WITH target AS MATERIALIZED (
     SELECT id FROM sessions
@@ -187,6 +200,7 @@ RETURNING session_json(s)
 """
 
 # Whoever holds a row is active in it at this moment anyway, so locked ones are passed by.
+# $1 active_at, $2 session_ids
 _TOUCH = """
 WITH touched AS MATERIALIZED (
     SELECT id FROM sessions WHERE session_id = ANY($2::text[]) AND live AND last_activity_at < $1
@@ -329,6 +343,7 @@ async def _create(statements: Database | Transaction, new: NewSession, now: date
         list(new.player_ids),
         new.socket,
         new.place.host_number,
+        new.place.grounds,
     )
     return row
 

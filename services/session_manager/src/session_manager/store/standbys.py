@@ -19,6 +19,7 @@ from session_manager.standbys import LetGo
 from session_manager.store.facts import telling, trace_decision
 
 # Whoever sought one before has had its time, or found that there is none.
+# $1 now, $2 until, $3 limit
 _SEEK = """
 WITH due AS MATERIALIZED (
     SELECT s.id FROM zone_policies p JOIN sessions s ON s.zone_id = p.zone_id
@@ -35,8 +36,10 @@ FROM sought s LEFT JOIN left_hosts l ON l.session = s.id
 GROUP BY s.id, s.session_id, s.zone_id, s.host_id, s.epoch, s.connected_players ORDER BY s.id
 """
 
+# $1 number, $2 epoch, $3 at
 _LATER = "UPDATE sessions SET standby_sought_until = $3 WHERE id = $1 AND epoch = $2 AND standby_host_id IS NULL"
 
+# $1 lost_within
 _DOUBTED = """
 SELECT id, session_id, standby_host_id, epoch, doubt FROM (
     SELECT s.id, s.session_id, s.standby_host_id, s.epoch, CASE
@@ -74,6 +77,8 @@ _TOLD = """
 
 _CHANGED = "s.id, s.session_id, s.host_id, s.revision, s.epoch, s.status, session_json(s) AS json"
 
+# $1 now, $2 traceparent, $3 number, $4 epoch, $5 host_id, $6 host_peer_id, $7 host_max_players, $8 host_number,
+# $9 grounds
 _NAME = telling(
     f"""
 WITH standing AS MATERIALIZED (
@@ -90,7 +95,8 @@ WITH standing AS MATERIALIZED (
 ), session AS (
     UPDATE sessions s SET
         standby_host_id = $5, standby_peer_id = $6, standby_number = $8,
-        standby_seats = standing.players, standby_since = $1::timestamptz, standby_sought_until = NULL,
+        standby_seats = standing.players, standby_since = $1::timestamptz, standby_grounds = $9::jsonb,
+        standby_sought_until = NULL,
         updated_at = $1, revision = s.revision + 1
     FROM standing, held WHERE s.id = standing.id
     RETURNING {_CHANGED}
@@ -99,6 +105,7 @@ WITH standing AS MATERIALIZED (
     standby_seats="standby_seats",
 )
 
+# $1 now, $2 traceparent, $3 number, $4 epoch, $5 standby
 _FIT = telling(
     f"""
 WITH standing AS MATERIALIZED (
@@ -121,8 +128,9 @@ WITH standing AS MATERIALIZED (
 )
 
 _FORGOTTEN = """standby_host_id = NULL, standby_peer_id = NULL, standby_number = NULL,
-        standby_seats = 0, standby_since = NULL, standby_sought_until = NULL"""
+        standby_seats = 0, standby_since = NULL, standby_grounds = NULL, standby_sought_until = NULL"""
 
+# $1 now, $2 traceparent, $3 number, $4 standby, $5 reason, $6 distrust
 _LET_GO = telling(
     f"""
 WITH standing AS MATERIALIZED (
@@ -146,6 +154,7 @@ WITH standing AS MATERIALIZED (
 )
 
 # What was measured and told of the host before says nothing of this one.
+# $1 now, $2 traceparent, $3 number, $4 epoch, $5 lost_within
 _TAKE_OVER = telling(
     f"""
 WITH standing AS MATERIALIZED (
@@ -172,19 +181,21 @@ WITH standing AS MATERIALIZED (
         quality_score = NULL, measured_at = NULL, latency_said_at = NULL, loss_said_at = NULL,
         updated_at = $1, revision = s.revision + 1
     FROM standing, held WHERE s.id = standing.id
-    RETURNING s.id, s.session_id, s.host_id, s.revision, s.epoch, s.status, old.fell_back_for, session_json(s) AS json
+    RETURNING s.id, s.session_id, s.host_id, s.revision, s.epoch, s.status, old.fell_back_for,
+        old.standby_grounds AS grounds, session_json(s) AS json
 ), seat AS (
     UPDATE seats SET connected = NULL, connection_told_at = NULL, latency_said_at = NULL, loss_said_at = NULL
     FROM session WHERE seats.session = session.id
         AND coalesce(connection_told_at, latency_said_at, loss_said_at) IS NOT NULL
 ), fact AS (
     SELECT s.id AS session, s.session_id, s.revision, 'migrated' AS event, s.epoch, s.status,
-        '{{}}'::text[] AS joined, '{{}}'::text[] AS left_, s.fell_back_for AS reason, s.json,
+        '{{}}'::text[] AS joined, '{{}}'::text[] AS left_, s.fell_back_for AS reason, s.grounds, s.json,
         held.taken AS host_players, held.revision AS host_revision
     FROM session s, held
 )""",  # noqa: S608 -- made of constants
     "SELECT session_id, host_id FROM session",
     """'{"standby": 1}'::jsonb""",
+    grounds="grounds",
 )
 
 # Of a release that knows no standbys, which ended such sessions: nobody tells of them any more.
@@ -247,8 +258,8 @@ class StandbyStore:
     async def name(self, session: Unguarded, place: Place, now: datetime) -> bool:
         """Hold seats there; False where the session has changed or the host has no room for its players."""
         about = (session.number, session.epoch, place.host_id, place.host_peer_id)
-        bounds = (place.host_max_players, place.host_number)
-        row = await self._database.fetchrow("standbys.name", _NAME, now, tracing.current_traceparent(), *about, *bounds)
+        chosen = (place.host_max_players, place.host_number, place.grounds)
+        row = await self._database.fetchrow("standbys.name", _NAME, now, tracing.current_traceparent(), *about, *chosen)
         if row is not None:
             trace_decision("name standby", session.session_id, place.host_id, "able", {})
         return row is not None

@@ -22,6 +22,7 @@ from signaling_gateway.access.doorman import Doorman
 from signaling_gateway.access.entrance import Entrance, HostOf, IsKeyed
 from signaling_gateway.access.issuing import Issuing
 from signaling_gateway.access.memory import LOOK_EVERY, Memory
+from signaling_gateway.access.signing import Algorithm, PublicKey
 from signaling_gateway.access.store import AccessStore
 from signaling_gateway.access.tokens import FAMILY_LIFE, REFRESHED_UP_TO, Tokens
 from signaling_gateway.access.wishes import WarpDoor
@@ -37,6 +38,7 @@ class Rules:
     secret: str = field(repr=False)
     """Empty: one is made and kept in the database, for open mode alone."""
     previous_secrets: tuple[str, ...] = field(repr=False)
+    algorithm: Algorithm
     token_life: timedelta
     key_in_settings: str = field(repr=False)
     checks_keys: bool
@@ -56,6 +58,7 @@ class Access:
     audit: Audit
     door: WarpDoor
     is_keyed: IsKeyed
+    public_keys: tuple[PublicKey, ...]
 
     def entrance(self, bus: Bus, clock: Clock, kinds: Collection[str]) -> Entrance:
         """What signaling lets sockets in by, out of all `kinds` of frames."""
@@ -77,7 +80,7 @@ async def open_access(
     """Know who may come in, keep knowing it, and put on record what happens, until the block ends."""
     store = AccessStore(database)
     secret = rules.secret or await store.secret(secrets.token_urlsafe(48))
-    tokens = Tokens((secret, *rules.previous_secrets), rules.token_life)
+    tokens = Tokens((secret, *rules.previous_secrets), rules.token_life, rules.algorithm)
     memory, audit = Memory(store, bus, rules.key_in_settings), Audit(store, clock)
     doorman = Doorman(
         memory, tokens, clock, enforced=rules.enforced, checks_keys=rules.checks_keys, checks_tokens=rules.checks_tokens
@@ -96,7 +99,7 @@ async def open_access(
     async with OutboxRelay(database, bus):
         async with running(*loops):
             administration = Administration(store, memory, audit, clock)
-            yield Access(memory, doorman, issuing, administration, audit, door, store.is_keyed)
+            yield Access(memory, doorman, issuing, administration, audit, door, store.is_keyed, tokens.public_keys)
         await audit.write()  # once its loop is over, so that nothing is written twice
 
 

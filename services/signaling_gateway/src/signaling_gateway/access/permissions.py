@@ -64,6 +64,7 @@ _SCRAPING = Permission({Role.ANONYMOUS: LOOPBACK, **_STAFF})
 ROUTES: Mapping[str, Permission] = {
     # what is open to everybody
     "GET /": _ANYBODY,
+    "GET /.well-known/jwks.json": _ANYBODY,
     "GET /health": _ANYBODY,
     "GET /health/live": _ANYBODY,
     "GET /health/ready": _ANYBODY,
@@ -121,6 +122,7 @@ ROUTES: Mapping[str, Permission] = {
     "POST /api/v1/sessions/{session}/players": _OF_PEER,
     "DELETE /api/v1/sessions/{session}/players/{player_id}": _OF_PEER,
     "GET /api/v1/sessions/{session}/events": _SERVING,
+    "GET /api/v1/sessions/{session}/explain": _SERVING,
     "PUT /api/v1/sessions/{session}/checkpoint": _OF_ITS_HOST,
     "GET /api/v1/sessions/{session}/checkpoint": _OF_ITS_HOSTS,
     "GET /api/v1/peers/{zone_id}": _READING,

@@ -20,18 +20,22 @@ _GOOD_KEYS = "SELECT key_id, role, fingerprint FROM api_keys WHERE revoked_at IS
 _KICKS = "SELECT peer_id, until, reason FROM kicks"
 _REVOKED = "SELECT family_id FROM families WHERE revoked_at IS NOT NULL"
 
+# $1 key_id, $2 role, $3 name, $4 fingerprint, $5 now, $6 created_by
 _ADD_KEY = """
 INSERT INTO api_keys (key_id, role, name, fingerprint, created_at, created_by) VALUES ($1, $2, $3, $4, $5, $6)
 """
+# $1 cursor, $2 limit
 _KEYS = """
 SELECT key_id, role, name, created_at, created_by, revoked_at FROM api_keys
 WHERE $1::text IS NULL OR (created_at, key_id) < (SELECT created_at, key_id FROM api_keys WHERE key_id = $1)
 ORDER BY created_at DESC, key_id DESC LIMIT $2
 """
+# $1 key_id, $2 now
 _REVOKE_KEY = """
 UPDATE api_keys SET revoked_at = coalesce(revoked_at, $2) WHERE key_id = $1
 RETURNING key_id, role, name, created_at, created_by, revoked_at
 """
+# $1 peer_id, $2 until, $3 reason, $4 kicked_by, $5 now
 _KICK = """
 INSERT INTO kicks (peer_id, until, reason, kicked_by, kicked_at) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (peer_id) DO UPDATE SET
@@ -40,15 +44,20 @@ ON CONFLICT (peer_id) DO UPDATE SET
 RETURNING until
 """
 _FAMILY = "family_id, role, peer_id, host_id, key_id, generation, advanced_at, by_exchange, expires_at, revoked_at"
+# $1 family_id, $2 role, $3 peer_id, $4 host_id, $5 key_id, $6 generation, $7 advanced_at, $8 by_exchange,
+# $9 expires_at, $10 revoked_at
 _ADD_FAMILY = f"INSERT INTO families ({_FAMILY}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"  # noqa: S608
 # While one that advances a family has not committed, another waits here, and then finds the generation gone.
+# $1 family_id, $2 generation, $3 now, $4 by_exchange
 _ADVANCE = f"""
 UPDATE families SET generation = generation + 1, advanced_at = $3, by_exchange = $4
 WHERE family_id = $1 AND generation = $2 AND revoked_at IS NULL AND expires_at > $3
 RETURNING {_FAMILY}
 """  # noqa: S608
 _BY_ID = f"SELECT {_FAMILY} FROM families WHERE family_id = $1"  # noqa: S608
+# $1 family_id, $2 now
 _REVOKE_FAMILY = "UPDATE families SET revoked_at = $2 WHERE family_id = $1 AND revoked_at IS NULL"
+# $1 peer_id, $2 now
 _KEYED = """
 SELECT EXISTS (SELECT FROM families
 WHERE peer_id = $1 AND key_id IS NOT NULL AND revoked_at IS NULL AND expires_at > $2)

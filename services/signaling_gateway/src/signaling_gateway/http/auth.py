@@ -1,6 +1,10 @@
-"""Tokens for whoever may have them, keys and kicks for operators: `/auth`, and `/peers/{peer_id}/kick`."""
+"""Tokens for whoever may have them, and what verifies them; keys and kicks for operators.
 
-from collections.abc import Iterable
+`/auth`, `/peers/{peer_id}/kick`, `/.well-known/jwks.json`.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, Literal, Self
 
@@ -26,6 +30,7 @@ from signaling_gateway.access.doorman import Doorman
 from signaling_gateway.access.errors import BadTokenError, ForbiddenError, UnauthenticatedError
 from signaling_gateway.access.identity import Identity
 from signaling_gateway.access.issuing import Issuing
+from signaling_gateway.access.signing import PublicKey
 from signaling_gateway.access.wishes import Wish
 from signaling_gateway.http.framework import examples
 from signaling_gateway.http.framework.exchange import Answer, Answering, Request
@@ -62,20 +67,65 @@ class TokenWish(Message):
         return Wish(self.player_id or self.peer_id or "", from_client=self.player_id is None)
 
 
+KEYS_KEPT_FOR = timedelta(minutes=5)
+"""How long somebody may go by the keys they have fetched. A key that leaked is believed for as long after its end."""
+
+
+class VerifyingKey(Message):
+    """A JSON Web Key (RFC 7517, RFC 8037)."""
+
+    kty: Literal["OKP"] = "OKP"
+    crv: Literal["Ed25519"] = "Ed25519"
+    x: str
+    """The public key, in base64url."""
+    kid: str
+    """As the header of a token that it has signed says; RFC 7638's thumbprint."""
+    use: Literal["sig"] = "sig"
+    alg: Literal["EdDSA"] = "EdDSA"
+
+
+class VerifyingKeys(Message):
+    """Those whose tokens hold; the one that signs first."""
+
+    keys: tuple[VerifyingKey, ...]
+
+
 class Refresh(Message):
     """A refresh token; or nothing, and the access token as `Authorization: Bearer`."""
 
     refresh_token: LongText | None = None
 
 
-def auth_routes(issuing: Issuing, doorman: Doorman, administration: Administration) -> list[Route]:
+def auth_routes(
+    issuing: Issuing, doorman: Doorman, administration: Administration, public_keys: Sequence[PublicKey]
+) -> list[Route]:
     """Every route of this module."""
     return [
+        _verifying_keys(public_keys),
         *_token_routes(issuing, doorman),
         _refresh(issuing),
         *_key_routes(administration),
         _kick(administration),
     ]
+
+
+def _verifying_keys(public_keys: Sequence[PublicKey]) -> Route:
+    found = VerifyingKeys(keys=tuple(VerifyingKey(x=key.x, kid=key.kid) for key in public_keys))
+    body = found.model_dump_json().encode()
+    headers = ((b"cache-control", b"public, max-age=%d" % KEYS_KEPT_FOR.total_seconds()),)
+
+    async def answer(_request: Request) -> Answer:
+        return Answer(body, headers=headers)
+
+    return Route(
+        "GET",
+        "/.well-known/jwks.json",
+        answer,
+        answer=VerifyingKeys,
+        summary="The public keys that verify tokens",
+        description="A JSON Web Key Set. A token whose `kid` is not among those you have is a reason to ask again.",
+        tag="auth",
+    )
 
 
 def _token_routes(issuing: Issuing, doorman: Doorman) -> Iterable[Route]:

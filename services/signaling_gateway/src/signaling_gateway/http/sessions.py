@@ -13,6 +13,7 @@ from contracts.sessions import (
     CREATE_SESSION,
     END_SESSION,
     ENTER_ZONE,
+    EXPLAIN_SESSION,
     GET_SESSION,
     JOIN_SESSION,
     LEAVE_SESSION,
@@ -155,6 +156,13 @@ def session_routes(bus: Bus, ice_servers: IceServers, ticket_for: TicketFor) -> 
         sessions.pages(
             f"{one}/events", LIST_SESSION_EVENTS, answer=list[SessionEvent], summary="Tell a session's history"
         ),
+        sessions.route(
+            "GET",
+            f"{one}/explain",
+            EXPLAIN_SESSION,
+            summary="Say why a session is where it is",
+            description="Each host it was given, with how that one and the runners-up were judged; and why it left.",
+        ),
         _peers(bus),
     ]
 
@@ -173,13 +181,14 @@ def _enter(bus: Bus, sessions: Resource, ice_servers: IceServers, ticket_for: Ti
         asked = reading.read(request)
         wish = EnterZone(zone_id=asked.zone_id, player_id=asked.peer_id, user_id=asked.user_id)
         session = SessionOutcome.model_validate_json(await ask(bus, ENTER_ZONE, wish, request))
+        await ice_servers.learn(session.host_id)
         entered = Entered(
             session_id=session.session_id,
             host_id=session.host_id,
             host_peer_id=session.host_peer_id,
             epoch=session.epoch,
             peers=tuple(player for player in session.connected_players if player != asked.peer_id),
-            ice_servers=ice_servers.of(asked.peer_id),
+            ice_servers=ice_servers.of(asked.peer_id, session.session_id, session.host_id),
             ticket=ticket_for(asked.peer_id, session.session_id, request.admission.identity),
         )
         return Answer(entered.model_dump_json().encode())

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import orjson
 from contracts.frames import IceServer
@@ -10,7 +10,7 @@ from contracts.identifiers import Identifier
 from contracts.refusals import Code
 from contracts.subjects import Message
 from contracts.values import ShallowJson
-from pydantic import AfterValidator, Field, JsonValue
+from pydantic import AfterValidator, Field, JsonValue, model_validator
 
 from signaling_gateway.cluster.mailbox import Letter
 from signaling_gateway.http.framework.examples import SIGNAL
@@ -119,6 +119,14 @@ class Asker(Message):
     """For whom TURN credentials are made."""
 
     peer_id: Identifier | None = None
+    session_id: Identifier | None = None
+    """Where it is a member: the credentials are for there."""
+
+    @model_validator(mode="after")
+    def _names_the_member(self) -> Self:
+        if self.session_id is not None and self.peer_id is None:
+            raise ValueError("session_id needs peer_id")
+        return self
 
 
 class IceServersFound(Message):
@@ -142,7 +150,7 @@ def signaling_routes(polling: Polling, totals: SocketTotals, ice: IceServers) ->
         *(_get(polling, kind) for kind in KINDS),
         _post(polling, "ice-candidate", CandidateSent, "candidate"),
         _candidates(polling),
-        _ice_servers(ice),
+        _ice_servers(polling, ice),
         _stats(totals),
     ]
 
@@ -193,15 +201,20 @@ def _candidates(polling: Polling) -> Route:
     )
 
 
-def _ice_servers(ice: IceServers) -> Route:
+def _ice_servers(polling: Polling, ice: IceServers) -> Route:
     reading = Reading("GET", "/signaling/ice-servers", Asker)
 
     async def ice_servers(request: Request) -> Answer:
         asker = reading.read(request)
-        return _answer(IceServersFound(ice_servers=ice.of(asker.peer_id or "anonymous")))
+        if asker.session_id is None or asker.peer_id is None:
+            return _answer(IceServersFound(ice_servers=await ice.of_peer(asker.peer_id or "anonymous")))
+        circle = await polling.member(asker.session_id, asker.peer_id)
+        await ice.learn(circle.host_id)
+        servers = ice.of(asker.peer_id, circle.session_id, circle.host_id)
+        return _answer(IceServersFound(ice_servers=servers))
 
-    summary = "List the STUN and TURN servers to use"
-    return _route(reading, ice_servers, answer=IceServersFound, codes=(Code.INVALID,), summary=summary)
+    summary = "List the STUN and TURN servers to use, the nearest first"
+    return _route(reading, ice_servers, answer=IceServersFound, codes=_MEMBERS, summary=summary)
 
 
 def _stats(totals: SocketTotals) -> Route:

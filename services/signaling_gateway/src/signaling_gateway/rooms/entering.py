@@ -178,6 +178,7 @@ class Entering:
         host = self._connections.of(session.host_peer_id)
         if host is not None and host is not connection:
             await self._hosting.assign(host, session)
+        await self._ice.learn(place.host_id)
         await self._settle(connection, place, session.connected_players, session)
         self._funnel.entered()
 
@@ -229,7 +230,7 @@ class Entering:
                 epoch=place.epoch,
                 zone_id=place.zone_id,
                 standby=room.standby if room is not None else None,
-                ice_servers=self._ice.of(connection.peer_id),
+                ice_servers=self._ice.of(connection.peer_id, place.session_id, place.host_id),
                 id=connection.answers_to,
             )
         )

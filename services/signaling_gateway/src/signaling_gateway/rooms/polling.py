@@ -91,6 +91,12 @@ class Polling:
         circle, reader = await self._reading(session_id, reader)
         return await self._mailbox.candidates(circle.session_id, reader, after)
 
+    async def member(self, session_id: str, peer: str) -> Circle:
+        """The session's circle, in which the peer must be."""
+        circle = await self._circle(session_id)
+        _member(circle, peer)
+        return circle
+
     async def _reading(self, session_id: str, reader: str | None) -> tuple[Circle, str | None]:
         circle = await self._circle(session_id)
         if reader is None:

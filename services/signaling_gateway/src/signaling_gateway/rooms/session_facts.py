@@ -73,6 +73,9 @@ class SessionFacts:
 
     async def _follow_host(self, fact: SessionFact) -> None:
         """Have those here know who hosts them, another one or nobody for now, and the host that was that it is not."""
+        if self._rooms.get(fact.session_id) is None:
+            return
+        await self._ice.learn(fact.session.host_id)
         room = self._rooms.get(fact.session_id)
         if room is None:
             return
@@ -100,7 +103,7 @@ class SessionFacts:
                     host_peer_id=place.host_peer_id,
                     epoch=place.epoch,
                     reason=reason,
-                    ice_servers=self._ice.of(player.peer_id),
+                    ice_servers=self._ice.of(player.peer_id, place.session_id, place.host_id),
                 )
             )
 

@@ -2,14 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
 import structlog
 from chassis.bus import Bus
 from chassis.loops import Loop
 from chassis.refusals import DeadlineExceededError, ServiceError, UnavailableError
-from contracts.frames import IceResult
+from contracts.frames import IceResult, IceServersRenewed
 from contracts.gateway import ALIVE, IceState
 
 from signaling_gateway.cluster.announcer import Announcer
@@ -17,6 +17,7 @@ from signaling_gateway.cluster.presence import ENTRY_LIVES, GATEWAY_LIVES, HOST,
 from signaling_gateway.peers.connections import Connection, Connections, age_ms
 from signaling_gateway.rooms.entering import Entering
 from signaling_gateway.rooms.hosting import Hosting
+from signaling_gateway.rooms.ice_servers import IceServers
 from signaling_gateway.rooms.room import Room
 from signaling_gateway.rooms.rooms import Rooms
 from signaling_gateway.rooms.unanswered import Unanswered
@@ -39,6 +40,9 @@ ACTIVE_AGAIN_AFTER_S = 29.0
 JOINED_AFTER_MS = 5_000
 """A newer connection of a peer has told by then that it is in. Ended before, the older would be seen to go and come."""
 
+ICE_SLICES = 60
+"""Players' TURN credentials are renewed in so many parts, or in fewer, so that there is a second between two."""
+
 ASK_AGAIN = 100
 """Unidentified sockets asked about in one round."""
 
@@ -58,6 +62,7 @@ class Upkeep:
         announcer: Announcer,
         totals: Callable[[], str],
         unanswered: Unanswered,
+        ice: IceServers,
     ) -> None:
         """`totals`: what this gateway says of itself with each beat."""
         self._bus = bus
@@ -69,12 +74,16 @@ class Upkeep:
         self._announcer = announcer
         self._totals = totals
         self._unanswered = unanswered
+        self._ice = ice
+        self._ice_turn = 0
         self._slice = 0
         self._silent: set[str] = set()
         """Gateways that did not answer in the last round; in the second they are dead."""
 
     def loops(self) -> Sequence[Loop]:
+        renewed_every = self._ice.renewed_every
         return (
+            *((_ice_loop(renewed_every, self.renew_ice),) if renewed_every is not None else ()),
             Loop("presence-beat", BEAT_EVERY, self.beat),
             Loop("presence-renewal", timedelta(seconds=1), self.renew_slice),
             Loop("gateway-watch", timedelta(seconds=2), self.watch_gateways),
@@ -167,6 +176,15 @@ class Upkeep:
                 outcome = IceResult(to=offer.to, state=IceState.FAILED, elapsed_ms=waited / timedelta(milliseconds=1))
                 self._announcer.ice_reported(offer.session_id, offer.peer_id, outcome)
 
+    async def renew_ice(self, slices: int) -> None:
+        """Give one of so many parts of the players new TURN credentials, for when they connect anew."""
+        self._ice_turn = (self._ice_turn + 1) % slices
+        for player in self._connections.named():
+            place = player.standing.place
+            if player.number % slices == self._ice_turn and place is not None and not player.speaks_warp:
+                servers = self._ice.of(player.peer_id, place.session_id, place.host_id)
+                player.say(IceServersRenewed(session_id=place.session_id, ice_servers=servers))
+
     async def _reconciled(self, room: Room) -> Listing:
         as_of = room.changes
         listing = await self._presence.look(room.place.session_id)
@@ -196,6 +214,11 @@ class Upkeep:
         except DeadlineExceededError:
             return False
         return True
+
+
+def _ice_loop(all_renewed_every: timedelta, renew: Callable[[int], Awaitable[None]]) -> Loop:
+    slices = max(1, min(ICE_SLICES, int(all_renewed_every.total_seconds())))
+    return Loop("ice-renewal", all_renewed_every / slices, lambda: renew(slices))
 
 
 def _entries(connection: Connection, mark: Mark) -> list[tuple[str, str, Mark]]:

@@ -53,7 +53,7 @@ ZONE_STATUS = {"for a while": {"status": "maintenance"}}
 CLEANUP = {"usual": {"timeout_minutes": 30}}
 END = {"usual": {"reason": "normal"}}
 MIGRATE = {"to whichever is best": {}, "to this one": {"host_id": "host-12345"}}
-REFRESH = {"with the refresh token": {"refresh_token": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl"}, "with the header": {}}
+REFRESH = {"with the refresh token": {"refresh_token": "eyJhbGciOiJFZERTQSJ9.e30.c2lnbmF0dXJl"}, "with the header": {}}
 KEY = {"for a game server": {"role": "server", "name": "prontera-1"}}
 KICK = {"for an hour": {"reason": "speed hack", "for_s": 3600}}
 SIGNAL = {"session_id": "session-0123456789abcdef", "peer_id": "player-67890"}
@@ -72,6 +72,18 @@ ANSWERS: Mapping[str, Any] = {
         "peers": ["150002"],
         "ice_servers": _ICE,
         "ticket": None,
+    },
+    "VerifyingKeys": {
+        "keys": [
+            {
+                "kty": "OKP",
+                "crv": "Ed25519",
+                "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+                "kid": "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
+                "use": "sig",
+                "alg": "EdDSA",
+            }
+        ]
     },
     "ZonePeers": {"zone_id": "prontera", "peers": ["150001", "150002"], "count": 2},
     "Posted": {"session_id": "session-0123456789abcdef", "delivered": True},

@@ -1,5 +1,6 @@
 /**
- * The zone as a map on which NPCs walk: between two updates each goes its way in the time that updates take to come.
+ * The zone as a map on which NPCs and players walk: between two updates each goes its way in the time that updates take
+ * to come.
  *
  * The ground (grid, trails, weather, night) is painted on a canvas; each NPC is a button above it, to be hovered,
  * tapped, or reached with the keyboard.
@@ -14,6 +15,9 @@ const LEAST_TILES = 16;
 const MARGIN_TILES = 3;
 const VIEW_FOLLOWS_MS = 700;
 const TRAIL_POINTS = 8;
+const STEP_MS = 300; // a player's
+const STEP_TILES = 2; // with an arrow key
+const ARROWS = { ArrowUp: [0, 1], ArrowDown: [0, -1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };
 const HUES = [262, 174, 20, 212, 330, 48, 140];
 
 const NIGHT = /night|midnight/i;
@@ -26,6 +30,9 @@ function hueOf(word) {
   return HUES[sum % HUES.length];
 }
 
+/** Its key among the walkers: a player may be called as an NPC is. @param {string} player */
+const ofPlayer = (player) => `player ${player}`;
+
 const between = (from, to, share) => from + (to - from) * share;
 
 /** One NPC on its way from where it was drawn last to where it was told to be. */
@@ -37,6 +44,7 @@ class Walker {
     this.takesMs = 1;
     this.trail = [];
     this.goneAt = 0;
+    /** @type {string | null} */ this.player = null;
     this.place = "";
     this.button = Object.assign(document.createElement("button"), { type: "button", className: "npc" });
     this.button.append(document.createElement("i"), document.createElement("span"));
@@ -84,19 +92,33 @@ export class ZoneMap {
   #toldAt = 0;
   #paintedAt = 0;
   #intervalMs = FIRST_INTERVAL_MS;
+  #me = "";
   #still = matchMedia("(prefers-reduced-motion: reduce)");
 
   /**
    * @param {HTMLElement} element
    * @param {(npcId: string) => void} onPoke
+   * @param {(x: number, y: number) => void} onWalk in tiles
    */
-  constructor(element, onPoke) {
+  constructor(element, onPoke, onWalk) {
     this.element = element;
+    this.onWalk = onWalk;
     this.canvas = element.querySelector("canvas");
     this.brush = this.canvas.getContext("2d");
     element.addEventListener("click", ({ target }) => {
       const button = target.closest?.(".npc");
-      if (button) onPoke(button.dataset.npc);
+      if (button?.dataset.npc) onPoke(button.dataset.npc);
+    });
+    this.canvas.addEventListener("click", ({ offsetX, offsetY }) => {
+      const { x, y } = this.#onGround(offsetX, offsetY);
+      this.#walk(x, y);
+    });
+    element.addEventListener("keydown", (event) => {
+      const direction = ARROWS[event.key];
+      const me = this.#walkers.get(this.#me);
+      if (!direction || !me) return;
+      event.preventDefault();
+      this.#walk(me.to.x + direction[0] * STEP_TILES, me.to.y + direction[1] * STEP_TILES);
     });
     element.addEventListener("animationend", ({ animationName, target }) => {
       if (animationName === "tell") target.closest(".npc").classList.remove("stirred");
@@ -115,6 +137,17 @@ export class ZoneMap {
     this.#sky.weather = String(environment?.weather ?? "");
     this.#sky.night = NIGHT.test(time) ? 1 : TWILIGHT.test(time) ? 0.5 : 0;
     this.#fit(full);
+  }
+
+  /**
+   * Take in where the players stand. @param {Record<string, [number, number]>} places by player, in tiles
+   * @param {string} me
+   */
+  showPlayers(places, me) {
+    const now = performance.now();
+    this.#me = ofPlayer(me);
+    for (const [player, [x, y]] of Object.entries(places)) this.#stand(player, x, y, now);
+    for (const [key, { player }] of this.#walkers) if (player && !(player in places)) this.#remove(key, now);
   }
 
   clear() {
@@ -158,6 +191,26 @@ export class ZoneMap {
     const walker = new Walker(npc, now);
     this.#walkers.set(npc.npc_id, walker);
     this.element.append(walker.button);
+  }
+
+  /** @param {string} player @param {number} x @param {number} y @param {number} now */
+  #stand(player, x, y, now) {
+    const key = ofPlayer(player);
+    const known = this.#walkers.get(key);
+    if (known && !known.goneAt && known.to.x === x && known.to.y === y) return;
+    this.#move({ npc_id: key, name: player, npc_class: key === this.#me ? "you" : "player", x, y }, now, STEP_MS);
+    const walker = this.#walkers.get(key);
+    walker.player = player;
+    walker.button.classList.add("player");
+    walker.button.classList.toggle("me", key === this.#me);
+    delete walker.button.dataset.npc;
+    walker.button.dataset.player = player;
+    this.#fit(false);
+  }
+
+  /** Shown when the host says so: it may be as far as the zone reaches. @param {number} x @param {number} y */
+  #walk(x, y) {
+    if (this.#walkers.has(this.#me)) this.onWalk(Math.round(x * 10) / 10, Math.round(y * 10) / 10);
   }
 
   /** Not at once: a long full message comes in parts. @param {string} id @param {number} now */
@@ -220,6 +273,12 @@ export class ZoneMap {
   #onScreen({ x, y }, width, height) {
     const { x: left, y: low, width: across, height: up } = this.#view;
     return { x: ((x - left) / across) * width, y: height - ((y - low) / up) * height };
+  }
+
+  #onGround(left, top) {
+    const { x, y, width: across, height: up } = this.#view;
+    const { clientWidth: width, clientHeight: height } = this.element;
+    return { x: x + (left / width) * across, y: y + ((height - top) / height) * up };
   }
 
   #paintGrid(width, height, ink) {
