@@ -96,6 +96,10 @@ async def test_the_standby_takes_over_with_no_placement_in_the_next_epoch(world,
     assert [await seats_on(world, host) for host in ("first", "second")] == [0, 2]
     event, fact = (await world.told_of(session.session_id))[-1]
     assert (event, fact.reason, fact.host_players, fact.figures) == ("migrated", "host_lost", 2, {"standby": 1})
+    explained = SessionExplained.model_validate_json(await world.questions.explain(read_ref(session.session_id)))
+    grounds = explained.decisions[-1].grounds
+    assert grounds is not None
+    assert grounds.judgements[0].host_id == "second"
     await assert_sound(world.database)
     await world.guarding.look()
     assert (await world.get(session.session_id)).standby == on("third")

@@ -6,6 +6,7 @@ ALTER TABLE sessions
     ADD COLUMN standby_number bigint,
     ADD COLUMN standby_seats integer NOT NULL DEFAULT 0,
     ADD COLUMN standby_since timestamptz,
+    ADD COLUMN standby_grounds jsonb,
     ADD COLUMN standby_sought_until timestamptz,
     ADD CHECK (standby_host_id <> host_id),
     ADD CHECK (standby_host_id IS NOT NULL OR standby_seats = 0);

@@ -115,7 +115,7 @@ WITH host AS MATERIALIZED (
         status = $4::text, end_reason = $5::text, connected_players = '{{}}', empty_since = NULL,
         fallback_endpoint = NULL, fell_back_at = NULL, fell_back_for = NULL, claimed_until = NULL,
         standby_host_id = NULL, standby_peer_id = NULL, standby_number = NULL, standby_seats = 0,
-        standby_since = NULL, standby_sought_until = NULL,
+        standby_since = NULL, standby_grounds = NULL, standby_sought_until = NULL,
         ended_at = $1::timestamptz, updated_at = $1, revision = s.revision + 1
     FROM host, unnest($3, $6::text[]) AS ending (id, figures) WHERE s.id = ending.id AND s.host_id = host.host_id
     RETURNING s.id, s.session_id, s.host_id, s.revision, s.epoch, s.status,

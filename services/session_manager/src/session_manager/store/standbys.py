@@ -39,6 +39,7 @@ GROUP BY s.id, s.session_id, s.zone_id, s.host_id, s.epoch, s.connected_players 
 # $1 number, $2 epoch, $3 at
 _LATER = "UPDATE sessions SET standby_sought_until = $3 WHERE id = $1 AND epoch = $2 AND standby_host_id IS NULL"
 
+# $1 lost_within
 _DOUBTED = """
 SELECT id, session_id, standby_host_id, epoch, doubt FROM (
     SELECT s.id, s.session_id, s.standby_host_id, s.epoch, CASE
@@ -94,7 +95,8 @@ WITH standing AS MATERIALIZED (
 ), session AS (
     UPDATE sessions s SET
         standby_host_id = $5, standby_peer_id = $6, standby_number = $8,
-        standby_seats = standing.players, standby_since = $1::timestamptz, standby_sought_until = NULL,
+        standby_seats = standing.players, standby_since = $1::timestamptz, standby_grounds = $9::jsonb,
+        standby_sought_until = NULL,
         updated_at = $1, revision = s.revision + 1
     FROM standing, held WHERE s.id = standing.id
     RETURNING {_CHANGED}
@@ -127,7 +129,7 @@ WITH standing AS MATERIALIZED (
 )
 
 _FORGOTTEN = """standby_host_id = NULL, standby_peer_id = NULL, standby_number = NULL,
-        standby_seats = 0, standby_since = NULL, standby_sought_until = NULL"""
+        standby_seats = 0, standby_since = NULL, standby_grounds = NULL, standby_sought_until = NULL"""
 
 # $1 now, $2 traceparent, $3 number, $4 standby, $5 reason, $6 distrust
 _LET_GO = telling(
@@ -180,19 +182,21 @@ WITH standing AS MATERIALIZED (
         quality_score = NULL, measured_at = NULL, latency_said_at = NULL, loss_said_at = NULL,
         updated_at = $1, revision = s.revision + 1
     FROM standing, held WHERE s.id = standing.id
-    RETURNING s.id, s.session_id, s.host_id, s.revision, s.epoch, s.status, old.fell_back_for, session_json(s) AS json
+    RETURNING s.id, s.session_id, s.host_id, s.revision, s.epoch, s.status, old.fell_back_for,
+        old.standby_grounds AS grounds, session_json(s) AS json
 ), seat AS (
     UPDATE seats SET connected = NULL, connection_told_at = NULL, latency_said_at = NULL, loss_said_at = NULL
     FROM session WHERE seats.session = session.id
         AND coalesce(connection_told_at, latency_said_at, loss_said_at) IS NOT NULL
 ), fact AS (
     SELECT s.id AS session, s.session_id, s.revision, 'migrated' AS event, s.epoch, s.status,
-        '{{}}'::text[] AS joined, '{{}}'::text[] AS left_, s.fell_back_for AS reason, s.json,
+        '{{}}'::text[] AS joined, '{{}}'::text[] AS left_, s.fell_back_for AS reason, s.grounds, s.json,
         held.taken AS host_players, held.revision AS host_revision
     FROM session s, held
 )""",  # noqa: S608 -- made of constants
     "SELECT session_id, host_id FROM session",
     """'{"standby": 1}'::jsonb""",
+    grounds="grounds",
 )
 
 # Of a release that knows no standbys, which ended such sessions: nobody tells of them any more.
