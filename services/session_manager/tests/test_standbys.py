@@ -368,5 +368,5 @@ async def test_why_a_host_stands_by_is_explained_and_how_it_came_to_host(world, 
         ("migrated", "host_lost", 2),
     ]
     chosen = [one.grounds and one.grounds.judgements[0].host_id for one in explained.decisions]
-    assert chosen == ["first", "second", None, None]
+    assert chosen == ["first", "second", None, "second"]
     assert explained.decisions[-1].figures == {"standby": 1}
