@@ -20,10 +20,10 @@ from session_manager.sessions import (
     MOST_PLAYERS,
     Joining,
     Opening,
-    Place,
+    PlacedHost,
     Ref,
     Seat,
-    Standing,
+    SessionState,
     check_new,
     choose_opening,
     judge_join,
@@ -32,7 +32,7 @@ from session_manager.sessions import (
     room_of_new,
 )
 
-ROOMY = Standing(
+ROOMY = SessionState(
     number=7,
     session_id=SessionId("session-0000000000000007"),
     status=SessionStatus.ACTIVE,
@@ -74,12 +74,12 @@ HOST_FULL = {"host_players": 50}
     ],
 )
 def test_a_join_comes_to_a_seat_or_to_the_reason_why_not(changes, seat, comes_to):
-    standing = dataclasses.replace(ROOMY, **changes)
+    state = dataclasses.replace(ROOMY, **changes)
     if isinstance(comes_to, Joining):
-        assert judge_join(standing, seat) is comes_to
+        assert judge_join(state, seat) is comes_to
     else:
         with pytest.raises(comes_to):
-            judge_join(standing, seat)
+            judge_join(state, seat)
 
 
 @pytest.mark.parametrize("status", sorted(set(SessionStatus) - JOINABLE))
@@ -180,8 +180,8 @@ def test_what_no_placement_could_make_right_is_refused_before_one(player_ids, ma
         check_new(player_ids, max_players)
 
 
-def a_place(zone: int, host: int) -> Place:
-    return Place(ZoneId("zone"), zone, UNLESS_SAID, HostId("host"), PeerId("host"), host, 1, "null")
+def a_place(zone: int, host: int) -> PlacedHost:
+    return PlacedHost(ZoneId("zone"), zone, UNLESS_SAID, HostId("host"), PeerId("host"), host, 1, "null")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import pytest
 from contracts.identifiers import HostId, SessionId
 from contracts.sessions import SessionStatus
 from session_manager.errors import WrongStateError
-from session_manager.sessions import LIVE, NEXT, Standing, activates, moves
+from session_manager.sessions import LIVE, NEXT, SessionState, activates, moves
 
 PENDING, ACTIVE, PAUSED, MIGRATING, FALLBACK, ENDED, FAILED = SessionStatus
 
@@ -19,7 +19,7 @@ ALLOWED = {
 
 
 def a_session(status):
-    return Standing(1, SessionId("session-0000000000000001"), status, 1, 0, 10, HostId("host-1"), 0, 10)
+    return SessionState(1, SessionId("session-0000000000000001"), status, 1, 0, 10, HostId("host-1"), 0, 10)
 
 
 @pytest.mark.parametrize("status", SessionStatus)

@@ -25,7 +25,7 @@ from session_manager.migration import Migration
 from session_manager.policies import UNLESS_SAID, ZonePolicy
 from session_manager.returning import Returning
 from session_manager.seating import Seating
-from session_manager.sessions import Place, read_ref
+from session_manager.sessions import PlacedHost, read_ref
 from session_manager.store.claims import ClaimStore
 from session_manager.store.fallback import FallbackStore
 from session_manager.store.health import HealthStore
@@ -98,7 +98,7 @@ class FakeZones:
         player_ids: Sequence[PeerId],
         host_id: HostId | None,
         exclude: Sequence[HostId] = (),
-    ) -> Place:
+    ) -> PlacedHost:
         self.places.append(zone_id)
         self.excluded.append(tuple(exclude))
         await self.answering.wait()
@@ -109,7 +109,7 @@ class FakeZones:
         chosen = host_id or HostId(able[0] if able else self.host)
         if host_id is None and (chosen in exclude or (exclude and not able and not self.spare)):
             raise RefusedError(Refusal(code=Code.NO_HOST_FREE, detail="No."))
-        return Place(
+        return PlacedHost(
             zone_id=zone_id,
             zone_max_players=await self.max_players(zone_id),
             policy=self.policy,

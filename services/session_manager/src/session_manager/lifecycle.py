@@ -87,8 +87,8 @@ class Lifecycle:
             activated = await self._sessions.activate(ref, self._clock.now())
             if activated is not None:
                 return activated
-            standing, json = await self._sessions.standing(ref)
-            if not activates(standing):
+            state, json = await self._sessions.state(ref)
+            if not activates(state):
                 return json
         raise _too_busy(session)
 
@@ -99,16 +99,16 @@ class Lifecycle:
             ended = await self._sessions.end(ref, SessionStatus.ENDED, reason, self._clock.now())
             if ended is not None:
                 return ended
-            standing, json = await self._sessions.standing(ref)
-            if not moves(standing, SessionStatus.ENDED):
+            state, json = await self._sessions.state(ref)
+            if not moves(state, SessionStatus.ENDED):
                 return json
         raise _too_busy(session)
 
     async def served(self, ref: Ref) -> SessionJson:
         """The session, as it is served by a host; WrongStateError where none serves it."""
-        standing, json = await self._sessions.standing(ref)
-        if standing.status is not SessionStatus.ACTIVE:
-            raise WrongStateError(standing.session_id, standing.status)
+        state, json = await self._sessions.state(ref)
+        if state.status is not SessionStatus.ACTIVE:
+            raise WrongStateError(state.session_id, state.status)
         return json
 
     async def report(self, report: ReportMetrics, player_id: PeerId | None = None) -> SessionJson:
@@ -119,9 +119,9 @@ class Lifecycle:
         )
         if reported is not None:
             return reported
-        standing, _ = await self._sessions.standing(ref)
-        check_epoch(standing, report.epoch)
-        raise WrongStateError(standing.session_id, standing.status)
+        state, _ = await self._sessions.state(ref)
+        check_epoch(state, report.epoch)
+        raise WrongStateError(state.session_id, state.status)
 
     async def end_idle(self, after: timedelta, *, gently: bool = False) -> list[str]:
         """End every session without activity for this long; gently: where nobody waits for it, but others join."""

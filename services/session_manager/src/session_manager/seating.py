@@ -7,7 +7,7 @@ from chassis.refusals import UnavailableError
 from contracts.identifiers import PeerId
 
 from session_manager.errors import PlayerNotFoundError
-from session_manager.sessions import Joining, Ref, Seat, Standing, judge_join, judge_leave
+from session_manager.sessions import Joining, Ref, Seat, SessionState, judge_join, judge_leave
 from session_manager.store.facts import SessionJson
 from session_manager.store.seats import SeatStore
 
@@ -36,9 +36,9 @@ class Seating:
             json = await self._seats.take(ref, player_id, socket=socket, now=self._clock.now())
             if json is not None:
                 return Seated(json, new=True)
-            standing, seat = await self._seats.standing(ref, player_id)
-            joining = judge_join(standing, seat)
-            seated = await self._join_from(seat, joining, standing, player_id, socket=socket)
+            state, seat = await self._seats.state(ref, player_id)
+            joining = judge_join(state, seat)
+            seated = await self._join_from(seat, joining, state, player_id, socket=socket)
             if seated is not None:
                 return seated
         raise _too_busy(player_id)
@@ -52,21 +52,21 @@ class Seating:
             number = None if ref else await self._seats.seated_in(player_id)
             if ref is None and number is None:
                 raise PlayerNotFoundError(player_id)
-            standing, seat = await self._seats.standing(ref or Ref(number, None), player_id)
-            judge_leave(standing, seat, player_id)
+            state, seat = await self._seats.state(ref or Ref(number, None), player_id)
+            judge_leave(state, seat, player_id)
         raise _too_busy(player_id)
 
     async def _join_from(
-        self, seat: Seat | None, joining: Joining, standing: Standing, player_id: PeerId, *, socket: bool
+        self, seat: Seat | None, joining: Joining, state: SessionState, player_id: PeerId, *, socket: bool
     ) -> Seated | None:
         """Join as judged; None where the world has moved on since."""
         now = self._clock.now()
         if seat is None or joining is Joining.FIRST_SEAT:  # there is room again
             return None
         if joining is Joining.SAME_SEAT:
-            again = await self._seats.take_again(standing.number, player_id, socket=socket, now=now)
+            again = await self._seats.take_again(state.number, player_id, socket=socket, now=now)
             return None if again is None else Seated(again, new=False)
-        moved = await self._seats.move(seat.session, standing.number, player_id, socket=socket, now=now)
+        moved = await self._seats.move(seat.session, state.number, player_id, socket=socket, now=now)
         return None if moved is None else Seated(moved, new=True)
 
 

@@ -69,7 +69,7 @@ class Ref:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class SessionState:
     """A session as the rules see it, with the room left on its host."""
 
     number: int
@@ -105,7 +105,7 @@ class Opening:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PlacedHost:
     """The host that zone_manager chose for a session, and the bounds it set."""
 
     zone_id: ZoneId
@@ -137,49 +137,49 @@ def read_ref(text: str) -> Ref:
     raise SessionNotFoundError(text)
 
 
-def moves(standing: Standing, target: SessionStatus) -> bool:
+def moves(state: SessionState, target: SessionStatus) -> bool:
     """Whether the session has yet to go to `target`; False when it is there, WrongStateError when it may not."""
-    if standing.status is target:
+    if state.status is target:
         return False
-    if target not in NEXT[standing.status]:
-        raise WrongStateError(standing.session_id, standing.status)
+    if target not in NEXT[state.status]:
+        raise WrongStateError(state.session_id, state.status)
     return True
 
 
-def check_epoch(standing: Standing, epoch: int | None) -> None:
+def check_epoch(state: SessionState, epoch: int | None) -> None:
     """Refuse what is of another host's time than the present one's."""
-    if epoch is not None and epoch < standing.epoch:
-        raise StaleEpochError(standing.session_id, standing.host_id, standing.epoch)
-    if epoch is not None and epoch > standing.epoch:
-        raise EpochToComeError(standing.session_id, standing.epoch)
+    if epoch is not None and epoch < state.epoch:
+        raise StaleEpochError(state.session_id, state.host_id, state.epoch)
+    if epoch is not None and epoch > state.epoch:
+        raise EpochToComeError(state.session_id, state.epoch)
 
 
-def activates(standing: Standing) -> bool:
+def activates(state: SessionState) -> bool:
     """Whether a request to activate has anything to do; a session between hosts is not activated by request."""
-    if standing.status not in JOINABLE:
-        raise WrongStateError(standing.session_id, standing.status)
-    return standing.status is SessionStatus.PENDING
+    if state.status not in JOINABLE:
+        raise WrongStateError(state.session_id, state.status)
+    return state.status is SessionStatus.PENDING
 
 
-def judge_join(standing: Standing, seat: Seat | None) -> Joining:
+def judge_join(state: SessionState, seat: Seat | None) -> Joining:
     """What joining means for a player who sits where `seat` says; refused where there is no room."""
-    if standing.status in LIVE and seat is not None and seat.session == standing.number:
+    if state.status in LIVE and seat is not None and seat.session == state.number:
         return Joining.SAME_SEAT
-    if standing.status not in JOINABLE:
-        raise WrongStateError(standing.session_id, standing.status)
-    if standing.players >= standing.max_players:
-        raise SessionFullError(standing.session_id, standing.max_players)
-    seats_it_frees = 1 if seat is not None and seat.host_id == standing.host_id else 0
-    if standing.host_players - seats_it_frees >= standing.host_max_players:
-        raise HostFullError(standing.host_id, standing.host_max_players)
+    if state.status not in JOINABLE:
+        raise WrongStateError(state.session_id, state.status)
+    if state.players >= state.max_players:
+        raise SessionFullError(state.session_id, state.max_players)
+    seats_it_frees = 1 if seat is not None and seat.host_id == state.host_id else 0
+    if state.host_players - seats_it_frees >= state.host_max_players:
+        raise HostFullError(state.host_id, state.host_max_players)
     return Joining.FIRST_SEAT if seat is None else Joining.MOVE
 
 
-def judge_leave(standing: Standing, seat: Seat | None, player_id: str) -> None:
+def judge_leave(state: SessionState, seat: Seat | None, player_id: str) -> None:
     """Refuse to give up a seat that the player does not have."""
-    if standing.status not in LIVE:
-        raise WrongStateError(standing.session_id, standing.status)
-    if seat is None or seat.session != standing.number:
+    if state.status not in LIVE:
+        raise WrongStateError(state.session_id, state.status)
+    if seat is None or seat.session != state.number:
         raise PlayerNotFoundError(player_id)
 
 
@@ -212,7 +212,7 @@ def check_fits_zone(max_players: int | None, zone_max_players: int) -> None:
         raise _invalid("max_players", f"max_players must be at most the zone's {zone_max_players}")
 
 
-def room_of_new(session_id: SessionId, place: Place, player_ids: Sequence[str], max_players: int | None) -> int:
+def room_of_new(session_id: SessionId, place: PlacedHost, player_ids: Sequence[str], max_players: int | None) -> int:
     """How many a new session may hold; refused where the players it begins with are more."""
     check_fits_zone(max_players, place.zone_max_players)
     room = max_players or min(place.zone_max_players, place.host_max_players, MOST_PLAYERS)

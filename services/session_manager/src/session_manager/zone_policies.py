@@ -4,7 +4,7 @@ from contracts.identifiers import ZoneId
 from contracts.zones import ZoneFact
 
 from session_manager.policies import ZonePolicy, policy_of
-from session_manager.sessions import Place
+from session_manager.sessions import PlacedHost
 from session_manager.store.policies import PolicyStore
 
 
@@ -20,7 +20,7 @@ class ZonePolicies:
         policy = policy_of(fact.zone)
         return policy if await self._store.learn(ZoneId(fact.zone_id), policy, fact.revision) else None
 
-    async def placed(self, place: Place) -> None:
+    async def placed(self, place: PlacedHost) -> None:
         """Learn from a zone's first placement here; facts may have been forgotten, and are newer where they are not."""
         if place.zone_id in self._placed:
             return

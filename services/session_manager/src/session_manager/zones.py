@@ -12,7 +12,7 @@ from contracts.zones import GET_ZONE, PLACE, RANK_HOSTS, NameZone, RankHosts
 from contracts.zones import Place as PlaceSession
 
 from session_manager.policies import policy_of
-from session_manager.sessions import Place
+from session_manager.sessions import PlacedHost
 
 
 class Zones(Protocol):
@@ -25,7 +25,7 @@ class Zones(Protocol):
         player_ids: Sequence[PeerId],
         host_id: HostId | None,
         exclude: Sequence[HostId] = (),
-    ) -> Place: ...
+    ) -> PlacedHost: ...
 
     async def able_hosts(self, zone_id: ZoneId) -> list[HostId]: ...
 
@@ -46,7 +46,7 @@ class ZoneManager:
         player_ids: Sequence[PeerId],
         host_id: HostId | None,
         exclude: Sequence[HostId] = (),
-    ) -> Place:
+    ) -> PlacedHost:
         question = PlaceSession(
             zone_id=zone_id,
             session_id=session_id,
@@ -55,7 +55,7 @@ class ZoneManager:
             exclude=tuple(exclude),
         )
         placement = await call(self._bus, PLACE, question, deadline=self._within)
-        return Place(
+        return PlacedHost(
             zone_id=zone_id,
             zone_max_players=placement.zone.max_players,
             policy=policy_of(placement.zone),

@@ -12,7 +12,7 @@ from contracts.sessions import SessionStatus
 
 from session_manager.health import Figures, Left
 from session_manager.policies import UNLESS_SAID, ZonePolicy, when_nobody_fits
-from session_manager.sessions import HOSTLESS, Place, Ref
+from session_manager.sessions import HOSTLESS, PlacedHost, Ref
 from session_manager.store.facts import telling, trace_decision, written
 from session_manager.store.fallback import Departing, leave_hosts
 from session_manager.store.seats import MovedOnError, lock
@@ -189,7 +189,7 @@ class HostlessStore:
         await self._database.execute("sessions.unclaim", _UNCLAIM, session.number, session.epoch, at)
 
     async def serve(
-        self, session: HostlessSession, place: Place, now: datetime, figures: Figures, *, step: str
+        self, session: HostlessSession, place: PlacedHost, now: datetime, figures: Figures, *, step: str
     ) -> bool:
         """Give the session to this host; False where it has changed or the host has no room for its players.
 
@@ -209,7 +209,7 @@ class HostlessStore:
         row = await self._database.fetchrow("sessions.served_one", _SERVED_ONE, ref.number, ref.session_id)
         return None if row is None else _served(row)
 
-    async def hand_over(self, session: ServedSession, place: Place, reason: str, now: datetime) -> bool:
+    async def hand_over(self, session: ServedSession, place: PlacedHost, reason: str, now: datetime) -> bool:
         """Give a session from one host to the next, at once; False where it has changed or there is no room for it."""
 
         async def hand_over(transaction: Transaction) -> None:
@@ -291,7 +291,7 @@ async def _leave(transaction: Transaction, session: ServedSession, reason: str, 
 
 
 async def _serve(
-    statements: Database | Transaction, number: int, epoch: int, place: Place, now: datetime, figures: Figures
+    statements: Database | Transaction, number: int, epoch: int, place: PlacedHost, now: datetime, figures: Figures
 ) -> asyncpg.Record | None:
     return await statements.fetchrow(
         "sessions.serve",

@@ -9,12 +9,12 @@ from contracts.identifiers import HostId, PeerId, SessionId, ZoneId
 from contracts.sessions import SessionStatus
 
 from session_manager.errors import SessionNotFoundError
-from session_manager.sessions import HOSTLESS, JOINABLE, LIVE, RESUMABLE, Opening, Ref, Seat, Standing
+from session_manager.sessions import HOSTLESS, JOINABLE, LIVE, RESUMABLE, Opening, Ref, Seat, SessionState
 from session_manager.store.facts import SessionJson, telling
 from session_manager.store.statuses import listed
 
 # $1 number, $2 session_id, $3 player_id
-_STANDING = f"""
+_STATE = f"""
 SELECT s.id, s.session_id, s.status, s.epoch, s.current_players, s.max_players, s.host_id,
     h.taken AS host_players, h.max_players AS host_max_players,
     seat.session AS seated_in,
@@ -223,13 +223,13 @@ class SeatStore:
         except (MovedOnError, asyncpg.UniqueViolationError):
             return None
 
-    async def standing(self, ref: Ref, player_id: PeerId) -> tuple[Standing, Seat | None]:
+    async def state(self, ref: Ref, player_id: PeerId) -> tuple[SessionState, Seat | None]:
         """How a session stands, and where a player sits at that moment."""
-        row = await self._database.fetchrow("seats.standing", _STANDING, ref.number, ref.session_id, player_id)
+        row = await self._database.fetchrow("seats.state", _STATE, ref.number, ref.session_id, player_id)
         if row is None:
             raise SessionNotFoundError(ref.session_id or str(ref.number))
         seat = None if row["seated_in"] is None else Seat(row["seated_in"], row["seated_on"])
-        return standing_of(row), seat
+        return state_of(row), seat
 
     async def seated_in(self, player_id: PeerId) -> int | None:
         """The number of the session that a player sits in."""
@@ -252,8 +252,8 @@ class SeatStore:
         return [(row["session"], PeerId(row["player_id"])) for row in rows]
 
 
-def standing_of(row: asyncpg.Record) -> Standing:
-    return Standing(
+def state_of(row: asyncpg.Record) -> SessionState:
+    return SessionState(
         number=row["id"],
         session_id=SessionId(row["session_id"]),
         status=SessionStatus(row["status"]),

@@ -12,9 +12,9 @@ from contracts.sessions import ReportMetrics, SessionStatus
 
 from session_manager.errors import HostFullError, SessionNotFoundError
 from session_manager.health import Figures
-from session_manager.sessions import HOSTLESS, NEXT, Place, Ref, Standing
+from session_manager.sessions import HOSTLESS, NEXT, PlacedHost, Ref, SessionState
 from session_manager.store.facts import SessionJson, telling, written
-from session_manager.store.seats import MOVED, MovedOnError, give_up, lock, standing_of
+from session_manager.store.seats import MOVED, MovedOnError, give_up, lock, state_of
 from session_manager.store.statuses import listed
 
 # $1 now, $2 traceparent, $3 session_id, $4 host_id, $5 host_peer_id, $6 host_max_players, $7 zone_id, $8 max_players,
@@ -79,7 +79,7 @@ WITH session AS (
 )
 
 # $1 number, $2 session_id
-_STANDING = """
+_STATE = """
 SELECT s.id, s.session_id, s.status, s.epoch, s.current_players, s.max_players, s.host_id,
     h.taken AS host_players, h.max_players AS host_max_players, session_json(s) AS json
 FROM sessions s JOIN host_seats h ON h.host_id = s.host_id
@@ -218,7 +218,7 @@ class NewSession:
     """What a session begins with."""
 
     session_id: SessionId
-    place: Place
+    place: PlacedHost
     max_players: int
     player_ids: Sequence[PeerId]
     socket: bool
@@ -261,12 +261,12 @@ class SessionStore:
         )
         return row
 
-    async def standing(self, ref: Ref) -> tuple[Standing, SessionJson]:
+    async def state(self, ref: Ref) -> tuple[SessionState, SessionJson]:
         """How a session stands, for the rules and for everybody."""
-        row = await self._database.fetchrow("sessions.standing", _STANDING, ref.number, ref.session_id)
+        row = await self._database.fetchrow("sessions.state", _STATE, ref.number, ref.session_id)
         if row is None:
             raise SessionNotFoundError(ref.session_id or str(ref.number))
-        return standing_of(row), row["json"]
+        return state_of(row), row["json"]
 
     async def end(self, ref: Ref, target: SessionStatus, reason: str, now: datetime) -> SessionJson | None:
         """End one session; None where it may not come to that."""

@@ -14,7 +14,7 @@ from chassis.database import Database, Transaction
 from contracts.identifiers import HostId, PeerId, SessionId, ZoneId
 
 from session_manager.health import Left
-from session_manager.sessions import Place
+from session_manager.sessions import PlacedHost
 from session_manager.standbys import LetGo
 from session_manager.store.facts import telling, trace_decision
 
@@ -256,7 +256,7 @@ class StandbyStore:
         """Have one be sought again from then on."""
         await self._database.execute("standbys.later", _LATER, session.number, session.epoch, at)
 
-    async def name(self, session: Unguarded, place: Place, now: datetime) -> bool:
+    async def name(self, session: Unguarded, place: PlacedHost, now: datetime) -> bool:
         """Hold seats there; False where the session has changed or the host has no room for its players."""
         about = (session.number, session.epoch, place.host_id, place.host_peer_id)
         bounds = (place.host_max_players, place.host_number, place.grounds)
